@@ -1,0 +1,119 @@
+"""The checks of this project; `nox` alone runs everything that a change must pass.
+
+By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
+real hourly bars, `long` repeats the long tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other"]
+
+OLDEST = "3.11"
+OTHERS = ["3.12", "3.13"]
+CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "scripts", "noxfile.py"]
+WORKERS = "2"
+COVERAGE_PERCENT = "95"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(*names: str) -> list[str]:
+    """List the requirements of dependency groups, for a pip of any age."""
+    return list(nox.project.dependency_groups(PYPROJECT, *names))
+
+
+@nox.session(python=OLDEST)
+def fmt(session: nox.Session) -> None:
+    """Rewrite the layout of every file, and what the linter can mend by itself."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", "--fix-only", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session(python=OLDEST)
+def lint(session: nox.Session) -> None:
+    """Check layout and lint rules."""
+    session.install(*group("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """Run both type checkers, strict, over packages, tests, examples and scripts."""
+    session.install(".[cli]", *group("test", "types"))
+    session.run("mypy", *CHECKED)
+    session.run("pyright", *CHECKED)
+
+
+@nox.session(python=OLDEST)
+def generated(session: nox.Session) -> None:
+    """Check that generated files are what their generators write."""
+    session.install(*group("codegen", "lint"))
+    session.run("python", "scripts/gen_protos.py", "--check")
+    session.run("python", "scripts/gen_sync.py", "--check")
+
+
+@nox.session(python=OLDEST)
+def tests(session: nox.Session) -> None:
+    """Run all tests on the oldest Python: the short ones with coverage, then the long ones."""
+    session.install(".[cli]", *group("test", "codegen"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run(
+        "pytest",
+        "-n",
+        WORKERS,
+        "-m",
+        "not long and not replay",
+        "--cov",
+        "--cov-report=term",
+        f"--cov-fail-under={COVERAGE_PERCENT}",
+    )
+    session.run("pytest", "-n", WORKERS, "-m", "long and not replay")
+
+
+@nox.session(python=OTHERS)
+def tests_other(session: nox.Session) -> None:
+    """Run unit and scenario tests on another Python, with the newest dependencies.
+
+    Without the compiler's group, protobuf is the newest that the range allows: the upper end is
+    tested here, the lower end in `tests`.
+    """
+    session.install(".[cli]", *group("test"))
+    selection = "not long and not replay and not codegen"
+    session.run("pytest", "-n", WORKERS, "-m", selection, *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def long(session: nox.Session) -> None:
+    """Run the long tests alone."""
+    session.install(".[cli]", *group("test"))
+    session.run("pytest", "-n", WORKERS, "-m", "long and not replay", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def replay(session: nox.Session) -> None:
+    """Run the simulator and both clients on real EURUSD hours.
+
+    The bars are a file inside the package `backtesting`. It is read, never imported, so the
+    package comes without its dependencies.
+    """
+    session.install(".[simulator]", *group("test"))
+    session.install("--no-deps", "backtesting>=0.3.3,<1")
+    session.run("pytest", "tests/replay", "-m", "replay", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def docs(session: nox.Session) -> None:
+    """Build the API reference from the docstrings into build/docs."""
+    session.install(".[cli]", *group("docs"))
+    target = Path("build") / "docs"
+    session.run("pdoc", "--docformat", "google", "-o", str(target), "ctrader", "ctrader_sync")
+    session.log(f"open {target / 'index.html'}")

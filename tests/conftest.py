@@ -1,0 +1,32 @@
+"""What every test shares: the async backends, Hypothesis, and the rule for long tests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "shared",
+    deadline=None,  # pytest-timeout watches the whole test; single examples may be slow on CI
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("shared")
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every `anyio` test on both loops."""
+    backend: str = request.param
+    return backend
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse long tests that would run into the short default timeout."""
+    unlimited = [
+        item.nodeid
+        for item in items
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout")
+    ]
+    if unlimited:
+        raise pytest.UsageError(f"long tests need a timeout of their own: {', '.join(unlimited)}")
