@@ -1,0 +1,75 @@
+"""The tokens that open one trading account."""
+
+from __future__ import annotations
+
+__all__ = ["AccountCredentials"]
+
+import time
+from typing import ClassVar, Final
+
+from pydantic import Field, field_validator
+
+from ctrader.config import GuardedModel, Secret
+
+_MILLISECONDS_FROM: Final = (
+    1e11  # a Unix time above this (year 5138) must have been meant in milliseconds
+)
+
+
+class AccountCredentials(GuardedModel):
+    """Account id, tokens and their expiry.
+
+    The tokens are plain strings, yet in no repr, no `model_dump()`, no iteration and no error;
+    pickling is refused. A refresh token works once: keep the newest pair, best in a `TokenStore`.
+
+    Raises: ConfigurationError: a field is missing or makes no sense.
+    """
+
+    _PICKLE_REMEDY: ClassVar[str] = (
+        "Keep tokens in a TokenStore and load them in the other process."
+    )
+
+    account_id: int = Field(gt=0)
+    """The server's id of the account (ctidTraderAccountId), not the trader's login."""
+    access_token: Secret
+    """Token that opens the account."""
+    refresh_token: Secret
+    """Token that buys the next pair, once."""
+    expires_at: float = Field(ge=0)
+    """When the access token ends, in Unix seconds."""
+
+    @field_validator("expires_at")
+    @classmethod
+    def _check_unit(cls, value: float) -> float:
+        if value >= _MILLISECONDS_FROM:
+            raise ValueError("must be in Unix seconds; this looks like milliseconds")
+        return value
+
+    def time_until_expiry(self) -> float:
+        """Return the seconds until the access token ends, negative once it has."""
+        return self.expires_at - time.time()
+
+    def expires_soon(self, buffer_seconds: float = 300.0) -> bool:
+        """Tell whether the access token ends within `buffer_seconds`, or has ended."""
+        return self.time_until_expiry() <= buffer_seconds
+
+    def is_expired(self) -> bool:
+        """Tell whether the access token has ended."""
+        return self.time_until_expiry() <= 0
+
+    def with_refreshed_tokens(
+        self, access_token: str, refresh_token: str, expires_in: int
+    ) -> AccountCredentials:
+        """Return credentials of the same account with the pair that a refresh gave.
+
+        Args:
+            access_token: The new access token.
+            refresh_token: The new refresh token.
+            expires_in: Life of the new access token, in seconds from now.
+        """
+        return AccountCredentials(
+            account_id=self.account_id,
+            access_token=access_token,
+            refresh_token=refresh_token,
+            expires_at=time.time() + expires_in,
+        )
