@@ -1,0 +1,386 @@
+"""Authenticate the application and the accounts on every link, and say when each is ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctrader.enums import AuthTrigger
+from ctrader.errors import AccountAuthError, APIError
+from ctrader.events import (
+    DataGapEvent,
+    ReadyEvent,
+    ReconnectedEvent,
+    ServerErrorEvent,
+    SubscriptionRestoreFailedEvent,
+)
+from ctrader.proto import (
+    ProtoOAAccountAuthReq,
+    ProtoOAAccountAuthRes,
+    ProtoOAApplicationAuthReq,
+    ProtoOAApplicationAuthRes,
+)
+from ctrader.protocol.auth import (
+    AccountSession,
+    Authorization,
+    AuthState,
+    account_refusal,
+    application_refusal,
+    is_already_done,
+    is_passing,
+)
+from ctrader.protocol.commands import Authorize, Call, Priority, WaitApplication, WaitReady
+from ctrader.protocol.effects import Phase
+from ctrader.protocol.pending import is_request
+from ctrader.protocol.requests import not_connected
+from ctrader.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ctrader.credentials import AccountCredentials
+    from ctrader.protocol.context import Context
+    from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.requests import Requests
+    from ctrader.protocol.subscriber import Subscriber
+    from ctrader.units import Nanos
+
+__all__ = ["Authentication"]
+
+
+class Authentication:
+    """Carry out `WaitApplication`, `Authorize` and `WaitReady`, and restore after a loss.
+
+    An account is ready when it is authenticated on this link and the server has answered for
+    everything that an earlier link had on it.
+    """
+
+    __slots__ = (
+        "_application_backoff",
+        "_authorization",
+        "_context",
+        "_gaps",
+        "_pending",
+        "_requests",
+        "_restoring",
+        "_subscriber",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        pending: PendingCommands,
+        authorization: Authorization,
+        requests: Requests,
+        subscriber: Subscriber,
+    ) -> None:
+        self._context = context
+        self._pending = pending
+        self._authorization = authorization
+        self._requests = requests
+        self._subscriber = subscriber
+        policy = context.config.reauth_policy
+        self._application_backoff = context.backoff(policy.min_wait, policy.max_wait)
+        self._gaps: dict[int, datetime] = {}
+        self._restoring: set[int] | None = None
+        pending.serve(self, WaitApplication, Authorize, WaitReady)
+        subscriber.account_answered = self.check_ready
+        context.secrets = self._secrets
+
+    # The link
+
+    def opened(self, *, again: bool) -> None:
+        """Begin on a new link; `again` says that there was one before."""
+        accounts = self._authorization.accounts.values()
+        self._restoring = {a.account_id for a in accounts if a.is_kept} if again else None
+        self.authenticate_application()
+
+    def lost(self, heard_at: Nanos) -> None:
+        """Note the end of a link on which something last arrived at `heard_at`."""
+        heard = self._context.wall(heard_at)
+        for account in self._authorization.accounts.values():
+            if account.is_ready:
+                self._gaps.setdefault(account.account_id, heard)
+        self._authorization.lost()
+        self._restoring = None
+        self._context.timers.clear(Timer.APPLICATION_RETRY)
+        self._context.timers.clear_all(Timer.ACCOUNT_RETRY)
+
+    def account_lost(self, account_id: int, heard_at: Nanos) -> None:
+        """Start over with one account whose session the server ended; the link stays."""
+        account = self._authorization.accounts.get(account_id)
+        if account is None or account.state is not AuthState.DONE:
+            return
+        self._gaps.setdefault(account_id, self._context.wall(heard_at))
+        account.state = AuthState.WANTED
+        account.is_ready = False
+        account.trigger = AuthTrigger.ACCOUNT_REAUTH
+        self._subscriber.lost(account_id)
+        self._requests.account_lost(
+            account_id,
+            AccountAuthError(
+                "ACCOUNT_NOT_AUTHORIZED", "the server ended the account's session", account_id
+            ),
+        )
+        self.authenticate_account(account)
+
+    def remove(self, account_id: int) -> bool:
+        """Forget an account; False if it was not known."""
+        if self._authorization.accounts.pop(account_id, None) is None:
+            return False
+        self._context.timers.clear(Timer.ACCOUNT_RETRY, account_id)
+        self._gaps.pop(account_id, None)
+        gone = AccountAuthError("ACCOUNT_NOT_AUTHORIZED", "the account was removed", account_id)
+        for pending in self._pending.of(Authorize, WaitReady):
+            if _account_of(pending) == account_id:
+                self._pending.end(pending.call_id, error=gone)
+        self._subscriber.forget_account(account_id, gone)
+        self._requests.release()
+        self._account_settled(account_id)
+        return True
+
+    # Commands
+
+    def begin(self, pending: Pending) -> None:
+        """Take a command."""
+        refusal = self._authorization.application_error
+        command = pending.command
+        if refusal is not None:
+            self._pending.end(pending.call_id, error=refusal)
+        elif self._context.phase is Phase.IDLE:
+            self._pending.end(pending.call_id, error=not_connected())
+        elif isinstance(command, WaitApplication):
+            if self._authorization.is_application_authenticated:
+                self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())
+        elif isinstance(command, WaitReady):
+            account = self._authorization.accounts.get(command.account_id)
+            if account is not None and account.is_ready:
+                self._pending.end(pending.call_id)
+        elif isinstance(command, Authorize):
+            self._authorize(pending, command)
+
+    def leave(self, pending: Pending) -> None:
+        """Do nothing: who waits is found among the pending commands."""
+
+    def undo(self, pending: Pending) -> None:
+        """Forget an account again that was never accepted and that nobody asks for any more."""
+        if not isinstance(pending.command, Authorize):
+            return
+        account_id = pending.command.credentials.account_id
+        account = self._authorization.accounts.get(account_id)
+        if account is not None and not account.is_kept and not self._waiting_for(account_id):
+            del self._authorization.accounts[account_id]
+            self._requests.release()
+
+    # The application
+
+    def authenticate_application(self) -> None:
+        """Send the application's authentication, the first request on every link."""
+        self._authorization.application = AuthState.SENT
+        config = self._context.config
+        request = ProtoOAApplicationAuthReq(
+            clientId=config.client_id, clientSecret=config.client_secret
+        )
+        self._pending.submit(
+            Call(request, ProtoOAApplicationAuthRes, priority=Priority.SESSION, resend=False),
+            answered=self._application_answered,
+        )
+
+    def _application_answered(self, _: object, error: Exception | None) -> None:
+        if not self._context.is_connected:
+            return
+        if error is None or is_already_done(error):
+            self._application_backoff.reset()
+            self._authorization.application = AuthState.DONE
+            for pending in self._pending.of(WaitApplication):
+                self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())
+            for account in self._authorization.wanted():
+                self.authenticate_account(account)
+            self._requests.release()
+            self._subscriber.carry_out_all()
+            self._check_reconnected()
+        elif not isinstance(error, APIError):
+            # A server that does not even answer this, or answers nonsense: a new link may do.
+            self._context.drop_link(error)
+        elif is_passing(error):
+            self._authorization.application = AuthState.WANTED
+            self._context.emit(ServerErrorEvent(error=error))
+            at = self._context.patience(self._application_backoff, error)
+            self._context.timers.set(Timer.APPLICATION_RETRY, at)
+        else:
+            refusal = application_refusal(error)
+            self._authorization.application = AuthState.REFUSED
+            self._authorization.application_error = refusal
+            for pending in self._pending.all():
+                if is_request(pending):
+                    self._pending.end(pending.call_id, error=refusal)
+
+    # The accounts
+
+    def _authorize(self, pending: Pending, command: Authorize) -> None:
+        credentials = command.credentials
+        trigger = AuthTrigger.INITIAL
+        if command.reauth:
+            trigger = AuthTrigger.ACCOUNT_REAUTH
+        elif command.reconnect:
+            trigger = AuthTrigger.RECONNECT
+        account = self._authorization.accounts.get(credentials.account_id)
+        if account is None:
+            policy = self._context.config.reauth_policy
+            account = AccountSession(
+                credentials, trigger, self._context.backoff(policy.min_wait, policy.max_wait)
+            )
+            self._authorization.accounts[credentials.account_id] = account
+        else:
+            is_same = account.credentials.access_token == credentials.access_token
+            account.credentials = credentials
+            if is_same and account.state is AuthState.DONE:
+                self._pending.end(
+                    pending.call_id,
+                    ProtoOAAccountAuthRes(ctidTraderAccountId=credentials.account_id),
+                )
+                return
+            if account.state in (AuthState.DONE, AuthState.REFUSED):
+                account.state = AuthState.WANTED
+                account.is_ready = False
+                account.trigger = trigger
+        if account.state is AuthState.WANTED:
+            self.authenticate_account(account)
+
+    def authenticate_account(self, account: AccountSession) -> None:
+        """Send an account's authentication; it waits for the application's."""
+        if not self._authorization.is_application_authenticated:
+            return
+        account.state = AuthState.SENT
+        self._context.timers.clear(Timer.ACCOUNT_RETRY, account.account_id)
+        credentials = account.credentials
+        request = ProtoOAAccountAuthReq(
+            ctidTraderAccountId=credentials.account_id, accessToken=credentials.access_token
+        )
+        self._pending.submit(
+            Call(request, ProtoOAAccountAuthRes, priority=Priority.SESSION, resend=False),
+            answered=lambda _, error: self._account_answered(account, credentials, error),
+        )
+
+    def retry_account(self, account_id: int) -> None:
+        """Authenticate an account again that was refused while restoring."""
+        account = self._authorization.accounts.get(account_id)
+        if account is not None:
+            self.authenticate_account(account)
+
+    def _account_answered(
+        self, account: AccountSession, credentials: AccountCredentials, error: Exception | None
+    ) -> None:
+        account_id = account.account_id
+        if self._authorization.accounts.get(account_id) is not account:
+            return
+        if not self._context.is_connected:
+            return
+        if account.credentials is not credentials:
+            # Newer credentials came while this answer was on its way: they decide.
+            self.authenticate_account(account)
+        elif error is None or is_already_done(error):
+            account.state = AuthState.DONE
+            account.is_kept = True
+            account.backoff.reset()
+            self._requests.release()
+            self._subscriber.carry_out(account_id)
+            self.check_ready(account_id)
+            for pending in self._waiting_for(account_id):
+                self._pending.end(
+                    pending.call_id, ProtoOAAccountAuthRes(ctidTraderAccountId=account_id)
+                )
+        else:
+            self._account_refused(account, error)
+
+    def _account_refused(self, account: AccountSession, error: Exception) -> None:
+        account_id = account.account_id
+        account.state = AuthState.REFUSED
+        refusal = account_refusal(error, account_id)
+        for pending in self._waiting_for(account_id):
+            self._pending.end(pending.call_id, error=refusal)
+        if not account.is_kept:
+            # The first answer is for whoever asked, and nothing is left of the attempt.
+            if self._authorization.accounts.get(account_id) is account:
+                del self._authorization.accounts[account_id]
+            self._requests.release()
+            return
+        self._context.emit(
+            SubscriptionRestoreFailedEvent(account_id=account_id, error=refusal, topic="account")
+        )
+        at = self._context.patience(account.backoff, error)
+        self._context.timers.set(Timer.ACCOUNT_RETRY, at, account_id)
+        self._account_settled(account_id, refusal)
+
+    # Readiness
+
+    def check_ready(self, account_id: int) -> None:
+        """Announce an account on which everything wanted is restored."""
+        account = self._authorization.accounts.get(account_id)
+        if account is None or account.is_ready or account.state is not AuthState.DONE:
+            return
+        if not self._subscriber.is_restored(account_id):
+            return
+        account.is_ready = True
+        start = self._gaps.pop(account_id, None)
+        symbols = self._subscriber.restored_symbols(account_id)
+        if start is not None and symbols:
+            self._context.emit(
+                DataGapEvent(
+                    account_id=account_id,
+                    symbol_ids=symbols,
+                    start=start,
+                    end=self._context.wall(),
+                )
+            )
+        self._context.emit(ReadyEvent(account_id=account_id, trigger=account.trigger))
+        for pending in self._pending.of(WaitReady):
+            if _account_of(pending) == account_id:
+                self._pending.end(pending.call_id)
+        self._account_settled(account_id)
+
+    def _account_settled(self, account_id: int, failure: Exception | None = None) -> None:
+        """Note that an account is done with after a reconnect, well or not."""
+        account = self._authorization.accounts.get(account_id)
+        if account is not None:
+            account.error = failure
+        if self._restoring is not None:
+            self._restoring.discard(account_id)
+            self._check_reconnected()
+
+    def _check_reconnected(self) -> None:
+        """Announce the end of a restoration when every account has had its turn."""
+        if self._restoring is None or self._restoring:
+            return
+        if not self._authorization.is_application_authenticated:
+            return
+        self._restoring = None
+        kept = [account for account in self._authorization.accounts.values() if account.is_kept]
+        self._context.emit(
+            ReconnectedEvent(
+                restored_accounts=tuple(a.account_id for a in kept if a.error is None),
+                failed_accounts=tuple(
+                    (a.account_id, str(a.error)) for a in kept if a.error is not None
+                ),
+            )
+        )
+
+    # Private
+
+    def _waiting_for(self, account_id: int) -> list[Pending]:
+        return [p for p in self._pending.of(Authorize) if _account_of(p) == account_id]
+
+    def _secrets(self) -> list[str]:
+        secrets = [self._context.config.client_secret]
+        for account in self._authorization.accounts.values():
+            secrets += [account.credentials.access_token, account.credentials.refresh_token]
+        return secrets
+
+
+def _account_of(pending: Pending) -> int | None:
+    match pending.command:
+        case Authorize() as command:
+            return command.credentials.account_id
+        case WaitReady() as command:
+            return command.account_id
+        case _:
+            return None

@@ -1,0 +1,192 @@
+"""What a caller may ask of the session, each ending exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from google.protobuf.message import Message
+
+    from ctrader.credentials import AccountCredentials
+    from ctrader.enums import TrendbarPeriod
+    from ctrader.units import Nanos
+
+__all__ = [
+    "Authorize",
+    "Call",
+    "CallId",
+    "CancelResult",
+    "Command",
+    "Completion",
+    "DepthTopic",
+    "NextEvent",
+    "Pause",
+    "Priority",
+    "SpotTopic",
+    "Subscribe",
+    "Topic",
+    "TrendbarTopic",
+    "Unsubscribe",
+    "WaitApplication",
+    "WaitReady",
+]
+
+CallId: TypeAlias = int
+"""Names one submitted command for the life of a session."""
+
+
+class Completion(Enum):
+    """Which frame ends a call."""
+
+    REPLY = "reply"
+    """The answer message that the schema pairs with the request."""
+    SENT = "sent"
+    """Nothing comes back: it is done when the transport takes it."""
+    ACCEPTED = "accepted"
+    """A trading request that is done once the server accepted it."""
+    FILLED = "filled"
+    """A market order or a close, done when it is filled or ended otherwise."""
+    REPLACED = "replaced"
+    """An amendment of a pending order."""
+    CANCELLED = "cancelled"
+    """A cancellation of a pending order."""
+    PROTECTED = "protected"
+    """A change of a position's stop loss and take profit."""
+
+
+class Priority(IntEnum):
+    """Who goes first inside a rate lane."""
+
+    SESSION = 0
+    """Authentication and subscriptions."""
+    TRADING = 1
+    """Orders, amendments, cancellations, closes: sent now or not at all."""
+    RECOVERY = 2
+    """Reads that settle what happened during an outage."""
+    READ = 3
+    """A single read that somebody waits for."""
+    BULK = 4
+    """One page of a long history; it leaves half of the historical lane free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, with what ends it.
+
+    A call of priority `TRADING` is never sent twice, and never on a later link than the one it
+    was submitted on. Others are sent again after a reconnect, inside their deadline, if `resend`.
+    """
+
+    request: Message
+    reply: type[Message] | None = None
+    """The expected answer; None for `Completion.SENT` and for trading requests."""
+    completion: Completion = Completion.REPLY
+    priority: Priority = Priority.READ
+    resend: bool = True
+    account_id: int | None = None
+    """The account that must be authenticated first, None where the application's is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let time pass."""
+
+    duration: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class WaitApplication:
+    """Wait for the answer to the application's authentication."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitReady:
+    """Wait until an account is authenticated and everything wanted on it is restored."""
+
+    account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextEvent:
+    """Wait for an event that a predicate accepts."""
+
+    kinds: tuple[type, ...]
+    predicate: Callable[[object], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Authenticate an account with the server's first definite answer, and keep it so.
+
+    The result is a `ProtoOAAccountAuthRes`. `reauth` and `reconnect` only mark the `ReadyEvent`.
+    """
+
+    credentials: AccountCredentials
+    reauth: bool = False
+    reconnect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SpotTopic:
+    """Live prices of one symbol on one account."""
+
+    account_id: int
+    symbol_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrendbarTopic:
+    """Live bars of one symbol and period; they need the symbol's live prices."""
+
+    account_id: int
+    symbol_id: int
+    period: TrendbarPeriod
+
+
+@dataclass(frozen=True, slots=True)
+class DepthTopic:
+    """Live depth of one symbol; it needs the symbol's live prices."""
+
+    account_id: int
+    symbol_id: int
+
+
+Topic: TypeAlias = SpotTopic | TrendbarTopic | DepthTopic
+"""Something that the server sends for as long as it is subscribed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Become an owner of topics; done when the server has answered for each of them."""
+
+    topics: tuple[Topic, ...]
+    owner: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Stop owning topics; one that nobody owns any more is unsubscribed at the server."""
+
+    topics: tuple[Topic, ...]
+    owner: Hashable
+
+
+Command: TypeAlias = (
+    Call | Pause | WaitApplication | WaitReady | NextEvent | Authorize | Subscribe | Unsubscribe
+)
+"""What `Session.submit` takes."""
+
+
+class CancelResult(Enum):
+    """How far a cancelled command had come."""
+
+    NOT_SENT = "not sent"
+    """It never reached the transport."""
+    SENT = "sent"
+    """It was handed to the transport: what it did at the server is not known."""
+    FINISHED = "finished"
+    """It had ended before."""

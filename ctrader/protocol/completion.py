@@ -1,0 +1,78 @@
+"""Judge whether a frame ends the call whose id it carries."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from ctrader.enums import ExecutionType
+from ctrader.models.wire import required_enum_of
+from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.protocol.commands import Completion
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ctrader.protocol.correlation import PendingCall
+
+__all__ = ["Verdict", "judge"]
+
+
+class Verdict(Enum):
+    """What a frame means for its call."""
+
+    PROGRESS = "progress"
+    """More frames follow."""
+    DONE = "done"
+    """The call ended; this frame is its result."""
+    REFUSED = "refused"
+    """The server refused the request; the frame says why."""
+    UNEXPECTED = "unexpected"
+    """The frame is of no type that can answer this request."""
+
+
+_ENDED: Final = frozenset(
+    {ExecutionType.ORDER_FILLED, ExecutionType.ORDER_CANCELLED, ExecutionType.ORDER_EXPIRED}
+)
+
+_DONE: Final[dict[Completion, frozenset[ExecutionType]]] = {
+    # A limit better than the market may be filled at once, before its acceptance is read.
+    Completion.ACCEPTED: _ENDED | {ExecutionType.ORDER_ACCEPTED, ExecutionType.ORDER_PARTIAL_FILL},
+    Completion.FILLED: _ENDED,
+    Completion.REPLACED: frozenset({ExecutionType.ORDER_REPLACED}),
+    Completion.CANCELLED: frozenset({ExecutionType.ORDER_CANCELLED}),
+    Completion.PROTECTED: frozenset(
+        {
+            ExecutionType.ORDER_ACCEPTED,
+            ExecutionType.ORDER_REPLACED,
+            ExecutionType.ORDER_CANCELLED,
+        }
+    ),
+}
+_REFUSED: Final = frozenset({ExecutionType.ORDER_REJECTED, ExecutionType.ORDER_CANCEL_REJECTED})
+
+
+def judge(call: PendingCall, message: Message) -> Verdict:
+    """Say what a whole frame with the call's id means for it.
+
+    Error answers are not its business: they end every call. An execution event without a known
+    type is progress only, so that a type of the future is never read as acceptance or as a fill.
+    """
+    completion = call.call.completion
+    if completion is Completion.REPLY:
+        reply = call.call.reply
+        if reply is None or isinstance(message, reply):
+            return Verdict.DONE
+        # Execution events may carry the id of a request that is no order only if the server has
+        # a reason that we do not know; the answer itself is still to come.
+        return (
+            Verdict.PROGRESS if isinstance(message, ProtoOAExecutionEvent) else Verdict.UNEXPECTED
+        )
+    if not isinstance(message, ProtoOAExecutionEvent):
+        return Verdict.UNEXPECTED
+    kind = required_enum_of(message, "executionType", ExecutionType)
+    if kind in _REFUSED:
+        return Verdict.REFUSED
+    if kind in _DONE[completion]:
+        return Verdict.DONE
+    return Verdict.PROGRESS

@@ -1,0 +1,114 @@
+"""Share the time, the timers and the effects among the machines of one session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ctrader.errors import APIError, scrub
+from ctrader.protocol.backoff import Backoff
+from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
+from ctrader.protocol.timers import TimerTable
+from ctrader.units import SECOND, to_nanos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from ctrader.config import ClientConfig
+    from ctrader.units import Nanos
+
+__all__ = ["Context"]
+
+
+class Context:
+    """What every machine of a session sees: where it stands, what time it is, what it asks for."""
+
+    __slots__ = (
+        "_wall_base",
+        "config",
+        "drop_link",
+        "effects",
+        "now",
+        "phase",
+        "rng",
+        "secrets",
+        "timers",
+        "watch",
+    )
+
+    def __init__(self, config: ClientConfig, rng: Random) -> None:
+        self.config = config
+        self.rng = rng
+        self.now: Nanos = 0
+        """Time of the input that is being handled."""
+        self.phase = Phase.IDLE
+        """Where the session stands."""
+        self.timers = TimerTable()
+        self.effects: list[Effect] = []
+        """What the driver shall do next, in order."""
+        self.secrets: Callable[[], list[str]] = lambda: [config.client_secret]
+        """Returns what must never be shown again in a text of the server."""
+        self.watch: Callable[[object], None] = _nobody
+        """Is shown every event, after it was delivered."""
+        self.drop_link: Callable[[Exception], None] = _nobody
+        """Gives the link up from this side."""
+        self._wall_base = (0.0, 0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link stands."""
+        return self.phase is Phase.CONNECTED
+
+    def change_phase(self, phase: Phase) -> None:
+        """Move to another phase and tell the driver."""
+        self.phase = phase
+        self.effects.append(PhaseChanged(phase))
+
+    def emit(self, event: object) -> None:
+        """Deliver an event behind what was delivered before it.
+
+        Events of one read make one list; a completion between two of them begins a new one.
+        """
+        last = self.effects[-1] if self.effects else None
+        if type(last) is EventsReceived:
+            last.events.append(event)
+        else:
+            self.effects.append(EventsReceived([event]))
+        self.watch(event)
+
+    def set_wall(self, unix_now: float) -> None:
+        """Note the wall time of this moment, in seconds since 1970."""
+        self._wall_base = (unix_now, self.now)
+
+    def wall(self, moment: Nanos | None = None) -> datetime:
+        """Return the wall time of a moment, of this one by default."""
+        unix, base = self._wall_base
+        at = self.now if moment is None else moment
+        return datetime.fromtimestamp(unix + (at - base) / SECOND, UTC)
+
+    def after(self, seconds: float) -> Nanos:
+        """Return the moment that lies so many seconds ahead."""
+        return self.now + to_nanos(max(0.0, seconds))
+
+    def backoff(self, shortest: float, longest: float) -> Backoff:
+        """Make a backoff between two waits, given in seconds."""
+        return Backoff(self.rng, shortest=to_nanos(shortest), longest=to_nanos(longest))
+
+    def patience(self, backoff: Backoff, error: Exception) -> Nanos:
+        """Return when to ask again after a refusal: no sooner than the server asks for."""
+        wait = backoff.next()
+        if isinstance(error, APIError):
+            wait = max(wait, to_nanos(error.retry_after or 0.0))
+            if error.maintenance_end is not None:
+                rest = (error.maintenance_end - self.wall()).total_seconds()
+                wait = max(wait, to_nanos(max(0.0, rest)))
+        return self.now + wait
+
+    def scrubbed(self, text: str) -> str:
+        """Free a server's text of the secrets that it was sent."""
+        return scrub(text, self.secrets())
+
+
+def _nobody(_: object) -> None:
+    """Stand in until a machine takes the place."""

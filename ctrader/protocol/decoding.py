@@ -1,0 +1,178 @@
+"""Turn frames into messages and events, decoding only what somebody listens to."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError, Message
+
+from ctrader.errors import CTraderError, DeserializationError, ProtocolError
+from ctrader.events import (
+    EVENT_FROM_MESSAGE,
+    EVENT_TYPE_BY_MESSAGE,
+    SpotEvent,
+    UndecodableMessageEvent,
+)
+from ctrader.models.wire import missing_fields, text_of
+from ctrader.proto import (
+    ProtoErrorRes,
+    ProtoOAClientDisconnectEvent,
+    ProtoOAErrorRes,
+    ProtoOAExecutionEvent,
+    ProtoOAOrderErrorEvent,
+    ProtoOASpotEvent,
+)
+from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
+
+if TYPE_CHECKING:
+    from ctrader.protocol.envelope import Envelope
+
+__all__ = ["EventDecoder", "bare_spot", "open_message"]
+
+# A quote without an id is an envelope of payload type 2131 (08 d3 10), then the payload field
+# with a one-byte length (12 nn), and nothing behind it.
+_SPOT_HEAD: Final = Struct(">IB")
+_SPOT_TAG: Final = 0x08D31012
+_SPOT_HEAD_LENGTH: Final = 5
+_ONE_BYTE_VARINT: Final = 0x80
+
+_TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
+    ProtoErrorRes: ("errorCode", "description"),
+    ProtoOAClientDisconnectEvent: ("reason",),
+    ProtoOAErrorRes: ("errorCode", "description"),
+    ProtoOAExecutionEvent: ("errorCode",),
+    ProtoOAOrderErrorEvent: ("errorCode", "description"),
+}
+"""Texts that the core reads itself: the parser lets bytes through that are no text."""
+
+
+def bare_spot(block: bytes, start: int, end: int) -> bytes | None:
+    """Return the payload of a quote without an id; None for every other frame.
+
+    It looks at five bytes of the frame in `block` and skips the envelope's parser.
+    """
+    if end - start < _SPOT_HEAD_LENGTH:
+        return None
+    tag, length = _SPOT_HEAD.unpack_from(block, start)
+    if tag != _SPOT_TAG or length >= _ONE_BYTE_VARINT or start + _SPOT_HEAD_LENGTH + length != end:
+        return None
+    return block[start + _SPOT_HEAD_LENGTH : end]
+
+
+def open_message(envelope: Envelope) -> Message | None:
+    """Parse the message in an envelope; None if its payload type is not known.
+
+    Raises:
+        DeserializationError: the payload does not parse, or a required field is missing. The
+            envelope was whole, so the link may stay.
+    """
+    message_type = MESSAGE_BY_PAYLOAD_TYPE.get(envelope.payload_type)
+    if message_type is None:
+        return None
+    message = message_type()
+    try:
+        message.ParseFromString(envelope.payload)
+    except DecodeError as error:
+        raise DeserializationError(envelope.payload_type, envelope.payload) from error
+    # The parser says nothing of a missing required field, and reading it gives a default that
+    # looks real: an execution event without a type would read as accepted.
+    missing = missing_fields(message)
+    if missing:
+        raise DeserializationError(
+            envelope.payload_type, envelope.payload, reason=f"it lacks {', '.join(missing)}"
+        )
+    for field in _TEXTS.get(message_type, ()):
+        try:
+            text_of(message, field)
+        except ProtocolError as error:
+            raise DeserializationError(
+                envelope.payload_type, envelope.payload, reason=str(error)
+            ) from error
+    return message
+
+
+class EventDecoder:
+    """Make events of messages for those who listen, and keep the last side of each quote.
+
+    A quote carries only the side that changed, so both sides are known only by remembering, per
+    link. Until both were seen there is no quote.
+    """
+
+    __slots__ = ("_kinds", "_sides", "_spots_wanted", "_symbols", "_waited")
+
+    def __init__(self) -> None:
+        self._kinds: frozenset[type] = frozenset()
+        self._symbols: frozenset[int] | None = frozenset()
+        self._waited: dict[type, int] = {}
+        self._spots_wanted = False
+        self._sides: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+
+    def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
+        """Say what anybody wants: types of event, and the symbols whose quotes (None: all)."""
+        self._kinds = kinds
+        self._symbols = symbols
+
+    def wait_for(self, kinds: tuple[type, ...]) -> None:
+        """Want some types until `wait_over`, besides what is listened to."""
+        for kind in kinds:
+            self._waited[kind] = self._waited.get(kind, 0) + 1
+
+    def wait_over(self, kinds: tuple[type, ...]) -> None:
+        """Undo one `wait_for`."""
+        for kind in kinds:
+            self._waited[kind] -= 1
+            if not self._waited[kind]:
+                del self._waited[kind]
+
+    def wants(self, kind: type) -> bool:
+        """Whether anybody wants events of a type."""
+        return kind in self._kinds or kind in self._waited
+
+    def lost(self) -> None:
+        """Forget all quotes: what was known before a loss is old."""
+        self._sides.clear()
+
+    def spot(self, message: ProtoOASpotEvent) -> SpotEvent | None:
+        """Remember a quote's sides, and make an event of it if anybody wants it."""
+        symbol_id = message.symbolId
+        key = (message.ctidTraderAccountId, symbol_id)
+        bid, ask = self._sides.get(key, (None, None))
+        if message.HasField("bid"):
+            bid = message.bid
+        if message.HasField("ask"):
+            ask = message.ask
+        self._sides[key] = (bid, ask)
+        if (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols)) or (
+            SpotEvent in self._waited
+        ):
+            return SpotEvent.from_proto(message, bid, ask)
+        return None
+
+    def events(self, message: Message, envelope: Envelope) -> list[object]:
+        """Return what a message is to those who listen: a typed event, the message itself, both."""
+        message_type = type(message)
+        events: list[object] = []
+        if isinstance(message, ProtoOASpotEvent):
+            spot = self.spot(message)
+            if spot is not None:
+                events.append(spot)
+        else:
+            event_type = EVENT_TYPE_BY_MESSAGE.get(message_type)
+            if event_type is not None and self.wants(event_type):
+                try:
+                    events.append(EVENT_FROM_MESSAGE[message_type](message))
+                except (CTraderError, ValueError, ArithmeticError) as error:
+                    # Fields parse one by one and still make no sense together, such as a time
+                    # beyond the calendar. The event is not lost: it is delivered as what it is.
+                    events.append(
+                        UndecodableMessageEvent(
+                            envelope.payload_type,
+                            envelope.payload,
+                            envelope.client_msg_id,
+                            str(error),
+                        )
+                    )
+        if self.wants(message_type):
+            events.append(message)
+        return events

@@ -1,0 +1,112 @@
+"""What the core asks of its driver, to be carried out in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from ctrader.protocol.commands import CallId
+
+__all__ = [
+    "CallCompleted",
+    "CallFailed",
+    "CloseConnection",
+    "Effect",
+    "EventsReceived",
+    "Finished",
+    "OpenConnection",
+    "Phase",
+    "PhaseChanged",
+]
+
+
+class Phase(Enum):
+    """Where the session stands."""
+
+    IDLE = "idle"
+    """Not started, or the first attempt to connect failed."""
+    CONNECTING = "connecting"
+    """A connection is being opened."""
+    CONNECTED = "connected"
+    """The link stands."""
+    WAITING = "waiting"
+    """The link was lost; the next attempt is scheduled."""
+    CLOSING = "closing"
+    """The last answers and the end of the transport are awaited."""
+    FINISHED = "finished"
+    """Nothing comes out any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """Open a connection.
+
+    Answer with `connection_made(epoch, ...)` or `connection_lost(epoch, ...)`. When
+    `CloseConnection` of the epoch comes first, give the attempt up.
+    """
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Close the connection, or give up opening it, without waiting for the peer.
+
+    Answer with `connection_lost(epoch, ...)` when it is closed.
+    """
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallCompleted:
+    """A command ended well."""
+
+    call_id: CallId
+    result: object
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A command ended with an error."""
+
+    call_id: CallId
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class EventsReceived:
+    """Events to deliver: typed ones, and protobuf messages that somebody listens to as such."""
+
+    events: list[object]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """The session moved to another phase."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The session has ended; nothing follows.
+
+    `error` is None when it was closed, otherwise why it gave up.
+    """
+
+    error: Exception | None
+
+
+Effect: TypeAlias = (
+    OpenConnection
+    | CloseConnection
+    | CallCompleted
+    | CallFailed
+    | EventsReceived
+    | PhaseChanged
+    | Finished
+)
+"""Something to be carried out by the driver."""

@@ -1,0 +1,312 @@
+"""Open the connection, notice its end, and open the next one, spaced out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctrader.errors import (
+    ClientClosedError,
+    CTraderConnectionClosedError,
+    CTraderConnectionError,
+    CTraderConnectionFailedError,
+    CTraderConnectionTimeoutError,
+    CTraderError,
+    CTraderReconnectAbandonedError,
+    TlsVerificationError,
+)
+from ctrader.events import ConnectedEvent, DisconnectedEvent
+from ctrader.protocol.effects import CloseConnection, Finished, OpenConnection, Phase
+from ctrader.protocol.heartbeat import Heartbeat
+from ctrader.protocol.pending import Connect
+from ctrader.protocol.timers import Timer
+from ctrader.units import SECOND
+
+if TYPE_CHECKING:
+    from ctrader.protocol.auth import Authorization
+    from ctrader.protocol.authentication import Authentication
+    from ctrader.protocol.context import Context
+    from ctrader.protocol.decoding import EventDecoder
+    from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.requests import Requests
+    from ctrader.protocol.subscriber import Subscriber
+
+__all__ = ["Link"]
+
+HEALTHY_AFTER: Final = 30 * SECOND
+"""A link that stood this long makes the next loss a first failure again."""
+TRANSPORT_GRACE: Final = 1 * SECOND
+"""How long the transport may take to end before the session finishes without its word."""
+
+
+class Link:
+    """Own the session's phase: from the first attempt to connect to the end.
+
+    The first attempt is made once; reconnecting begins after a first success.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_authentication",
+        "_authorization",
+        "_backoff",
+        "_connect_seconds",
+        "_context",
+        "_decoder",
+        "_is_shut",
+        "_pending",
+        "_requests",
+        "_subscriber",
+        "_was_connected",
+        "epoch",
+        "finished_error",
+        "heartbeat",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        pending: PendingCommands,
+        requests: Requests,
+        authorization: Authorization,
+        authentication: Authentication,
+        subscriber: Subscriber,
+        decoder: EventDecoder,
+    ) -> None:
+        config = context.config
+        self.epoch = 0
+        """Number of the current connection, or of the last one."""
+        self.finished_error: Exception | None = None
+        """Why the session gave up; None while it has not, or when it was closed."""
+        self.heartbeat = Heartbeat(
+            context.timers, interval=config.heartbeat_interval, timeout=config.heartbeat_timeout
+        )
+        self._context = context
+        self._pending = pending
+        self._requests = requests
+        self._authorization = authorization
+        self._authentication = authentication
+        self._subscriber = subscriber
+        self._decoder = decoder
+        self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
+        self._attempts = 0
+        self._connect_seconds = config.connect_timeout
+        self._was_connected = False
+        self._is_shut = False
+        pending.serve(self, Connect)
+        pending.emptied = self._all_ended
+        context.drop_link = self.drop
+
+    def is_open(self) -> bool:
+        """Whether bytes go either way; while closing, the last answers are still read."""
+        phase = self._context.phase
+        return phase is Phase.CONNECTED or (phase is Phase.CLOSING and not self._is_shut)
+
+    # Commands
+
+    def begin(self, pending: Pending) -> None:
+        """Take a `Connect`: it joins the attempt that is under way, or begins one."""
+        if self._context.is_connected:
+            self._pending.end(pending.call_id)
+        elif self._context.phase is Phase.IDLE:
+            self.open(pending.timeout)
+
+    def leave(self, pending: Pending) -> None:
+        """Do nothing: who waits is found among the pending commands."""
+
+    def undo(self, pending: Pending) -> None:
+        """Give the first attempt up when nobody waits for it any more."""
+        context = self._context
+        is_first = context.phase is Phase.CONNECTING and not self._was_connected
+        if is_first and not self._pending.of(Connect):
+            context.timers.clear(Timer.CONNECT)
+            context.effects.append(CloseConnection(self.epoch))
+            context.change_phase(Phase.IDLE)
+
+    # From the first attempt to the standing link
+
+    def open(self, seconds: float | None = None) -> None:
+        """Begin an attempt; None gives it the configuration's `connect_timeout`."""
+        context = self._context
+        self.epoch += 1
+        self._connect_seconds = context.config.connect_timeout if seconds is None else seconds
+        context.timers.set(Timer.CONNECT, context.after(self._connect_seconds))
+        context.change_phase(Phase.CONNECTING)
+        context.effects.append(OpenConnection(self.epoch))
+
+    def opened(self) -> None:
+        """Take note that the link stands."""
+        context = self._context
+        context.timers.clear(Timer.CONNECT)
+        context.timers.set(Timer.HEALTHY, context.now + HEALTHY_AFTER)
+        self._requests.opened()
+        self.heartbeat.opened(context.now)
+        again = self._was_connected
+        self._was_connected = True
+        context.change_phase(Phase.CONNECTED)
+        context.emit(ConnectedEvent(epoch=self.epoch, at=context.wall()))
+        for pending in self._pending.of(Connect):
+            self._pending.end(pending.call_id)
+        self._authentication.opened(again=again)
+
+    def took_too_long(self) -> None:
+        """Give up an attempt that ran into its deadline."""
+        config = self._context.config
+        self._context.effects.append(CloseConnection(self.epoch))
+        self._failed(
+            CTraderConnectionTimeoutError(
+                self._connect_seconds, f"connecting to {config.host}:{config.port}"
+            )
+        )
+
+    def proved_healthy(self) -> None:
+        """Forget the failures before this link."""
+        self._backoff.reset()
+        self._attempts = 0
+
+    # The end of a link
+
+    def ended(self, cause: Exception | None) -> None:
+        """Take note that the transport ended, or that it could not be opened."""
+        match self._context.phase:
+            case Phase.CONNECTING:
+                if not isinstance(cause, CTraderConnectionError):
+                    config = self._context.config
+                    cause = CTraderConnectionFailedError(config.host, config.port, cause)
+                self._failed(cause)
+            case Phase.CONNECTED:
+                self._lost(cause or CTraderConnectionClosedError("the connection ended"))
+            case Phase.CLOSING:
+                self._finish(None)
+            case Phase.IDLE | Phase.WAITING | Phase.FINISHED:
+                # The end of a transport that had been given up before.
+                pass
+
+    def silent(self) -> None:
+        """Give up a link on which nothing arrives any more."""
+        timeout = self._context.config.heartbeat_timeout
+        self.drop(CTraderConnectionTimeoutError(timeout, "waiting for any sign of the server"))
+
+    def drop(self, cause: Exception) -> None:
+        """Give the link up from this side."""
+        if self._context.phase is Phase.CLOSING:
+            self._abandon_all(ClientClosedError("the link was lost while closing"))
+        elif self._context.is_connected:
+            self._context.effects.append(CloseConnection(self.epoch))
+            self._lost(cause)
+
+    def account_dropped(self, account_id: int) -> None:
+        """Start over with one account whose session the server ended."""
+        self._authentication.account_lost(account_id, self.heartbeat.heard_at)
+
+    # The end of the session
+
+    def close(self, grace: float) -> None:
+        """End the session, after the answers to trading requests or the grace period."""
+        context = self._context
+        if context.phase in (Phase.CLOSING, Phase.FINISHED):
+            return
+        is_open = context.phase in (Phase.CONNECTED, Phase.CONNECTING)
+        context.change_phase(Phase.CLOSING)
+        if not is_open:
+            self._finish(None)
+            return
+        closed = ClientClosedError("it was closed meanwhile")
+        context.timers.set(Timer.CLOSE, context.after(grace))
+        for pending in self._pending.all():
+            call = pending.call
+            if call is None or not (call.is_trading and call.is_sent):
+                self._pending.abandon(pending, closed)
+        self._all_ended()
+
+    def grace_over(self) -> None:
+        """Wait no longer, for the answers first, then for the transport."""
+        if self._is_shut:
+            self._finish(None)
+        else:
+            self._abandon_all(ClientClosedError("it was closed before the answer came"))
+
+    # Private
+
+    def _failed(self, error: CTraderConnectionError) -> None:
+        self._context.timers.clear(Timer.CONNECT)
+        if not self._was_connected:
+            self._context.change_phase(Phase.IDLE)
+            for pending in self._pending.all():
+                self._pending.abandon(pending, error)
+        elif isinstance(error, TlsVerificationError):
+            # Somebody else answers in the server's place: trying again cannot make it right.
+            self._finish(error)
+        else:
+            self._wait_for_next(error)
+
+    def _lost(self, cause: Exception) -> None:
+        """Start over after the link ended, by whomever."""
+        context = self._context
+        heard_at = self.heartbeat.heard_at
+        self.heartbeat.closed()
+        context.timers.clear(Timer.HEALTHY)
+        context.timers.clear(Timer.LANE)
+        self._decoder.lost()
+        context.emit(
+            DisconnectedEvent(cause=cause, at=context.wall(), will_reconnect=self._may_try_again())
+        )
+        if not self._may_try_again():
+            self._give_up(cause)
+            return
+        # The new phase comes first: what ends below may let somebody submit again.
+        self._wait_for_next(cause)
+        self._authentication.lost(heard_at)
+        self._requests.lost(cause)
+        self._subscriber.lost()
+
+    def _may_try_again(self) -> bool:
+        limit = self._context.config.reconnect_attempts
+        is_refused = self._authorization.application_error is not None
+        return not is_refused and (limit is None or self._attempts < limit)
+
+    def _wait_for_next(self, cause: Exception) -> None:
+        if not self._may_try_again():
+            self._give_up(cause)
+            return
+        self._attempts += 1
+        self._context.change_phase(Phase.WAITING)
+        self._context.timers.set(Timer.RECONNECT, self._context.now + self._backoff.next())
+
+    def _give_up(self, cause: Exception) -> None:
+        refusal = self._authorization.application_error
+        if refusal is not None:
+            # Credentials that were refused are refused again: reconnecting would only knock.
+            self._finish(refusal)
+            return
+        limit = self._context.config.reconnect_attempts
+        reason = (
+            f"{limit} attempts to reconnect failed"
+            if limit
+            else "the link was lost, and reconnect_attempts=0 switches reconnecting off"
+        )
+        self._finish(CTraderReconnectAbandonedError(reason, cause))
+
+    def _all_ended(self) -> None:
+        """Close the transport once nothing is waited for any more."""
+        context = self._context
+        if context.phase is Phase.CLOSING and not self._is_shut and not len(self._pending):
+            self._is_shut = True
+            context.effects.append(CloseConnection(self.epoch))
+            context.timers.set(Timer.CLOSE, context.now + TRANSPORT_GRACE)
+
+    def _abandon_all(self, cause: CTraderError) -> None:
+        for pending in self._pending.all():
+            self._pending.abandon(pending, cause)
+
+    def _finish(self, error: Exception | None) -> None:
+        """End the session: nothing comes out after this."""
+        self._is_shut = True
+        self.finished_error = error
+        self._context.phase = Phase.CLOSING
+        self._abandon_all(
+            error if isinstance(error, CTraderError) else ClientClosedError("it was closed")
+        )
+        self.heartbeat.closed()
+        self._context.timers.clear_everything()
+        self._context.change_phase(Phase.FINISHED)
+        self._context.effects.append(Finished(error))

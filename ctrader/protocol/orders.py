@@ -1,0 +1,112 @@
+"""Remember every trading request of this client's life, so that none is doubled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctrader.errors import (
+    APIError,
+    DuplicateClientOrderIdError,
+    OrderNotSentError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
+    code_proves_refusal,
+)
+from ctrader.proto import ProtoOANewOrderReq
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from google.protobuf.message import Message
+
+    from ctrader.protocol.correlation import PendingCall
+
+__all__ = ["OrderRegistry", "trading_failure", "trading_refusal"]
+
+_ID_BITS: Final = 96
+
+
+class OrderRegistry:
+    """Give each order a client order id, and refuse to use one twice.
+
+    The server does not notice a repeated `clientOrderId`; that one is unique is what lets an
+    order be found again after its answer was lost.
+    """
+
+    __slots__ = ("_rng", "_used")
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._used: set[str] = set()
+
+    def prepare(self, request: Message) -> tuple[Message, str | None]:
+        """Return a request as it is to be sent, with its client order id.
+
+        Only new orders have one; any other request comes back as it is.
+
+        Raises:
+            DuplicateClientOrderIdError: the id was used before in this client's life.
+        """
+        if not isinstance(request, ProtoOANewOrderReq):
+            return request, None
+        chosen = request.clientOrderId
+        if chosen in self._used:
+            raise DuplicateClientOrderIdError(chosen)
+        if not chosen:
+            chosen = f"ct-{self._rng.getrandbits(_ID_BITS):024x}"
+            # The caller's message stays as it is: it may be used for the next order as well.
+            copy = ProtoOANewOrderReq()
+            copy.CopyFrom(request)
+            copy.clientOrderId = chosen
+            request = copy
+        self._used.add(chosen)
+        return request, chosen
+
+    def release(self, client_order_id: str) -> None:
+        """Let an id be used again whose order was proved not sent."""
+        self._used.discard(client_order_id)
+
+
+def trading_failure(call: PendingCall, reason: str, cause: Exception | None = None) -> Exception:
+    """Return how a trading call ends that gets no definite answer any more.
+
+    A frame that the transport never took cannot have reached the server. One that it took may
+    have, whatever happened since.
+    """
+    request_type = type(call.request).__name__
+    if call.is_sent:
+        return OrderOutcomeUnknownError(
+            call.client_order_id,
+            cause,
+            account_id=call.call.account_id,
+            request_type=request_type,
+            order_id=getattr(call.request, "orderId", None),
+            position_id=getattr(call.request, "positionId", None) or None,
+        )
+    return OrderNotSentError(
+        call.client_order_id,
+        reason,
+        cause,
+        account_id=call.call.account_id,
+        request_type=request_type,
+    )
+
+
+def trading_refusal(
+    call: PendingCall,
+    error: APIError,
+    *,
+    order_id: int | None = None,
+    position_id: int | None = None,
+) -> Exception:
+    """Return how a trading call ends that the server answered with an error code."""
+    if not code_proves_refusal(error.error_code):
+        return trading_failure(call, "the server's answer proves nothing", error)
+    rejected = OrderRejectedError.from_api_error(
+        error,
+        client_order_id=call.client_order_id,
+        order_id=order_id,
+        position_id=position_id,
+    )
+    rejected.__cause__ = error
+    return rejected

@@ -1,0 +1,229 @@
+"""Hold every command from its submission to its end, which comes exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ctrader.errors import CTraderConnectionTimeoutError
+from ctrader.protocol.commands import CallId, Command, NextEvent, Pause, Topic
+from ctrader.protocol.effects import CallCompleted, CallFailed
+from ctrader.protocol.orders import trading_failure
+from ctrader.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from ctrader.errors import CTraderError
+    from ctrader.protocol.context import Context
+    from ctrader.protocol.correlation import PendingCall
+    from ctrader.protocol.decoding import EventDecoder
+
+__all__ = [
+    "Answered",
+    "CommandMachine",
+    "Connect",
+    "Pending",
+    "PendingCommands",
+    "Waits",
+    "is_request",
+]
+
+Answered: TypeAlias = Callable[[object, Exception | None], None]
+"""Takes the result or the error of a request that the session makes itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Wait for the link to stand; `Session.start` submits it."""
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A command that has not ended."""
+
+    call_id: CallId
+    command: Command | Connect
+    timeout: float
+    """Seconds that it may take."""
+    answered: Answered | None = None
+    """Who is told of its end; None for a caller's command, which ends with an effect."""
+    call: PendingCall | None = None
+    """How far a request has come."""
+    owned: tuple[Topic, ...] = ()
+    """Topics that this very command made its owner an owner of."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in an error's text."""
+        return type(self.command if self.call is None else self.call.request).__name__
+
+
+class CommandMachine(Protocol):
+    """Carries out commands of some types."""
+
+    def begin(self, pending: Pending) -> None:
+        """Do what a new command asks for; it may end it at once."""
+        ...
+
+    def leave(self, pending: Pending) -> None:
+        """Forget a command, however it ended."""
+        ...
+
+    def undo(self, pending: Pending) -> None:
+        """Take back what a command wanted that failed or was cancelled."""
+        ...
+
+
+class PendingCommands:
+    """Number commands, watch their deadlines, and end each of them once."""
+
+    __slots__ = ("_by_id", "_context", "_last_id", "_machines", "emptied")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._by_id: dict[CallId, Pending] = {}
+        self._machines: dict[type, CommandMachine] = {}
+        self._last_id: CallId = 0
+        self.emptied: Callable[[], None] = _ignore
+        """Called when the last command has ended."""
+
+    def serve(self, machine: CommandMachine, *commands: type) -> None:
+        """Let a machine carry out commands of these types."""
+        for command in commands:
+            self._machines[command] = machine
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, call_id: CallId) -> bool:
+        return call_id in self._by_id
+
+    def get(self, call_id: CallId) -> Pending:
+        """Return a command that has not ended."""
+        return self._by_id[call_id]
+
+    def all(self) -> list[Pending]:
+        """Return every command, oldest first."""
+        return list(self._by_id.values())
+
+    def of(self, *commands: type) -> list[Pending]:
+        """Return the commands of some types, oldest first."""
+        return [p for p in self._by_id.values() if isinstance(p.command, commands)]
+
+    def submit(
+        self,
+        command: Command | Connect,
+        timeout: float | None = None,
+        answered: Answered | None = None,
+    ) -> CallId:
+        """Begin a command; None as the timeout takes the configuration's `request_timeout`."""
+        context = self._context
+        self._last_id += 1
+        seconds = context.config.request_timeout if timeout is None else timeout
+        pending = Pending(self._last_id, command, seconds, answered)
+        self._by_id[pending.call_id] = pending
+        context.timers.set(Timer.CALL, context.after(seconds), pending.call_id)
+        self._machines[type(command)].begin(pending)
+        return pending.call_id
+
+    def remove(self, call_id: CallId) -> Pending | None:
+        """Take a command out without telling anybody; None if it has ended."""
+        pending = self._by_id.pop(call_id, None)
+        if pending is not None:
+            self._context.timers.clear(Timer.CALL, call_id)
+            self._machines[type(pending.command)].leave(pending)
+        return pending
+
+    def end(
+        self, call_id: CallId, result: object = None, *, error: Exception | None = None
+    ) -> None:
+        """End a command; one that has ended stays as it is."""
+        pending = self.remove(call_id)
+        if pending is None:
+            return
+        if error is not None:
+            self._machines[type(pending.command)].undo(pending)
+        if pending.answered is not None:
+            pending.answered(result, error)
+        elif error is None:
+            self._context.effects.append(CallCompleted(call_id, result))
+        else:
+            self._context.effects.append(CallFailed(call_id, error))
+        if not self._by_id:
+            self.emptied()
+
+    def cancel(self, call_id: CallId) -> Pending | None:
+        """End a command whose caller went away, without an effect; None if it has ended."""
+        pending = self.remove(call_id)
+        if pending is not None:
+            self._machines[type(pending.command)].undo(pending)
+            if not self._by_id:
+                self.emptied()
+        return pending
+
+    def abandon(self, pending: Pending, cause: CTraderError) -> None:
+        """End a command that can get no answer any more.
+
+        A trading request that was handed to the transport may have been carried out; its error
+        says so.
+        """
+        call = pending.call
+        if call is not None and call.is_trading:
+            self.end(pending.call_id, error=trading_failure(call, str(cause), cause))
+        else:
+            self.end(pending.call_id, error=cause)
+
+    def timed_out(self, call_id: CallId) -> None:
+        """End a command whose deadline has come."""
+        pending = self._by_id[call_id]
+        self.abandon(pending, CTraderConnectionTimeoutError(pending.timeout, pending.name))
+
+
+class Waits:
+    """Carry out the commands that wait for nothing but time or an event."""
+
+    __slots__ = ("_context", "_decoder", "_events", "_pending")
+
+    def __init__(self, context: Context, pending: PendingCommands, decoder: EventDecoder) -> None:
+        self._context = context
+        self._pending = pending
+        self._decoder = decoder
+        self._events: dict[CallId, NextEvent] = {}
+        pending.serve(self, Pause, NextEvent)
+        context.watch = self._watch
+
+    def begin(self, pending: Pending) -> None:
+        """Begin to wait."""
+        command = pending.command
+        if isinstance(command, NextEvent):
+            self._events[pending.call_id] = command
+            self._decoder.wait_for(command.kinds)
+        elif isinstance(command, Pause):
+            # A pause ends when it is over, whatever time the caller gave for the rest.
+            timers = self._context.timers
+            timers.clear(Timer.CALL, pending.call_id)
+            timers.set(Timer.PAUSE, self._context.now + command.duration, pending.call_id)
+
+    def leave(self, pending: Pending) -> None:
+        """Wait no longer."""
+        self._context.timers.clear(Timer.PAUSE, pending.call_id)
+        command = self._events.pop(pending.call_id, None)
+        if command is not None:
+            self._decoder.wait_over(command.kinds)
+
+    def undo(self, pending: Pending) -> None:
+        """Do nothing: waiting wants nothing of the server."""
+
+    def _watch(self, event: object) -> None:
+        for call_id, waiting in list(self._events.items()):
+            if type(event) in waiting.kinds and waiting.predicate(event):
+                self._pending.end(call_id, event)
+
+
+def is_request(pending: Pending) -> bool:
+    """Whether a command is one that the server would have to answer."""
+    return not isinstance(pending.command, Connect | Pause | NextEvent)
+
+
+def _ignore() -> None:
+    """Stand in until a machine takes the place."""

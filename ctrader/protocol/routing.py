@@ -1,0 +1,86 @@
+"""Bring each event to the consumers that asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctrader.events import SpotEvent
+
+if TYPE_CHECKING:
+    from ctrader.protocol.mailbox import Mailbox
+
+__all__ = ["Route", "Router"]
+
+
+@dataclass(eq=False, slots=True)
+class Route:
+    """One consumer's wish: a type of event, perhaps of one account or one symbol only."""
+
+    event_type: type
+    mailbox: Mailbox
+    account_id: int | None = None
+    symbol_id: int | None = None
+
+
+class Router:
+    """Know who wants which events. It is not thread-safe."""
+
+    __slots__ = ("_routes",)
+
+    def __init__(self) -> None:
+        self._routes: dict[type, list[Route]] = {}
+
+    def add(self, route: Route) -> None:
+        """Add a consumer's wish.
+
+        Raises:
+            ValueError: the route filters by a field that this type of event does not have.
+        """
+        for field in ("account_id", "symbol_id"):
+            if getattr(route, field) is not None and not hasattr(route.event_type, field):
+                raise ValueError(
+                    f"{route.event_type.__name__} has no {field}: register without {field}="
+                )
+        self._routes.setdefault(route.event_type, []).append(route)
+
+    def remove(self, route: Route) -> bool:
+        """Remove a wish; False if it was not there."""
+        routes = self._routes.get(route.event_type)
+        if routes is None or route not in routes:
+            return False
+        routes.remove(route)
+        if not routes:
+            del self._routes[route.event_type]
+        return True
+
+    def routes(self) -> list[Route]:
+        """Return every wish, oldest first within a type."""
+        return [route for routes in self._routes.values() for route in routes]
+
+    def route(self, events: list[object]) -> list[Mailbox]:
+        """Put events into the mailboxes that want them; return those that were empty before."""
+        woken: list[Mailbox] = []
+        get = self._routes.get
+        for event in events:
+            for route in get(type(event), ()):
+                # A filter is set only where the type has the field: `add` made sure.
+                if route.symbol_id is not None and route.symbol_id != event.symbol_id:  # type: ignore[attr-defined]
+                    continue
+                if route.account_id is not None and route.account_id != event.account_id:  # type: ignore[attr-defined]
+                    continue
+                if route.mailbox.put(event):
+                    woken.append(route.mailbox)
+        return woken
+
+    def wanted(self) -> tuple[frozenset[type], frozenset[int] | None]:
+        """Return the types that anybody wants and the symbols whose quotes they want.
+
+        The symbols are None where somebody wants the quotes of every symbol.
+        """
+        symbols: set[int] = set()
+        for route in self._routes.get(SpotEvent, ()):
+            if route.symbol_id is None:
+                return frozenset(self._routes), None
+            symbols.add(route.symbol_id)
+        return frozenset(self._routes), frozenset(symbols)

@@ -1,0 +1,414 @@
+"""Drive one client's conversation with the server, as a deterministic state machine.
+
+Bytes, the time and commands go in; bytes, the next deadline and an ordered list of effects come
+out. The same inputs and the same random numbers give the same outputs. What there is to do lies
+with the small machines that this module puts together and routes between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from ctrader.errors import (
+    APIError,
+    ClientClosedError,
+    CTraderConnectionClosedError,
+    DeserializationError,
+    api_error,
+    maintenance_end_from_wire,
+)
+from ctrader.events import ServerErrorEvent, UndecodableMessageEvent, UnknownMessageEvent
+from ctrader.proto import (
+    ProtoErrorRes,
+    ProtoOAAccountDisconnectEvent,
+    ProtoOAClientDisconnectEvent,
+    ProtoOAErrorRes,
+    ProtoOASpotEvent,
+)
+from ctrader.proto.registry import SPOT_EVENT
+from ctrader.protocol.auth import Authorization
+from ctrader.protocol.authentication import Authentication
+from ctrader.protocol.commands import CallId, CancelResult, Command
+from ctrader.protocol.context import Context
+from ctrader.protocol.decoding import EventDecoder, bare_spot, open_message
+from ctrader.protocol.effects import Effect, Phase
+from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
+from ctrader.protocol.framing import FrameBuffer
+from ctrader.protocol.link import Link
+from ctrader.protocol.pending import Connect, PendingCommands, Waits
+from ctrader.protocol.requests import Requests
+from ctrader.protocol.subscriber import Subscriber
+from ctrader.protocol.timers import Deadline, Timer
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from google.protobuf.message import Message
+
+    from ctrader.config import ClientConfig
+    from ctrader.credentials import AccountCredentials
+    from ctrader.protocol.correlation import PendingCall
+    from ctrader.units import Nanos
+
+__all__ = ["Session"]
+
+
+class Session:
+    """One client's conversation, over as many connections as it takes.
+
+    Call `start` first, then feed `connection_made`, `receive_data`, `connection_lost` and
+    `handle_timer`; after each of them, and after each command, carry out `take_effects` in order
+    and write what `data_to_send` gives while the transport can take it. It is not thread-safe.
+
+    Every command ends exactly once: by its completion, its failure, or `cancel`. Inputs of an
+    old epoch change nothing. After the effect `Finished` nothing comes out.
+    """
+
+    def __init__(self, config: ClientConfig, *, rng: Random) -> None:
+        """Put the machines together.
+
+        Args:
+            config: The client's settings.
+            rng: Source of jitter and ids; seeded, it makes the session repeatable.
+        """
+        self._context = context = Context(config, rng)
+        self._pending = pending = PendingCommands(context)
+        self._decoder = EventDecoder()
+        self._waits = Waits(context, pending, self._decoder)
+        self._authorization = authorization = Authorization()
+        self._requests = Requests(context, pending, authorization)
+        self._subscriber = Subscriber(context, pending, authorization)
+        self._authentication = Authentication(
+            context, pending, authorization, self._requests, self._subscriber
+        )
+        self._link = Link(
+            context,
+            pending,
+            self._requests,
+            authorization,
+            self._authentication,
+            self._subscriber,
+            self._decoder,
+        )
+        self._frames = FrameBuffer()
+
+    # Transport
+
+    def start(self, now: Nanos, *, unix_now: float, timeout: float | None = None) -> CallId:
+        """Begin to connect.
+
+        Args:
+            now: Monotonic time.
+            unix_now: Wall time, in seconds since 1970.
+            timeout: Seconds for name lookup, TCP and TLS together; None takes `connect_timeout`.
+
+        Returns: The id of a command that completes, with None, when the link stands. While a link
+            stands it completes at once. It fails with `CTraderConnectionFailedError` or
+            `CTraderConnectionTimeoutError`; then `start` may be called again.
+        Raises: ClientClosedError: the session was closed.
+        """
+        self._refuse_if_closed()
+        context = self._context
+        context.now = now
+        if context.phase is Phase.IDLE:
+            context.set_wall(unix_now)
+        return self._pending.submit(
+            Connect(), context.config.connect_timeout if timeout is None else timeout
+        )
+
+    def connection_made(self, epoch: int, now: Nanos, *, unix_now: float) -> None:
+        """Take note that the connection stands, TLS verified."""
+        if epoch != self._link.epoch or self.phase is not Phase.CONNECTING:
+            return
+        self._context.now = now
+        self._context.set_wall(unix_now)
+        self._frames = FrameBuffer()
+        self._link.opened()
+
+    def connection_lost(self, epoch: int, now: Nanos, cause: Exception | None) -> None:
+        """Take note that a connection ended, or that the attempt failed."""
+        if epoch == self._link.epoch:
+            self._context.now = now
+            self._link.ended(cause)
+
+    def receive_data(self, epoch: int, data: bytes, now: Nanos) -> None:
+        """Take what the transport delivered, split anywhere."""
+        if epoch != self._link.epoch or not self._link.is_open():
+            return
+        self._context.now = now
+        self._link.heartbeat.received(now)
+        block, spans = self._frames.feed(data)
+        # One message serves all bare quotes of a read; it is never handed out.
+        quote = ProtoOASpotEvent()
+        is_quick = not self._decoder.wants(ProtoOASpotEvent)
+        for start, end in spans:
+            payload = bare_spot(block, start, end) if is_quick else None
+            if payload is not None:
+                self._quote_received(quote, payload)
+                continue
+            try:
+                envelope = open_envelope(block[start:end])
+            except DeserializationError as error:
+                self._link.drop(error)
+                return
+            self._envelope_received(envelope)
+            if not self._link.is_open():
+                return
+        if self._frames.failure is not None:
+            self._link.drop(self._frames.failure)
+
+    def handle_timer(self, now: Nanos) -> None:
+        """Do what is due; an early or spurious call does nothing."""
+        self._context.now = now
+        while (deadline := self._context.timers.pop_due(now)) is not None:
+            self._fired(deadline)
+
+    # Commands
+
+    def submit(self, command: Command, now: Nanos, *, timeout: float | None = None) -> CallId:
+        """Take a command, which ends exactly once.
+
+        Args:
+            command: What to do.
+            now: Monotonic time.
+            timeout: Seconds until it ends with an error, queueing and writing included; None takes
+                the configuration's `request_timeout`.
+
+        Raises: ClientClosedError: the session was closed.
+            CTraderReconnectAbandonedError: the session gave up reconnecting.
+        """
+        self._refuse_if_closed()
+        self._context.now = now
+        return self._pending.submit(command, timeout)
+
+    def cancel(self, call_id: CallId, now: Nanos) -> CancelResult:
+        """End a command whose caller went away; it gives no effect any more.
+
+        What was sent cannot be called back: a cancelled order may still be executed.
+        """
+        self._context.now = now
+        pending = self._pending.cancel(call_id)
+        if pending is None:
+            return CancelResult.FINISHED
+        is_sent = pending.call is not None and pending.call.is_sent
+        return CancelResult.SENT if is_sent else CancelResult.NOT_SENT
+
+    def remove_account(self, account_id: int, now: Nanos) -> bool:
+        """Stop authenticating an account and restoring its topics; it is not logged out.
+
+        Returns: False if the account was not known.
+        """
+        self._context.now = now
+        return self._authentication.remove(account_id)
+
+    def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
+        """Say what anybody wants decoded: types of event, and symbols of quotes (None: all)."""
+        self._decoder.listen(kinds, symbols)
+
+    def close(self, now: Nanos, *, grace: float = 2.0) -> None:
+        """End the session; `Finished` follows.
+
+        Reads end at once with `ClientClosedError`. Trading requests that were sent are waited
+        for, up to the grace period. Calling it again changes nothing.
+
+        Args:
+            now: Monotonic time.
+            grace: Seconds to wait for the answers to trading requests.
+        """
+        self._context.now = now
+        self._link.close(grace)
+
+    # Outputs
+
+    def take_effects(self) -> list[Effect]:
+        """Return what is to be carried out, in order, and forget it."""
+        effects = self._context.effects
+        self._context.effects = []
+        return effects
+
+    def data_to_send(self, now: Nanos, max_bytes: int = 65536) -> bytes:
+        """Return frames for the transport, empty where nothing is to be sent now.
+
+        Frames are chosen at this moment, the most urgent first, as far as the rates allow; what
+        is returned counts as sent, so call it only when it is written right after.
+
+        Args:
+            now: Monotonic time.
+            max_bytes: No further frame is begun beyond this size.
+        """
+        if not self._link.is_open():
+            return b""
+        self._context.now = now
+        frames = [HEARTBEAT_FRAME] if self._link.heartbeat.is_due else []
+        size = 0
+        while size < max_bytes and (frame := self._requests.take_frame()) is not None:
+            frames.append(frame)
+            size += len(frame)
+        if frames:
+            self._link.heartbeat.sent(now)
+        return b"".join(frames)
+
+    def next_deadline(self) -> Deadline | None:
+        """Return when to call `handle_timer` at the latest, None where nothing is awaited."""
+        return self._context.timers.next()
+
+    # State
+
+    @property
+    def phase(self) -> Phase:
+        """Where the session stands."""
+        return self._context.phase
+
+    @property
+    def epoch(self) -> int:
+        """Number of the current connection, or of the last one."""
+        return self._link.epoch
+
+    @property
+    def finished_error(self) -> Exception | None:
+        """Why the session gave up; None while it has not, or when it was closed."""
+        return self._link.finished_error
+
+    @property
+    def client_id(self) -> str:
+        """The application that this session speaks for."""
+        return self._context.config.client_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link stands."""
+        return self._context.is_connected
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the link stands and everything wanted is restored on it."""
+        return self.is_application_authenticated and all(
+            account.is_ready for account in self._authorization.accounts.values()
+        )
+
+    @property
+    def is_application_authenticated(self) -> bool:
+        """Whether the application is authenticated on this connection."""
+        return self.is_connected and self._authorization.is_application_authenticated
+
+    @property
+    def authenticated_accounts(self) -> list[int]:
+        """The accounts that are authenticated on this connection."""
+        return list(self._authorization.authenticated()) if self.is_connected else []
+
+    def is_account_authorized(self, account_id: int) -> bool:
+        """Whether an account is authenticated on this connection."""
+        return self.is_connected and self._authorization.is_authenticated(account_id)
+
+    def credentials(self, account_id: int) -> AccountCredentials | None:
+        """Return the credentials that an account is kept authenticated with, None if it is not."""
+        account = self._authorization.accounts.get(account_id)
+        return None if account is None else account.credentials
+
+    # Private
+
+    def _refuse_if_closed(self) -> None:
+        if self.phase in (Phase.CLOSING, Phase.FINISHED):
+            if self.finished_error is not None:
+                raise self.finished_error
+            raise ClientClosedError
+
+    def _fired(self, deadline: Deadline) -> None:
+        key = deadline.key
+        match deadline.timer:
+            case Timer.CONNECT:
+                self._link.took_too_long()
+            case Timer.RECONNECT:
+                self._link.open()
+            case Timer.HEALTHY:
+                self._link.proved_healthy()
+            case Timer.HEARTBEAT:
+                self._link.heartbeat.fell_due()
+            case Timer.SILENCE:
+                self._link.silent()
+            case Timer.LANE:
+                # The driver asks for data after every timer; that is all there is to do.
+                pass
+            case Timer.CALL:
+                self._pending.timed_out(key)
+            case Timer.PAUSE:
+                self._pending.end(key)
+            case Timer.APPLICATION_RETRY:
+                self._authentication.authenticate_application()
+            case Timer.ACCOUNT_RETRY:
+                self._authentication.retry_account(key)
+            case Timer.RESTORE_RETRY:
+                self._subscriber.retry(key)
+            case Timer.CLOSE:
+                self._link.grace_over()
+
+    def _quote_received(self, quote: ProtoOASpotEvent, payload: bytes) -> None:
+        try:
+            quote.ParseFromString(payload)
+        except DecodeError:
+            is_whole = False
+        else:
+            is_whole = quote.IsInitialized()
+        if not is_whole:
+            # The general way says what is wrong with it.
+            self._envelope_received(Envelope(SPOT_EVENT, payload, None))
+            return
+        event = self._decoder.spot(quote)
+        if event is not None:
+            self._context.emit(event)
+
+    def _envelope_received(self, envelope: Envelope) -> None:
+        call = self._requests.find(envelope.client_msg_id)
+        try:
+            message = open_message(envelope)
+        except DeserializationError as error:
+            self._context.emit(UndecodableMessageEvent(*envelope, problem=str(error)))
+            if call is not None:
+                self._requests.failed(call, error)
+            return
+        if message is None:
+            self._context.emit(UnknownMessageEvent(*envelope))
+            return
+        # An event comes out before the completion that the same frame brings.
+        for event in self._decoder.events(message, envelope):
+            self._context.emit(event)
+        if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
+            refusal = self._error_of(message, call)
+            if call is None:
+                self._context.emit(ServerErrorEvent(error=refusal, account_id=refusal.account_id))
+            else:
+                self._requests.refused(call, refusal)
+        elif call is not None:
+            self._requests.answered(call, message)
+        self._react(message)
+
+    def _react(self, message: Message) -> None:
+        """Do what an event of the server means for the session itself."""
+        if isinstance(message, ProtoOAClientDisconnectEvent):
+            # The application's session ended at the server; a new link is the sure way back.
+            reason = self._context.scrubbed(message.reason) or "the server ended the session"
+            self._link.drop(CTraderConnectionClosedError(reason))
+        elif isinstance(message, ProtoOAAccountDisconnectEvent):
+            self._link.account_dropped(message.ctidTraderAccountId)
+
+    def _error_of(
+        self, message: ProtoErrorRes | ProtoOAErrorRes, call: PendingCall | None
+    ) -> APIError:
+        account_id: int | None = None
+        retry_after: float | None = None
+        if isinstance(message, ProtoOAErrorRes):
+            if message.HasField("ctidTraderAccountId"):
+                account_id = message.ctidTraderAccountId
+            if message.HasField("retryAfter"):
+                retry_after = float(message.retryAfter)
+        return api_error(
+            message.errorCode,
+            self._context.scrubbed(message.description) or None,
+            account_id=account_id,
+            retry_after=retry_after,
+            maintenance_end=maintenance_end_from_wire(message.maintenanceEndTimestamp),
+            request_type=None if call is None else type(call.request).__name__,
+            client_msg_id=None if call is None else call.message_id,
+        )

@@ -1,0 +1,223 @@
+"""Bring the server's subscriptions to what the ledger says, and say who is answered by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctrader.errors import APIError
+from ctrader.events import SubscriptionRestoreFailedEvent
+from ctrader.protocol.auth import AuthState
+from ctrader.protocol.commands import SpotTopic, Subscribe, Topic, Unsubscribe
+from ctrader.protocol.effects import Phase
+from ctrader.protocol.requests import not_connected
+from ctrader.protocol.subscriptions import LedgerEntry, SubscriptionLedger, WireRequest
+from ctrader.protocol.timers import Timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ctrader.protocol.auth import Authorization
+    from ctrader.protocol.backoff import Backoff
+    from ctrader.protocol.context import Context
+    from ctrader.protocol.pending import Pending, PendingCommands
+
+__all__ = ["Subscriber"]
+
+
+class Subscriber:
+    """Carry out `Subscribe` and `Unsubscribe`, and restore topics on a new link."""
+
+    __slots__ = (
+        "_authorization",
+        "_backoffs",
+        "_context",
+        "_ledger",
+        "_pending",
+        "account_answered",
+    )
+
+    def __init__(
+        self, context: Context, pending: PendingCommands, authorization: Authorization
+    ) -> None:
+        self._context = context
+        self._pending = pending
+        self._authorization = authorization
+        self._ledger = SubscriptionLedger()
+        self._backoffs: dict[int, Backoff] = {}
+        self.account_answered: Callable[[int], None] = _nobody
+        """Called with an account when the server has answered for a topic of it."""
+        pending.serve(self, Subscribe, Unsubscribe)
+
+    # The link
+
+    def lost(self, account_id: int | None = None) -> None:
+        """Note that the link, or one account's session, took its subscriptions along."""
+        self._ledger.lost(account_id)
+        if account_id is None:
+            self._context.timers.clear_all(Timer.RESTORE_RETRY)
+        else:
+            self._context.timers.clear(Timer.RESTORE_RETRY, account_id)
+        self._end_settled()
+
+    def carry_out_all(self) -> None:
+        """Ask the server for everything that is due."""
+        for account_id in {entry.topic.account_id for entry in self._ledger.entries()}:
+            self.carry_out(account_id)
+
+    def carry_out(self, account_id: int) -> None:
+        """Ask the server for what is due on an account, as far as it is authenticated."""
+        if not self._context.is_connected:
+            return
+        if not self._authorization.is_application_authenticated:
+            return
+        account = self._authorization.accounts.get(account_id)
+        if account is not None and account.state is not AuthState.DONE:
+            return
+        for request in self._ledger.plan(account_id):
+            self._ask(request)
+
+    def retry(self, account_id: int) -> None:
+        """Ask again for the topics that were refused while restoring."""
+        self._ledger.retry(account_id)
+        self.carry_out(account_id)
+
+    def is_restored(self, account_id: int) -> bool:
+        """Whether the server has answered for everything that an earlier link had."""
+        return self._ledger.is_restored(account_id)
+
+    def restored_symbols(self, account_id: int) -> tuple[int, ...]:
+        """Return the symbols whose quotes an account is sent."""
+        return tuple(
+            sorted(
+                entry.topic.symbol_id
+                for entry in self._ledger.entries(account_id)
+                if isinstance(entry.topic, SpotTopic) and entry.is_kept
+            )
+        )
+
+    def forget_account(self, account_id: int, cause: Exception) -> None:
+        """Drop everything that an account wanted."""
+        self._ledger.forget_account(account_id)
+        self._backoffs.pop(account_id, None)
+        self._context.timers.clear(Timer.RESTORE_RETRY, account_id)
+        for pending in self._pending.of(Subscribe, Unsubscribe):
+            if any(topic.account_id == account_id for topic in _topics(pending)):
+                self._pending.end(pending.call_id, error=cause)
+
+    # Commands
+
+    def begin(self, pending: Pending) -> None:
+        """Take a command."""
+        command = pending.command
+        refusal = self._authorization.application_error
+        if isinstance(command, Unsubscribe):
+            for topic in command.topics:
+                self._ledger.disown(topic, command.owner)
+        elif refusal is not None:
+            self._pending.end(pending.call_id, error=refusal)
+        elif self._context.phase is Phase.IDLE:
+            self._pending.end(pending.call_id, error=not_connected())
+        elif isinstance(command, Subscribe):
+            new: list[Topic] = []
+            for topic in command.topics:
+                entry = self._ledger.get(topic)
+                if entry is None or command.owner not in entry.owners:
+                    new.append(topic)
+                self._ledger.own(topic, command.owner)
+            pending.owned = tuple(new)
+        self._carry_out(_topics(pending))
+        self._end_settled()
+
+    def leave(self, pending: Pending) -> None:
+        """Do nothing: who waits is found among the pending commands."""
+
+    def undo(self, pending: Pending) -> None:
+        """Give back what a failed command newly owned: all of it or nothing."""
+        if isinstance(pending.command, Subscribe):
+            for topic in pending.owned:
+                self._ledger.disown(topic, pending.command.owner)
+            self._carry_out(pending.owned)
+
+    # Private
+
+    def _carry_out(self, topics: Iterable[Topic]) -> None:
+        for account_id in dict.fromkeys(topic.account_id for topic in topics):
+            self.carry_out(account_id)
+
+    def _ask(self, request: WireRequest) -> None:
+        self._pending.submit(
+            request.call, answered=lambda _, error: self._topics_answered(request, error)
+        )
+
+    def _topics_answered(self, request: WireRequest, error: Exception | None) -> None:
+        if not self._context.is_connected:
+            return
+        entries = request.entries
+        account_id = entries[0].topic.account_id
+        if not request.adds:
+            # A refused unsubscription leaves nothing to do: the server does not send the topic,
+            # or goes on sending what nobody listens to.
+            self._ledger.removed(entries)
+        elif error is None or (_is_already_subscribed(error) and len(entries) == 1):
+            self._ledger.added(entries)
+            self._backoffs.pop(account_id, None)
+        elif isinstance(error, APIError) and len(entries) > 1:
+            self._ledger.split(entries)
+        else:
+            self._topics_refused(account_id, entries, error)
+        self.carry_out(account_id)
+        self._end_settled()
+        self.account_answered(account_id)
+
+    def _topics_refused(
+        self, account_id: int, entries: Iterable[LedgerEntry], error: Exception
+    ) -> None:
+        affected = self._ledger.with_dependents(entries)
+        kept = [entry for entry in affected if entry.is_kept]
+        first = {entry.topic for entry in affected if not entry.is_kept}
+        self._ledger.refused(affected)
+        for pending in self._pending.of(Subscribe):
+            if first.intersection(_topics(pending)):
+                self._pending.end(pending.call_id, error=error)
+        for topic in first:
+            self._ledger.forget(topic)
+        for entry in kept:
+            self._context.emit(
+                SubscriptionRestoreFailedEvent(
+                    account_id=account_id,
+                    error=error,
+                    symbol_id=entry.topic.symbol_id,
+                    topic=type(entry.topic).__name__,
+                )
+            )
+        if kept:
+            policy = self._context.config.reauth_policy
+            backoff = self._backoffs.get(account_id)
+            if backoff is None:
+                backoff = self._context.backoff(policy.min_wait, policy.max_wait)
+                self._backoffs[account_id] = backoff
+            at = self._context.patience(backoff, error)
+            self._context.timers.set(Timer.RESTORE_RETRY, at, account_id)
+
+    def _end_settled(self) -> None:
+        """End the commands whose topics the server has answered for."""
+        is_down = self._context.phase in (Phase.IDLE, Phase.WAITING)
+        for pending in self._pending.of(Subscribe, Unsubscribe):
+            # Nothing is subscribed where no link stands.
+            if (is_down and isinstance(pending.command, Unsubscribe)) or self._ledger.settled(
+                _topics(pending)
+            ):
+                self._pending.end(pending.call_id)
+
+
+def _topics(pending: Pending) -> tuple[Topic, ...]:
+    command = pending.command
+    return command.topics if isinstance(command, Subscribe | Unsubscribe) else ()
+
+
+def _is_already_subscribed(error: Exception) -> bool:
+    return isinstance(error, APIError) and error.error_code == "ALREADY_SUBSCRIBED"
+
+
+def _nobody(_: int) -> None:
+    """Stand in until a machine takes the place."""

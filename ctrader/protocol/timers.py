@@ -1,0 +1,126 @@
+"""Every moment that the core waits for, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ctrader.units import Nanos
+
+__all__ = ["Deadline", "Timer", "TimerTable"]
+
+
+class Timer(Enum):
+    """What the core may wait for."""
+
+    CONNECT = "connect"
+    """When to give up an attempt to connect: DNS, TCP and TLS together."""
+    RECONNECT = "reconnect"
+    """When to try the next connection after a loss."""
+    HEALTHY = "healthy"
+    """When a link has stood long enough to forget the failures before it."""
+    HEARTBEAT = "heartbeat"
+    """When to send a heartbeat because nothing else was sent."""
+    SILENCE = "silence"
+    """When to judge the server dead because nothing arrived."""
+    LANE = "lane"
+    """When to send the next request that a full rate lane or a blocked payload type holds back."""
+    CALL = "call"
+    """When to end a command that has no answer yet; the key is its id."""
+    PAUSE = "pause"
+    """When to go on with an operation that paused; the key is the command's id."""
+    APPLICATION_RETRY = "application retry"
+    """When to authenticate the application again after a passing refusal."""
+    ACCOUNT_RETRY = "account retry"
+    """When to authenticate an account again after a refusal; the key is the account."""
+    RESTORE_RETRY = "restore retry"
+    """When to subscribe again to topics refused while restoring; the key is the account."""
+    CLOSE = "close"
+    """When to stop waiting for the last answers and for the transport to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The next moment at which the core wants to be called."""
+
+    at: Nanos
+    """Monotonic time in nanoseconds."""
+    timer: Timer
+    """Which timer it is: why the driver wakes."""
+    # Any: an id where there may be several of the kind; who set the timer knows of what.
+    key: Any = None
+    """Which one of several of that kind, None where there is only one."""
+
+
+class TimerTable:
+    """Hold at most one moment for each timer and key."""
+
+    __slots__ = ("_at", "_count", "_heap", "_queued")
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[Timer, Hashable], Nanos] = {}
+        self._heap: list[tuple[Nanos, int, tuple[Timer, Hashable]]] = []
+        # The moment at which an entry of the heap stands for a timer. A timer that moves to later,
+        # as heartbeat and silence do at every read and write, keeps its old entry until that
+        # comes up, so that moving costs one dictionary write.
+        self._queued: dict[tuple[Timer, Hashable], Nanos] = {}
+        self._count = 0
+
+    def set(self, timer: Timer, at: Nanos, key: Hashable = None) -> None:
+        """Set or move a timer."""
+        name = (timer, key)
+        self._at[name] = at
+        queued = self._queued.get(name)
+        if queued is None or at < queued:
+            self._push(name, at)
+
+    def clear(self, timer: Timer, key: Hashable = None) -> None:
+        """Forget a timer; one that is not set is fine."""
+        self._at.pop((timer, key), None)
+
+    def clear_all(self, timer: Timer) -> None:
+        """Forget a timer under every key."""
+        for name in [name for name in self._at if name[0] is timer]:
+            del self._at[name]
+
+    def clear_everything(self) -> None:
+        """Forget all timers."""
+        self._at.clear()
+
+    def get(self, timer: Timer, key: Hashable = None) -> Nanos | None:
+        """Return when a timer is set for, None where it is not."""
+        return self._at.get((timer, key))
+
+    def next(self) -> Deadline | None:
+        """Return the earliest timer, None where none is set."""
+        heap = self._heap
+        while heap:
+            queued, _, name = heap[0]
+            at = self._at.get(name)
+            if at is not None and at == queued:
+                return Deadline(at, *name)
+            heappop(heap)
+            # A second entry of the same timer may stand for it: only the one noted counts.
+            if self._queued.get(name) == queued:
+                del self._queued[name]
+                if at is not None:
+                    self._push(name, at)
+        return None
+
+    def pop_due(self, now: Nanos) -> Deadline | None:
+        """Take the earliest timer that is due at `now`, None where none is."""
+        deadline = self.next()
+        if deadline is None or deadline.at > now:
+            return None
+        del self._at[(deadline.timer, deadline.key)]
+        return deadline
+
+    def _push(self, name: tuple[Timer, Hashable], at: Nanos) -> None:
+        self._count += 1
+        self._queued[name] = at
+        heappush(self._heap, (at, self._count, name))
