@@ -57,6 +57,7 @@ def generated(session: nox.Session) -> None:
     session.install(*group("codegen", "lint"))
     session.run("python", "scripts/gen_protos.py", "--check")
     session.run("python", "scripts/gen_sync.py", "--check")
+    session.run("python", "scripts/gen_exports.py", "--check")
 
 
 @nox.session(python=OLDEST)
