@@ -1,0 +1,379 @@
+"""Run the client's core against the simulated server in one thread, under virtual time.
+
+The world jumps from one deadline to the next: an hour of trading takes as long as its computing.
+It steps any number of operations at once, and the same seed gives the same history. It is the
+third driver of the core, beside the async and the blocking one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+from ctrader.errors import CTraderConnectionClosedError, CTraderError
+from ctrader.protocol.effects import (
+    CallCompleted,
+    CallFailed,
+    CloseConnection,
+    Effect,
+    EventsReceived,
+    Finished,
+    OpenConnection,
+    PhaseChanged,
+)
+from ctrader.protocol.session import Session
+from ctrader.simulator.session import ServerSession
+from ctrader.units import MILLISECOND, SECOND, to_nanos
+
+if TYPE_CHECKING:
+    from ctrader.config import ClientConfig
+    from ctrader.operations.base import Op
+    from ctrader.protocol.commands import CallId
+    from ctrader.simulator.exchange import Exchange
+    from ctrader.units import Nanos
+
+__all__ = ["Task", "World", "WorldStoppedError"]
+
+T = TypeVar("T")
+
+DEFAULT_LATENCY: Final = 20 * MILLISECOND
+PATIENCE: Final = 3600.0
+"""Simulated seconds after which waiting for an operation is given up."""
+
+
+class WorldStoppedError(CTraderError):
+    """Nothing more will happen in the world, or its patience is over, and the wait is not."""
+
+
+@dataclass(slots=True, eq=False)
+class Task(Generic[T]):
+    """An operation that the world steps."""
+
+    operation: Op[T]
+    deadline: Nanos | None
+    """When its time is over; None gives each of its requests the configured time."""
+    is_done: bool = False
+    error: Exception | None = None
+    """Why it failed, None while it runs and after it succeeded."""
+    value: T | None = None
+
+    @property
+    def result(self) -> T:
+        """What it returned; its error is raised.
+
+        Raises:
+            WorldStoppedError: it has not ended.
+        """
+        if not self.is_done:
+            raise WorldStoppedError("the operation has not ended: run the world on")
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.value)  # a T, or the None that a T of None is
+
+
+class _Wire:
+    """One connection: the server's end of it, and what is under way in either direction."""
+
+    def __init__(self, server: ServerSession, epoch: int) -> None:
+        self.server = server
+        self.epoch = epoch
+        self.is_up = True
+
+
+class World:
+    """One client and one server, with the network between them and the only clock there is."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        config: ClientConfig,
+        *,
+        seed: int = 0,
+        latency: Nanos = DEFAULT_LATENCY,
+        is_live: bool = False,
+        unix_ms: int = 1_700_000_000_000,
+    ) -> None:
+        """Make a world in which nothing has happened yet.
+
+        Args:
+            exchange: The broker; it begins at time 0.
+            config: The client's settings.
+            seed: Decides the client's jitter and ids.
+            latency: Nanoseconds that bytes take, in either direction.
+            is_live: Whether the server's listener is the one for live accounts.
+            unix_ms: The time of day at time 0; give the exchange the same.
+        """
+        self.now: Nanos = 0
+        self.exchange = exchange
+        self.session = Session(config, rng=Random(seed))
+        self.latency = latency
+        self.events: list[object] = []
+        """What the client's handlers would have been given, since `listen`."""
+        self.trace: list[tuple[Nanos, str]] = []
+        """Every effect and delivery with its time: equal for equal seeds."""
+        self.can_connect = True
+        """Whether the network lets a new connection through."""
+        self.finished: Finished | None = None
+        """How the client's session ended, None while it has not."""
+        self.on_event: Callable[[object], None] | None = None
+        """Called with each event, for reactions in the middle of a run."""
+        self._is_live = is_live
+        self._unix_ms = unix_ms
+        self._wire: _Wire | None = None
+        self._heap: list[tuple[Nanos, int, Callable[[], None]]] = []
+        self._count = 0
+        self._waiting: dict[CallId, Task[Any]] = {}
+        self._carrying = False
+
+    # Operations
+
+    def start(self, operation: Op[T], timeout: float | None = None) -> Task[T]:
+        """Begin to step an operation.
+
+        Args:
+            operation: The generator.
+            timeout: Seconds for all of it; None gives each request the configured time.
+        """
+        deadline = None if timeout is None else self.now + to_nanos(timeout)
+        task: Task[T] = Task(operation, deadline)
+        self._step(task, None, None)
+        self._settle()
+        return task
+
+    def run(self, operation: Op[T], timeout: float | None = None) -> T:
+        """Step an operation to its end and return its result; its error is raised."""
+        task = self.start(operation, timeout)
+        self.run_until(lambda: task.is_done)
+        return task.result
+
+    def connect(self, timeout: float | None = None) -> None:
+        """Open the first connection.
+
+        Raises:
+            CTraderConnectionError: the network or the server did not let it through.
+        """
+        call_id = self.session.start(self.now, unix_now=self._unix(), timeout=timeout)
+        task: Task[None] = Task(_nothing(), None)
+        self._waiting[call_id] = task
+        next(task.operation)
+        self._settle()
+        self.run_until(lambda: task.is_done)
+        _ = task.result
+
+    def close(self, grace: float = 2.0) -> None:
+        """Close the client and run to the end of its session."""
+        self.session.close(self.now, grace=grace)
+        self._settle()
+        self.run_until(lambda: self.finished is not None)
+
+    def listen(self, *kinds: type) -> None:
+        """Collect events of these types, of every symbol, in `events`."""
+        self.session.listen(frozenset(kinds), None)
+
+    # Time
+
+    def run_for(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.now + to_nanos(seconds)
+        while (at := self._next()) is not None and at <= end:
+            self._advance(at)
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], limit: float = PATIENCE) -> None:
+        """Run until a condition holds.
+
+        Args:
+            condition: Is asked after everything that happens.
+            limit: Simulated seconds to wait for it.
+
+        Raises:
+            WorldStoppedError: the limit passed, or nothing more happens.
+        """
+        end = self.now + to_nanos(limit)
+        while not condition():
+            at = self._next()
+            if at is None or at > end:
+                raise WorldStoppedError(
+                    f"the condition did not come true by {self.now / SECOND:.3f} s of the world"
+                )
+            self._advance(at)
+
+    def at(self, moment: Nanos, action: Callable[[], None]) -> None:
+        """Do something at a moment of the world's clock."""
+        self._count += 1
+        heappush(self._heap, (max(moment, self.now), self._count, action))
+
+    # The network
+
+    @property
+    def server(self) -> ServerSession | None:
+        """The server's end of the connection, None where there is none."""
+        return None if self._wire is None else self._wire.server
+
+    def cut(self, cause: Exception | None = None) -> None:
+        """End the connection at once, for both sides; what is under way is lost."""
+        wire = self._wire
+        if wire is None:
+            return
+        self._unplug(wire)
+        self._note("cut")
+        self.session.connection_lost(
+            wire.epoch, self.now, cause or CTraderConnectionClosedError("the link was cut")
+        )
+        self._settle()
+
+    # Private
+
+    def _unix(self) -> float:
+        return self._unix_ms / 1000 + self.now / SECOND
+
+    def _note(self, what: str) -> None:
+        self.trace.append((self.now, what))
+
+    def _next(self) -> Nanos | None:
+        moments: list[Nanos] = []
+        deadline = self.session.next_deadline()
+        if deadline is not None:
+            moments.append(deadline.at)
+        for moment in (
+            self.exchange.next_deadline(),
+            None if self._wire is None else self._wire.server.next_deadline(),
+            self._heap[0][0] if self._heap else None,
+        ):
+            if moment is not None:
+                moments.append(moment)
+        return max(self.now, min(moments)) if moments else None
+
+    def _advance(self, at: Nanos) -> None:
+        self.now = at
+        self.exchange.advance(at)
+        if self._wire is not None:
+            self._wire.server.handle_timer(at)
+        while self._heap and self._heap[0][0] <= at:
+            heappop(self._heap)[2]()
+        self.session.handle_timer(at)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Carry out effects and move bytes until nothing is left to do at this moment."""
+        if self._carrying:
+            return
+        self._carrying = True
+        try:
+            while True:
+                effects = self.session.take_effects()
+                for effect in effects:
+                    self._carry_out(effect)
+                if not (self._move_bytes() or effects):
+                    return
+        finally:
+            self._carrying = False
+
+    def _carry_out(self, effect: Effect) -> None:
+        self._note(type(effect).__name__)
+        match effect:
+            case OpenConnection(epoch):
+                self.at(self.now + 2 * self.latency, lambda: self._plug(epoch))
+            case CloseConnection(epoch):
+                wire = self._wire
+                if wire is not None and wire.epoch == epoch:
+                    self._unplug(wire)
+                self.at(self.now, lambda: self.session.connection_lost(epoch, self.now, None))
+            case CallCompleted(call_id, result):
+                self._step(self._waiting.pop(call_id), result, None)
+            case CallFailed(call_id, error):
+                self._step(self._waiting.pop(call_id), None, error)
+            case EventsReceived(events):
+                for event in events:
+                    self._note(type(event).__name__)
+                    self.events.append(event)
+                    if self.on_event is not None:
+                        self.on_event(event)
+            case PhaseChanged():
+                pass
+            case Finished():
+                self.finished = effect
+
+    def _step(self, task: Task[T], result: object, error: Exception | None) -> None:
+        """Take an operation to its next command, or to its end."""
+        try:
+            while True:
+                command = (
+                    task.operation.send(result) if error is None else task.operation.throw(error)
+                )
+                timeout = (
+                    None if task.deadline is None else max(0.0, (task.deadline - self.now) / SECOND)
+                )
+                try:
+                    call_id = self.session.submit(command, self.now, timeout=timeout)
+                except CTraderError as refusal:
+                    error = refusal
+                    continue
+                self._waiting[call_id] = task
+                return
+        except StopIteration as stop:
+            task.value = stop.value
+        except CTraderError as failure:
+            task.error = failure
+        task.is_done = True
+
+    def _plug(self, epoch: int) -> None:
+        if epoch != self.session.epoch:
+            return
+        if not self.can_connect:
+            self.session.connection_lost(
+                epoch, self.now, CTraderConnectionClosedError("the network is down")
+            )
+            return
+        self._wire = _Wire(ServerSession(self.exchange, is_live=self._is_live), epoch)
+        self.session.connection_made(epoch, self.now, unix_now=self._unix())
+
+    def _unplug(self, wire: _Wire) -> None:
+        wire.is_up = False
+        self._wire = None
+        wire.server.connection_lost(self.now)
+
+    def _move_bytes(self) -> bool:
+        wire = self._wire
+        if wire is None:
+            return False
+        moved = False
+        upward = self.session.data_to_send(self.now)
+        if upward:
+            moved = True
+            self.at(self.now + self.latency, lambda: self._to_server(wire, upward))
+        downward = wire.server.data_to_send()
+        if downward:
+            moved = True
+            self.at(self.now + self.latency, lambda: self._to_client(wire, downward))
+        if wire.server.is_closed:
+            moved = True
+            self._wire = None
+            # The end of the stream arrives behind the last bytes.
+            self.at(self.now + self.latency, lambda: self._ended(wire))
+        return moved
+
+    def _to_server(self, wire: _Wire, data: bytes) -> None:
+        if wire.is_up:
+            wire.server.receive_data(data, self.now)
+
+    def _to_client(self, wire: _Wire, data: bytes) -> None:
+        if wire.is_up:
+            self._note(f"{len(data)} bytes")
+            self.session.receive_data(wire.epoch, data, self.now)
+
+    def _ended(self, wire: _Wire) -> None:
+        if wire.is_up:
+            wire.is_up = False
+            wire.server.connection_lost(self.now)
+            self.session.connection_lost(
+                wire.epoch, self.now, CTraderConnectionClosedError("the server closed the link")
+            )
+
+
+def _nothing() -> Generator[Any, object, None]:
+    """Wait for one result."""
+    yield
