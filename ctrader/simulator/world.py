@@ -234,17 +234,17 @@ class World:
         self.trace.append((self.now, what))
 
     def _next(self) -> Nanos | None:
-        moments: list[Nanos] = []
         deadline = self.session.next_deadline()
-        if deadline is not None:
-            moments.append(deadline.at)
-        for moment in (
-            self.exchange.next_deadline(),
-            None if self._wire is None else self._wire.server.next_deadline(),
-            self._heap[0][0] if self._heap else None,
-        ):
-            if moment is not None:
-                moments.append(moment)
+        moments = [
+            moment
+            for moment in (
+                None if deadline is None else deadline.at,
+                self.exchange.next_deadline(),
+                None if self._wire is None else self._wire.server.next_deadline(),
+                self._heap[0][0] if self._heap else None,
+            )
+            if moment is not None
+        ]
         return max(self.now, min(moments)) if moments else None
 
     def _advance(self, at: Nanos) -> None:
