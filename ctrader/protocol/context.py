@@ -49,8 +49,8 @@ class Context:
         """What the driver shall do next, in order."""
         self.secrets: Callable[[], list[str]] = lambda: [config.client_secret]
         """Returns what must never be shown again in a text of the server."""
-        self.watch: Callable[[object], None] = _nobody
-        """Is shown every event, after it was delivered."""
+        self.watch: Callable[[object], None] | None = None
+        """Is shown every event, after it was delivered; None while nobody waits for one."""
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
         self._wall_base = (0.0, 0)
@@ -75,7 +75,8 @@ class Context:
             last.events.append(event)
         else:
             self.effects.append(EventsReceived([event]))
-        self.watch(event)
+        if self.watch is not None:
+            self.watch(event)
 
     def set_wall(self, unix_now: float) -> None:
         """Note the wall time of this moment, in seconds since 1970."""

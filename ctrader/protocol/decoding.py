@@ -36,6 +36,7 @@ _SPOT_HEAD: Final = Struct(">IB")
 _SPOT_TAG: Final = 0x08D31012
 _SPOT_HEAD_LENGTH: Final = 5
 _ONE_BYTE_VARINT: Final = 0x80
+_UNSEEN: Final = (None, None)
 
 _TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
     ProtoErrorRes: ("errorCode", "description"),
@@ -135,19 +136,40 @@ class EventDecoder:
 
     def spot(self, message: ProtoOASpotEvent) -> SpotEvent | None:
         """Remember a quote's sides, and make an event of it if anybody wants it."""
+        # A price that is not zero was sent; only a zero needs the slower question whether it was.
         symbol_id = message.symbolId
-        key = (message.ctidTraderAccountId, symbol_id)
-        bid, ask = self._sides.get(key, (None, None))
-        if message.HasField("bid"):
-            bid = message.bid
-        if message.HasField("ask"):
-            ask = message.ask
-        self._sides[key] = (bid, ask)
-        if (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols)) or (
-            SpotEvent in self._waited
+        account_id = message.ctidTraderAccountId
+        bid: int | None = message.bid
+        ask: int | None = message.ask
+        if not bid and not message.HasField("bid"):
+            bid = None
+        if not ask and not message.HasField("ask"):
+            ask = None
+        key = (account_id, symbol_id)
+        last_bid, last_ask = self._sides.get(key, _UNSEEN)
+        if bid is not None:
+            last_bid = bid
+        if ask is not None:
+            last_ask = ask
+        self._sides[key] = (last_bid, last_ask)
+        if not (
+            (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols))
+            or SpotEvent in self._waited
         ):
-            return SpotEvent.from_proto(message, bid, ask)
-        return None
+            return None
+        if message.trendbar or message.HasField("sessionClose"):
+            return SpotEvent.from_proto(message, last_bid, last_ask)
+        return SpotEvent(
+            account_id,
+            symbol_id,
+            bid,
+            ask,
+            (),
+            None,
+            message.timestamp or None,
+            last_bid,
+            last_ask,
+        )
 
     def events(self, message: Message, envelope: Envelope) -> list[object]:
         """Return what a message is to those who listen: a typed event, the message itself, both."""

@@ -72,9 +72,14 @@ def open_envelope(body: bytes) -> Envelope:
     envelope = ProtoMessage()
     try:
         envelope.ParseFromString(body)
-        client_msg_id = envelope.clientMsgId if envelope.HasField("clientMsgId") else None
-    except (DecodeError, UnicodeDecodeError) as error:
+    except DecodeError as error:
         raise DeserializationError(PROTO_MESSAGE, body) from error
     if not envelope.HasField("payloadType"):
         raise DeserializationError(PROTO_MESSAGE, body, reason="it names no payload type")
+    if not envelope.HasField("clientMsgId"):
+        return Envelope(envelope.payloadType, envelope.payload, None)
+    client_msg_id: object = envelope.clientMsgId
+    # The parser lets bytes through that are no text, and gives them as they are.
+    if not isinstance(client_msg_id, str):
+        raise DeserializationError(PROTO_MESSAGE, body, reason="its message id is not UTF-8")
     return Envelope(envelope.payloadType, envelope.payload, client_msg_id)

@@ -27,7 +27,7 @@ def encode_frame(body: bytes) -> bytes:
         FramingError: the body is longer than `MAX_FRAME_LENGTH`; nothing can be sent.
     """
     if len(body) > MAX_FRAME_LENGTH:
-        raise FramingError(MAX_FRAME_LENGTH, len(body))
+        raise FramingError(len(body), MAX_FRAME_LENGTH)
     return _PREFIX.pack(len(body)) + body
 
 
@@ -85,7 +85,7 @@ class FrameBuffer:
             (length,) = unpack_from(block, position)
             start = position + _PREFIX_LENGTH
             if length > self._max_length:
-                self.failure = FramingError(self._max_length, length)
+                self.failure = FramingError(length, self._max_length)
                 self._held = 0
                 return block, spans
             end = start + length

@@ -190,13 +190,13 @@ class Waits:
         self._decoder = decoder
         self._events: dict[CallId, NextEvent] = {}
         pending.serve(self, Pause, NextEvent)
-        context.watch = self._watch
 
     def begin(self, pending: Pending) -> None:
         """Begin to wait."""
         command = pending.command
         if isinstance(command, NextEvent):
             self._events[pending.call_id] = command
+            self._context.watch = self._watch
             self._decoder.wait_for(command.kinds)
         elif isinstance(command, Pause):
             # A pause ends when it is over, whatever time the caller gave for the rest.
@@ -210,6 +210,8 @@ class Waits:
         command = self._events.pop(pending.call_id, None)
         if command is not None:
             self._decoder.wait_over(command.kinds)
+            if not self._events:
+                self._context.watch = None
 
     def undo(self, pending: Pending) -> None:
         """Do nothing: waiting wants nothing of the server."""

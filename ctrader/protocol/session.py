@@ -27,7 +27,6 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
-from ctrader.proto.registry import SPOT_EVENT
 from ctrader.protocol.auth import Authorization
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.commands import CallId, CancelResult, Command
@@ -142,11 +141,14 @@ class Session:
         block, spans = self._frames.feed(data)
         # One message serves all bare quotes of a read; it is never handed out.
         quote = ProtoOASpotEvent()
+        decode = self._decoder.spot
         is_quick = not self._decoder.wants(ProtoOASpotEvent)
         for start, end in spans:
             payload = bare_spot(block, start, end) if is_quick else None
-            if payload is not None:
-                self._quote_received(quote, payload)
+            if payload is not None and _parses(quote, payload):
+                event = decode(quote)
+                if event is not None:
+                    self._context.emit(event)
                 continue
             try:
                 envelope = open_envelope(block[start:end])
@@ -344,21 +346,6 @@ class Session:
             case Timer.CLOSE:
                 self._link.grace_over()
 
-    def _quote_received(self, quote: ProtoOASpotEvent, payload: bytes) -> None:
-        try:
-            quote.ParseFromString(payload)
-        except DecodeError:
-            is_whole = False
-        else:
-            is_whole = quote.IsInitialized()
-        if not is_whole:
-            # The general way says what is wrong with it.
-            self._envelope_received(Envelope(SPOT_EVENT, payload, None))
-            return
-        event = self._decoder.spot(quote)
-        if event is not None:
-            self._context.emit(event)
-
     def _envelope_received(self, envelope: Envelope) -> None:
         call = self._requests.find(envelope.client_msg_id)
         try:
@@ -412,3 +399,12 @@ class Session:
             request_type=None if call is None else type(call.request).__name__,
             client_msg_id=None if call is None else call.message_id,
         )
+
+
+def _parses(quote: ProtoOASpotEvent, payload: bytes) -> bool:
+    """Parse a quote; False sends its frame the general way, which says what is wrong with it."""
+    try:
+        quote.ParseFromString(payload)
+    except DecodeError:
+        return False
+    return quote.IsInitialized()
