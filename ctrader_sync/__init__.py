@@ -180,7 +180,6 @@ if TYPE_CHECKING:
         TradingHours,
         TradingSession,
         check_order,
-        fit_order,
     )
     from ctrader_sync.api import (
         AccountsAPI,
@@ -365,7 +364,6 @@ __all__ = [
     "UnknownPayloadTypeError",
     "UnknownTimezoneError",
     "check_order",
-    "fit_order",
 ]
 
 if not TYPE_CHECKING:
@@ -538,7 +536,6 @@ if not TYPE_CHECKING:
             "TradingHours",
             "TradingSession",
             "check_order",
-            "fit_order",
         ),
         "ctrader_sync.api": (
             "AccountsAPI",

@@ -1,0 +1,109 @@
+"""Typed values of the Open API: entities of the server, prices, and requests to trade."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Account",
+    "AccountSummary",
+    "AmendOrderRequest",
+    "AmendPositionRequest",
+    "ArchivedSymbol",
+    "Asset",
+    "AssetClass",
+    "Bars",
+    "BonusDepositWithdraw",
+    "CloseDetail",
+    "ClosePositionRequest",
+    "Commission",
+    "CtidProfile",
+    "Deal",
+    "DealOffset",
+    "DepositWithdraw",
+    "DepthQuote",
+    "DynamicLeverage",
+    "DynamicLeverageTier",
+    "ExpectedMargin",
+    "Frame",
+    "Holiday",
+    "MarginCall",
+    "NewOrderRequest",
+    "Order",
+    "OrderRequest",
+    "Position",
+    "PositionUnrealizedPnL",
+    "Quote",
+    "ScheduleInterval",
+    "Swap",
+    "Symbol",
+    "SymbolCategory",
+    "SymbolInfo",
+    "TickData",
+    "Ticks",
+    "TradingHours",
+    "TradingSession",
+    "Trendbar",
+    "bars_from_proto",
+    "check_order",
+    "ticks_from_proto",
+]
+
+from ctrader.models.accounts import (
+    Account,
+    AccountSummary,
+    BonusDepositWithdraw,
+    CtidProfile,
+    DepositWithdraw,
+)
+from ctrader.models.deals import (
+    CloseDetail,
+    Deal,
+    DealOffset,
+)
+from ctrader.models.history import (
+    Bars,
+    Frame,
+    Ticks,
+)
+from ctrader.models.hours import (
+    Holiday,
+    ScheduleInterval,
+    TradingHours,
+    TradingSession,
+)
+from ctrader.models.market import (
+    DepthQuote,
+    Quote,
+    TickData,
+    Trendbar,
+    bars_from_proto,
+    ticks_from_proto,
+)
+from ctrader.models.orders import (
+    AmendOrderRequest,
+    NewOrderRequest,
+    Order,
+    OrderRequest,
+    check_order,
+)
+from ctrader.models.positions import (
+    AmendPositionRequest,
+    ClosePositionRequest,
+    Position,
+    PositionUnrealizedPnL,
+)
+from ctrader.models.risk import (
+    DynamicLeverage,
+    DynamicLeverageTier,
+    ExpectedMargin,
+    MarginCall,
+)
+from ctrader.models.symbols import (
+    ArchivedSymbol,
+    Asset,
+    AssetClass,
+    Commission,
+    Swap,
+    Symbol,
+    SymbolCategory,
+    SymbolInfo,
+)

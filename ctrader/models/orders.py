@@ -1,0 +1,579 @@
+"""Describe orders, and what a trader may send to place or change one."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmendOrderRequest",
+    "NewOrderRequest",
+    "Order",
+    "OrderRequest",
+    "check_order",
+]
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Self, TypeAlias
+
+from pydantic import BeforeValidator, model_validator
+
+from ctrader.enums import OrderSide, OrderStatus, OrderType, StopTriggerMethod, TimeInForce
+from ctrader.errors import OrderInvalidError
+from ctrader.models.entity import Entity
+from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
+from ctrader.models.request import (
+    ClientOrderId,
+    Comment,
+    Distance,
+    Expiration,
+    Flag,
+    Id,
+    Label,
+    Points,
+    Price,
+    TradingRequest,
+    Volume,
+    member_of,
+)
+from ctrader.models.wire import (
+    enum_of,
+    float_of,
+    int_of,
+    required_enum_of,
+    text_of,
+    time_of,
+    write_enum,
+)
+from ctrader.proto import ProtoOAAmendOrderReq, ProtoOANewOrderReq
+from ctrader.units import (
+    PRICE_DIGITS,
+    millis_from_datetime,
+    price_from_wire,
+    price_on_grid,
+    price_to_wire,
+)
+
+if TYPE_CHECKING:
+    from ctrader.models.symbols import Symbol
+    from ctrader.proto import ProtoOAOrder
+
+
+_Side: TypeAlias = Annotated[OrderSide, BeforeValidator(member_of(OrderSide))]
+_Type: TypeAlias = Annotated[OrderType, BeforeValidator(member_of(OrderType))]
+_TimeInForce: TypeAlias = Annotated[TimeInForce, BeforeValidator(member_of(TimeInForce))]
+_Trigger: TypeAlias = Annotated[StopTriggerMethod, BeforeValidator(member_of(StopTriggerMethod))]
+
+_PRICE_FIELDS: Final = (
+    "limit_price",
+    "stop_price",
+    "stop_loss",
+    "take_profit",
+    "base_slippage_price",
+)
+_DISTANCE_FIELDS: Final = ("relative_stop_loss", "relative_take_profit")
+
+_FOREIGN_FIELDS: Final = {
+    OrderType.MARKET: ("limit_price", "stop_price", "base_slippage_price", "slippage_in_points"),
+    OrderType.MARKET_RANGE: ("limit_price", "stop_price"),
+    OrderType.LIMIT: ("stop_price", "base_slippage_price", "slippage_in_points"),
+    OrderType.STOP: ("limit_price", "base_slippage_price", "slippage_in_points"),
+    OrderType.STOP_LIMIT: ("limit_price", "base_slippage_price"),
+}
+_NEEDED_FIELDS: Final = {
+    OrderType.MARKET: (),
+    OrderType.MARKET_RANGE: ("base_slippage_price", "slippage_in_points"),
+    OrderType.LIMIT: ("limit_price",),
+    OrderType.STOP: ("stop_price",),
+    OrderType.STOP_LIMIT: ("stop_price", "slippage_in_points"),
+}
+_REMEDIES: Final = {
+    "limit_price": "limit_price is for order_type LIMIT",
+    "stop_price": "stop_price is for order_type STOP or STOP_LIMIT",
+    "base_slippage_price": "base_slippage_price is for order_type MARKET_RANGE",
+    "slippage_in_points": "slippage_in_points is for order_type MARKET_RANGE or STOP_LIMIT",
+}
+
+
+class Order(Entity):
+    """An order as the server holds it."""
+
+    order_id: int
+    """Id of the order; unique at its broker only."""
+    symbol_id: int
+    """The symbol."""
+    side: OrderSide
+    """Buy or sell."""
+    order_type: OrderType
+    """Kind of order; `STOP_LOSS_TAKE_PROFIT` is the one that protects a position."""
+    status: OrderStatus
+    """How far it came."""
+    volume: int
+    """Volume that was asked for, in hundredths of a unit."""
+    time_in_force: TimeInForce
+    """How long it works."""
+    open_timestamp: datetime | None
+    """When it was placed; None where the server does not say."""
+    limit_price: float | None = None
+    """Limit of a limit order; of a protection order the take profit."""
+    stop_price: float | None = None
+    """Trigger of a stop order; of a protection order the stop loss."""
+    stop_loss: float | None = None
+    """Stop loss of the position that it opens."""
+    take_profit: float | None = None
+    """Take profit of the position that it opens."""
+    execution_price: float | None = None
+    """Average price of what was filled."""
+    executed_volume: int = 0
+    """Volume that was filled, in hundredths of a unit."""
+    expiration_timestamp: datetime | None = None
+    """When it expires."""
+    position_id: int | None = None
+    """Position that it opens or closes; a pending order already has one, which is empty."""
+    base_slippage_price: float | None = None
+    """Price that the slippage of a market range order counts from."""
+    slippage_in_points: int | None = None
+    """Slippage that it accepts, in the symbol's smallest price steps."""
+    relative_stop_loss: int | None = None
+    """Distance of the stop loss from the fill, in 1/100000; see `stop_loss_distance`."""
+    relative_take_profit: int | None = None
+    """Distance of the take profit from the fill, in 1/100000; see `take_profit_distance`."""
+    is_closing_order: bool = False
+    """True if it closes a position or a part of one."""
+    is_stop_out: bool = False
+    """True if the server placed it because the margin was used up."""
+    trailing_stop_loss: bool = False
+    """True if the stop loss follows the price."""
+    guaranteed_stop_loss: bool = False
+    """True if the stop loss is filled at its price, whatever the market does."""
+    stop_trigger_method: StopTriggerMethod = StopTriggerMethod.TRADE
+    """Which quotes trigger its stop."""
+    client_order_id: str = ""
+    """Id that it was sent with; empty for orders of people and of the server."""
+    label: str = ""
+    """Label that it was sent with."""
+    comment: str = ""
+    """Comment that it was sent with."""
+    last_update_timestamp: datetime | None = None
+    """When it last changed; a trailing stop moves without changing it."""
+    close_timestamp: datetime | None = None
+    """When it was filled or cancelled, where the server says it."""
+    measurement_units: str = ""
+    """What its units are, for example ounces; often empty."""
+
+    @property
+    def is_pending(self) -> bool:
+        """True while it waits in the market."""
+        return self.status is OrderStatus.ACCEPTED
+
+    @property
+    def is_filled(self) -> bool:
+        """True if all of it was filled."""
+        return self.status is OrderStatus.FILLED
+
+    @property
+    def stop_loss_distance(self) -> float | None:
+        """Distance of the stop loss from the fill, in price units."""
+        points = self.relative_stop_loss
+        return None if points is None else price_from_wire(points)
+
+    @property
+    def take_profit_distance(self) -> float | None:
+        """Distance of the take profit from the fill, in price units."""
+        points = self.relative_take_profit
+        return None if points is None else price_from_wire(points)
+
+    @classmethod
+    def from_proto(cls, message: ProtoOAOrder) -> Order:
+        """Read an order.
+
+        Raises:
+            ProtocolError: a time, a number or a text in it makes no sense.
+        """
+        trade = message.tradeData
+        in_force = enum_of(message, "timeInForce", TimeInForce)
+        trigger = enum_of(message, "stopTriggerMethod", StopTriggerMethod)
+        return cls(
+            order_id=message.orderId,
+            symbol_id=trade.symbolId,
+            side=required_enum_of(trade, "tradeSide", OrderSide),
+            order_type=required_enum_of(message, "orderType", OrderType),
+            status=required_enum_of(message, "orderStatus", OrderStatus),
+            volume=trade.volume,
+            time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL if in_force is None else in_force,
+            open_timestamp=time_of(trade, "openTimestamp"),
+            limit_price=float_of(message, "limitPrice"),
+            stop_price=float_of(message, "stopPrice"),
+            stop_loss=float_of(message, "stopLoss"),
+            take_profit=float_of(message, "takeProfit"),
+            execution_price=float_of(message, "executionPrice"),
+            executed_volume=message.executedVolume,
+            expiration_timestamp=time_of(message, "expirationTimestamp"),
+            position_id=int_of(message, "positionId"),
+            base_slippage_price=float_of(message, "baseSlippagePrice"),
+            slippage_in_points=int_of(message, "slippageInPoints"),
+            relative_stop_loss=int_of(message, "relativeStopLoss"),
+            relative_take_profit=int_of(message, "relativeTakeProfit"),
+            is_closing_order=message.closingOrder,
+            is_stop_out=message.isStopOut,
+            trailing_stop_loss=message.trailingStopLoss,
+            guaranteed_stop_loss=trade.guaranteedStopLoss,
+            stop_trigger_method=StopTriggerMethod.TRADE if trigger is None else trigger,
+            client_order_id=text_of(message, "clientOrderId") or "",
+            label=text_of(trade, "label") or "",
+            comment=text_of(trade, "comment") or "",
+            last_update_timestamp=time_of(message, "utcLastUpdateTimestamp"),
+            close_timestamp=time_of(trade, "closeTimestamp"),
+            measurement_units=text_of(trade, "measurementUnits") or "",
+        )
+
+
+class NewOrderRequest(TradingRequest):
+    """An order to place.
+
+    Prices are in price units (`float`; ints and Decimals are taken too), volume in hundredths of
+    a unit: 100_000 is 1,000 units, for EURUSD 0.01 lot. A market order takes its stop loss and
+    take profit as distances from the fill, `relative_stop_loss` and `relative_take_profit`.
+    """
+
+    symbol_id: Id
+    """The symbol; ids differ between brokers, and between live and demo."""
+    side: _Side
+    """Buy or sell."""
+    volume: Volume
+    """Volume in hundredths of a unit."""
+    order_type: _Type = OrderType.MARKET
+    """Kind of order; `STOP_LOSS_TAKE_PROFIT` cannot be sent."""
+    limit_price: Price | None = None
+    """Price of a limit order."""
+    stop_price: Price | None = None
+    """Trigger of a stop or stop limit order."""
+    stop_loss: Price | None = None
+    """Stop loss as a price; pending orders only."""
+    take_profit: Price | None = None
+    """Take profit as a price; pending orders only."""
+    time_in_force: _TimeInForce = TimeInForce.GOOD_TILL_CANCEL
+    """How long it works; the server ignores it for market orders."""
+    expiration_timestamp: Expiration | None = None
+    """When it expires; goes with `GOOD_TILL_DATE` and only with it."""
+    position_id: Id | None = None
+    """Position to add to or to reduce, on hedged accounts."""
+    client_order_id: ClientOrderId = ""
+    """Your id for it, at most 50 characters; the library makes one up if it is empty."""
+    label: Label = ""
+    """Label that the order and its position bear, at most 100 characters."""
+    comment: Comment = ""
+    """Comment that the order and its position bear, at most 512 characters."""
+    base_slippage_price: Price | None = None
+    """Price that the slippage of a market range order counts from."""
+    slippage_in_points: Points | None = None
+    """Slippage of a market range or stop limit order, in the symbol's smallest price steps."""
+    relative_stop_loss: Distance | None = None
+    """Distance of the stop loss from the fill, in price units, always positive."""
+    relative_take_profit: Distance | None = None
+    """Distance of the take profit from the fill, in price units, always positive."""
+    trailing_stop_loss: Flag | None = False
+    """True to let the stop loss follow the price; needs a stop loss."""
+    guaranteed_stop_loss: Flag | None = False
+    """True for a stop loss that is filled at its price; limited-risk accounts need it."""
+    stop_trigger_method: _Trigger | None = None
+    """Which quotes trigger a stop order; the server's default is `TRADE`."""
+
+    @model_validator(mode="after")
+    def _fields_go_together(self) -> Self:
+        kind = self.order_type
+        if kind is OrderType.STOP_LOSS_TAKE_PROFIT:
+            raise self._refused(
+                "order_type",
+                "only the server makes STOP_LOSS_TAKE_PROFIT orders. Give a stop loss and a take "
+                "profit with the order, or amend the position",
+            )
+        for field in _NEEDED_FIELDS[kind]:
+            if getattr(self, field) is None:
+                raise self._refused(field, f"a {kind.name} order needs it")
+        for field in _FOREIGN_FIELDS[kind]:
+            if getattr(self, field) is not None:
+                raise self._refused(
+                    field,
+                    f"a {kind.name} order has none and the server would ignore it; "
+                    f"{_REMEDIES[field]}",
+                )
+        self._check_levels(kind)
+        self._check_expiration(kind)
+        return self
+
+    def _check_levels(self, kind: OrderType) -> None:
+        _refuse_both(self, self.client_order_id)
+        at_market = kind in (OrderType.MARKET, OrderType.MARKET_RANGE)
+        for field in ("stop_loss", "take_profit"):
+            if at_market and getattr(self, field) is not None:
+                raise self._refused(
+                    field,
+                    f"the server refuses it as a price on a {kind.name} order. Give the distance "
+                    f"from the fill as relative_{field}",
+                )
+        unprotected = self.stop_loss is None and self.relative_stop_loss is None
+        if kind is OrderType.MARKET and self.trailing_stop_loss and unprotected:
+            raise self._refused(
+                "trailing_stop_loss", "a trailing stop needs relative_stop_loss to start from"
+            )
+
+    def _check_expiration(self, kind: OrderType) -> None:
+        until_date = self.time_in_force is TimeInForce.GOOD_TILL_DATE
+        if until_date and self.expiration_timestamp is None:
+            raise self._refused("expiration_timestamp", "GOOD_TILL_DATE needs it")
+        if not until_date and self.expiration_timestamp is not None:
+            raise self._refused(
+                "expiration_timestamp",
+                "only an order with time_in_force GOOD_TILL_DATE expires; give both or neither",
+            )
+        if until_date and kind in (OrderType.MARKET, OrderType.MARKET_RANGE):
+            raise self._refused("time_in_force", f"a {kind.name} order is filled now or not at all")
+
+    def _refused(self, field: str, why: str) -> OrderInvalidError:
+        return _refused(self, field, why, self.client_order_id)
+
+    def to_proto(self, account_id: int) -> ProtoOANewOrderReq:
+        """Write the request as the server takes it.
+
+        Only what was given is sent. Check prices and volume against the symbol first, with
+        `check_order`.
+
+        Args:
+            account_id: The account to trade on.
+
+        Raises:
+            OrderInvalidError: a distance has more than five decimals.
+        """
+        message = ProtoOANewOrderReq(
+            ctidTraderAccountId=account_id, symbolId=self.symbol_id, volume=self.volume
+        )
+        write_enum(message, "orderType", self.order_type)
+        write_enum(message, "tradeSide", self.side)
+        if self.sends("time_in_force"):
+            write_enum(message, "timeInForce", self.time_in_force)
+        if self.base_slippage_price is not None:
+            message.baseSlippagePrice = self.base_slippage_price
+        if self.position_id is not None:
+            message.positionId = self.position_id
+        if self.client_order_id:
+            message.clientOrderId = self.client_order_id
+        if self.label:
+            message.label = self.label
+        if self.comment:
+            message.comment = self.comment
+        _write_terms(self, message)
+        return message
+
+
+class AmendOrderRequest(TradingRequest):
+    """A change of a pending order.
+
+    Whether the server keeps or clears what is left out is not settled, so everything that shall
+    stay must be sent again: `completed_from` fills in the order's present terms. None clears a
+    term, a field that is not named keeps it. Side, symbol and kind cannot change.
+    """
+
+    order_id: Id
+    """The order to change."""
+    volume: Volume | None = None
+    """New volume in hundredths of a unit."""
+    limit_price: Price | None = None
+    """New limit."""
+    stop_price: Price | None = None
+    """New trigger."""
+    stop_loss: Price | None = None
+    """New stop loss as a price."""
+    take_profit: Price | None = None
+    """New take profit as a price."""
+    expiration_timestamp: Expiration | None = None
+    """New time of expiry; it makes the order `GOOD_TILL_DATE`."""
+    slippage_in_points: Points | None = None
+    """New slippage, in the symbol's smallest price steps."""
+    trailing_stop_loss: Flag | None = None
+    """Whether the stop loss follows the price."""
+    guaranteed_stop_loss: Flag | None = None
+    """Whether the stop loss is filled at its price."""
+    relative_stop_loss: Distance | None = None
+    """New distance of the stop loss from the fill, in price units."""
+    relative_take_profit: Distance | None = None
+    """New distance of the take profit from the fill, in price units."""
+    stop_trigger_method: _Trigger | None = None
+    """Which quotes trigger the stop."""
+
+    @model_validator(mode="after")
+    def _fields_go_together(self) -> Self:
+        _refuse_both(self, None)
+        return self
+
+    def completed_from(self, order: Order) -> AmendOrderRequest:
+        """Fill in the order's present terms wherever this request does not name one.
+
+        A level that is named, as a price or as a distance, replaces the level in either form.
+
+        Args:
+            order: The order as the server holds it now.
+
+        Raises:
+            OrderInvalidError: the order is not the one to change.
+        """
+        if order.order_id != self.order_id:
+            raise _refused(self, "order_id", f"the terms given are those of order {order.order_id}")
+        terms: dict[str, object] = {
+            "volume": order.volume,
+            "expiration_timestamp": order.expiration_timestamp,
+        }
+        if order.order_type is OrderType.LIMIT:
+            terms["limit_price"] = order.limit_price
+        else:
+            terms["stop_price"] = order.stop_price
+            terms["stop_trigger_method"] = order.stop_trigger_method
+        if order.order_type is OrderType.STOP_LIMIT:
+            terms["slippage_in_points"] = order.slippage_in_points
+        for field, price, distance in (
+            ("stop_loss", order.stop_loss, order.stop_loss_distance),
+            ("take_profit", order.take_profit, order.take_profit_distance),
+        ):
+            relative = f"relative_{field}"
+            if not (self.names(field) or self.names(relative)):
+                terms[field if price else relative] = price or distance or None
+        terms.update({field: getattr(self, field) for field in self.model_fields_set})
+        # Only with a stop loss: of a position the server refuses False without one.
+        if terms.get("stop_loss") is not None or terms.get("relative_stop_loss") is not None:
+            terms.setdefault("trailing_stop_loss", order.trailing_stop_loss)
+            terms.setdefault("guaranteed_stop_loss", order.guaranteed_stop_loss)
+        return AmendOrderRequest.model_validate(terms)
+
+    def to_proto(self, account_id: int) -> ProtoOAAmendOrderReq:
+        """Write the request as the server takes it; what is None is left out.
+
+        Args:
+            account_id: The account that the order is on.
+
+        Raises:
+            OrderInvalidError: a distance has more than five decimals.
+        """
+        message = ProtoOAAmendOrderReq(ctidTraderAccountId=account_id, orderId=self.order_id)
+        if self.volume is not None:
+            message.volume = self.volume
+        _write_terms(self, message)
+        return message
+
+
+OrderRequest: TypeAlias = (
+    NewOrderRequest | AmendOrderRequest | AmendPositionRequest | ClosePositionRequest
+)
+"""Everything that changes orders and positions."""
+
+
+def check_order(request: OrderRequest, symbol: Symbol) -> None:
+    """Check a request against its symbol: price grid, distances and volume.
+
+    The volume of a close is left to the server: what is open may be more, or less even, than the
+    symbol now allows to open.
+
+    Args:
+        request: What shall be sent.
+        symbol: The symbol, with its digits and its volume limits.
+
+    Raises:
+        OrderInvalidError: a price is off the grid, or the volume off the limits or the step; it
+            names the nearest valid values.
+    """
+    if isinstance(request, ClosePositionRequest):
+        return
+    _check_prices(request, symbol)
+    if isinstance(request, AmendPositionRequest):
+        return
+    if request.volume is not None:
+        _check_volume(request, request.volume, symbol)
+
+
+def _check_prices(
+    request: NewOrderRequest | AmendOrderRequest | AmendPositionRequest, symbol: Symbol
+) -> None:
+    # Distances travel in 1/100000, so a symbol with more digits still takes five decimals at most.
+    distance_digits = min(symbol.digits, PRICE_DIGITS)
+    for fields, digits in ((_PRICE_FIELDS, symbol.digits), (_DISTANCE_FIELDS, distance_digits)):
+        for field in fields:
+            value: float | None = getattr(request, field, None)
+            if value is None:
+                continue
+            try:
+                price_on_grid(value, digits, field=field)
+            except OrderInvalidError as error:
+                error.client_order_id = _client_order_id(request)
+                raise
+
+
+def _check_volume(request: OrderRequest, volume: int, symbol: Symbol) -> None:
+    step = symbol.step_volume
+    least = -(-symbol.min_volume // step) * step
+    most = symbol.max_volume // step * step
+    below = min(max(volume // step * step, least), most)
+    above = max(min(-(-volume // step) * step, most), least)
+    if symbol.min_volume <= volume <= symbol.max_volume and volume % step == 0:
+        return
+    nearest = f"{below}" if below == above else f"{below} or {above}"
+    raise OrderInvalidError(
+        f"volume {volume} is not valid for symbol {symbol.symbol_id}, which takes "
+        f"{symbol.min_volume} to {symbol.max_volume} in steps of {step} hundredths of a unit; "
+        f"use {nearest}.",
+        client_order_id=_client_order_id(request),
+        field="volume",
+        value=volume,
+    )
+
+
+def _client_order_id(request: OrderRequest) -> str | None:
+    return (request.client_order_id or None) if isinstance(request, NewOrderRequest) else None
+
+
+def _refuse_both(request: NewOrderRequest | AmendOrderRequest, client_order_id: str | None) -> None:
+    for field in ("stop_loss", "take_profit"):
+        relative = f"relative_{field}"
+        if getattr(request, field) is not None and getattr(request, relative) is not None:
+            raise _refused(
+                request,
+                field,
+                f"{relative} is given too. Give the level as a price or as a distance, not both",
+                client_order_id,
+            )
+
+
+def _refused(
+    request: TradingRequest, field: str, why: str, client_order_id: str | None = None
+) -> OrderInvalidError:
+    value = getattr(request, field)
+    shown = "" if value is None else f" {value}"
+    return OrderInvalidError(
+        f"{field}{shown} is refused: {why}.",
+        client_order_id=client_order_id or None,
+        field=field,
+        value=value,
+    )
+
+
+def _write_terms(
+    request: NewOrderRequest | AmendOrderRequest, message: ProtoOANewOrderReq | ProtoOAAmendOrderReq
+) -> None:
+    """Write the fields that placing and changing an order have in common."""
+    if request.limit_price is not None:
+        message.limitPrice = request.limit_price
+    if request.stop_price is not None:
+        message.stopPrice = request.stop_price
+    if request.stop_loss is not None:
+        message.stopLoss = request.stop_loss
+    if request.take_profit is not None:
+        message.takeProfit = request.take_profit
+    if request.expiration_timestamp is not None:
+        message.expirationTimestamp = millis_from_datetime(request.expiration_timestamp)
+    if request.slippage_in_points is not None:
+        message.slippageInPoints = request.slippage_in_points
+    if request.relative_stop_loss is not None:
+        message.relativeStopLoss = price_to_wire(request.relative_stop_loss)
+    if request.relative_take_profit is not None:
+        message.relativeTakeProfit = price_to_wire(request.relative_take_profit)
+    if request.sends("guaranteed_stop_loss"):
+        message.guaranteedStopLoss = bool(request.guaranteed_stop_loss)
+    if request.sends("trailing_stop_loss"):
+        message.trailingStopLoss = bool(request.trailing_stop_loss)
+    if request.stop_trigger_method is not None:
+        write_enum(message, "stopTriggerMethod", request.stop_trigger_method)

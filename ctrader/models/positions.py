@@ -1,0 +1,255 @@
+"""Describe positions, and what a trader may send to change or close one."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AmendPositionRequest",
+    "ClosePositionRequest",
+    "Position",
+    "PositionUnrealizedPnL",
+]
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from pydantic import BeforeValidator
+
+from ctrader.enums import OrderSide, PositionStatus, StopTriggerMethod
+from ctrader.errors import OrderInvalidError
+from ctrader.models.entity import Entity
+from ctrader.models.request import Flag, Id, Price, TradingRequest, Volume, member_of
+from ctrader.models.wire import (
+    decimal_of,
+    enum_of,
+    float_of,
+    money_digits_of,
+    money_of,
+    required_enum_of,
+    required_money_of,
+    text_of,
+    time_of,
+    write_enum,
+)
+from ctrader.proto import ProtoOAAmendPositionSLTPReq, ProtoOAClosePositionReq
+
+if TYPE_CHECKING:
+    from ctrader.proto import ProtoOAPosition, ProtoOAPositionUnrealizedPnL
+
+
+_Trigger: TypeAlias = Annotated[StopTriggerMethod, BeforeValidator(member_of(StopTriggerMethod))]
+
+
+class Position(Entity):
+    """A position as the server holds it."""
+
+    position_id: int
+    """Id of the position; unique at its broker only."""
+    symbol_id: int
+    """The symbol."""
+    side: OrderSide
+    """Long (`BUY`) or short (`SELL`)."""
+    volume: int
+    """Open volume in hundredths of a unit; 0 for one that holds nothing."""
+    entry_price: float | None
+    """Average price of the entries that are still open; None or 0 for one that holds nothing."""
+    status: PositionStatus
+    """`CREATED` with volume 0 belongs to a pending order, or was just closed."""
+    open_timestamp: datetime | None
+    """When it was opened; None while it holds nothing."""
+    money_digits: int
+    """Decimals of its money on the wire."""
+    stop_loss: float | None = None
+    """Stop loss; it appears shortly after the fill, with the order that protects it."""
+    take_profit: float | None = None
+    """Take profit; it appears shortly after the fill, with the order that protects it."""
+    trailing_stop_loss: bool = False
+    """True if the stop loss follows the price."""
+    guaranteed_stop_loss: bool = False
+    """True if the stop loss is filled at its price, whatever the market does."""
+    stop_loss_trigger_method: StopTriggerMethod = StopTriggerMethod.TRADE
+    """Which quotes trigger the stop loss."""
+    swap: Decimal = Decimal(0)
+    """Swap so far, negative when it costs."""
+    commission: Decimal = Decimal(0)
+    """Commission charged so far for what is open, negative when it costs."""
+    used_margin: Decimal = Decimal(0)
+    """Margin that it uses."""
+    margin_rate: Decimal | None = None
+    """Rate from the symbol's base asset to the account's currency."""
+    label: str = ""
+    """Label of the order that opened it."""
+    comment: str = ""
+    """Comment of the order that opened it."""
+    last_update_timestamp: datetime | None = None
+    """When it last changed; a trailing stop moves without changing it."""
+    close_timestamp: datetime | None = None
+    """When it was closed."""
+    mirroring_commission: Decimal | None = None
+    """Commission for copying, if there is one."""
+    measurement_units: str = ""
+    """What its units are, for example ounces; often empty."""
+
+    @property
+    def is_open(self) -> bool:
+        """True if it holds a volume."""
+        return self.status is PositionStatus.OPEN and self.volume > 0
+
+    @classmethod
+    def from_proto(cls, message: ProtoOAPosition, money_digits: int | None = None) -> Position:
+        """Read a position.
+
+        Args:
+            message: The position.
+            money_digits: The trader's money digits, if it does not say its own.
+
+        Raises:
+            ProtocolError: a time, a number or a text in it makes no sense.
+        """
+        trade = message.tradeData
+        digits = money_digits_of(message, money_digits)
+        commission = money_of(message, "commission", digits)
+        margin = money_of(message, "usedMargin", digits)
+        trigger = enum_of(message, "stopLossTriggerMethod", StopTriggerMethod)
+        return cls(
+            position_id=message.positionId,
+            symbol_id=trade.symbolId,
+            side=required_enum_of(trade, "tradeSide", OrderSide),
+            volume=trade.volume,
+            entry_price=float_of(message, "price"),
+            status=required_enum_of(message, "positionStatus", PositionStatus),
+            open_timestamp=time_of(trade, "openTimestamp"),
+            money_digits=2 if digits is None else digits,
+            stop_loss=float_of(message, "stopLoss"),
+            take_profit=float_of(message, "takeProfit"),
+            trailing_stop_loss=message.trailingStopLoss,
+            guaranteed_stop_loss=message.guaranteedStopLoss or trade.guaranteedStopLoss,
+            stop_loss_trigger_method=StopTriggerMethod.TRADE if trigger is None else trigger,
+            swap=required_money_of(message, "swap", digits),
+            commission=Decimal(0) if commission is None else commission,
+            used_margin=Decimal(0) if margin is None else margin,
+            margin_rate=decimal_of(message, "marginRate"),
+            label=text_of(trade, "label") or "",
+            comment=text_of(trade, "comment") or "",
+            last_update_timestamp=time_of(message, "utcLastUpdateTimestamp"),
+            close_timestamp=time_of(trade, "closeTimestamp"),
+            mirroring_commission=money_of(message, "mirroringCommission", digits),
+            measurement_units=text_of(trade, "measurementUnits") or "",
+        )
+
+
+class PositionUnrealizedPnL(Entity):
+    """Profit of an open position at the present price."""
+
+    position_id: int
+    """The position."""
+    gross_unrealized_pnl: Decimal
+    """Profit from the price alone."""
+    net_unrealized_pnl: Decimal
+    """Profit with swap and the commission so far, without that of closing."""
+
+    @classmethod
+    def from_proto(
+        cls, message: ProtoOAPositionUnrealizedPnL, money_digits: int | None = None
+    ) -> PositionUnrealizedPnL:
+        """Read a profit.
+
+        Args:
+            message: The entry.
+            money_digits: Decimals as the answer that it stands in says.
+        """
+        return cls(
+            position_id=message.positionId,
+            gross_unrealized_pnl=required_money_of(message, "grossUnrealizedPnL", money_digits),
+            net_unrealized_pnl=required_money_of(message, "netUnrealizedPnL", money_digits),
+        )
+
+
+class AmendPositionRequest(TradingRequest):
+    """A change of a position's stop loss and take profit.
+
+    The server replaces both levels at once and removes what is left out, so to move one of them
+    the other must be sent again: `completed_from` fills in the position's present level wherever
+    this request does not name one. None removes a level, a field that is not named keeps it.
+    """
+
+    position_id: Id
+    """The position to change."""
+    stop_loss: Price | None = None
+    """New stop loss; None removes it."""
+    take_profit: Price | None = None
+    """New take profit; None removes it."""
+    trailing_stop_loss: Flag | None = False
+    """Whether the stop loss follows the price; left as it is unless named."""
+    guaranteed_stop_loss: Flag | None = False
+    """Whether the stop loss is filled at its price; left as it is unless named."""
+    stop_loss_trigger_method: _Trigger | None = None
+    """Which quotes trigger the stop loss."""
+
+    def completed_from(self, position: Position) -> AmendPositionRequest:
+        """Fill in the position's present levels wherever this request does not name one.
+
+        Args:
+            position: The position as the server holds it now.
+
+        Raises:
+            OrderInvalidError: the position is not the one to change.
+        """
+        if position.position_id != self.position_id:
+            raise OrderInvalidError(
+                f"position_id {self.position_id} is refused: the levels given are those of "
+                f"position {position.position_id}.",
+                field="position_id",
+                value=self.position_id,
+            )
+        terms: dict[str, object] = {
+            "stop_loss": position.stop_loss or None,
+            "take_profit": position.take_profit or None,
+        }
+        terms.update({field: getattr(self, field) for field in self.model_fields_set})
+        # The server refuses False without a stop loss, and a trigger means nothing without one.
+        if terms["stop_loss"] is not None:
+            terms.setdefault("trailing_stop_loss", position.trailing_stop_loss)
+            terms.setdefault("guaranteed_stop_loss", position.guaranteed_stop_loss)
+            terms.setdefault("stop_loss_trigger_method", position.stop_loss_trigger_method)
+        return AmendPositionRequest.model_validate(terms)
+
+    def to_proto(self, account_id: int) -> ProtoOAAmendPositionSLTPReq:
+        """Write the request as the server takes it: levels that are None will be removed.
+
+        Args:
+            account_id: The account that the position is on.
+        """
+        message = ProtoOAAmendPositionSLTPReq(
+            ctidTraderAccountId=account_id, positionId=self.position_id
+        )
+        if self.stop_loss is not None:
+            message.stopLoss = self.stop_loss
+        if self.take_profit is not None:
+            message.takeProfit = self.take_profit
+        if self.sends("guaranteed_stop_loss"):
+            message.guaranteedStopLoss = bool(self.guaranteed_stop_loss)
+        if self.sends("trailing_stop_loss"):
+            message.trailingStopLoss = bool(self.trailing_stop_loss)
+        if self.stop_loss_trigger_method is not None:
+            write_enum(message, "stopLossTriggerMethod", self.stop_loss_trigger_method)
+        return message
+
+
+class ClosePositionRequest(TradingRequest):
+    """A close of a position or of a part of it."""
+
+    position_id: Id
+    """The position to close."""
+    volume: Volume
+    """How much to close, in hundredths of a unit; the position's volume closes all of it."""
+
+    def to_proto(self, account_id: int) -> ProtoOAClosePositionReq:
+        """Write the request as the server takes it.
+
+        Args:
+            account_id: The account that the position is on.
+        """
+        return ProtoOAClosePositionReq(
+            ctidTraderAccountId=account_id, positionId=self.position_id, volume=self.volume
+        )

@@ -1,0 +1,267 @@
+"""Check what a trader wants to send before it is sent.
+
+Requests raise `OrderInvalidError` naming the field, its value and the remedy; the errors of the
+validation library never reach the caller.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ClientOrderId",
+    "Comment",
+    "Distance",
+    "Expiration",
+    "Flag",
+    "Id",
+    "Label",
+    "Points",
+    "Price",
+    "TradingRequest",
+    "Volume",
+    "member_of",
+]
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
+
+from ctrader.enums import WireEnum
+from ctrader.errors import OrderInvalidError
+from ctrader.units import is_on_grid, millis_from_datetime, price_on_grid
+
+MAX_CLIENT_ORDER_ID_LENGTH: Final = 50
+MAX_LABEL_LENGTH: Final = 100
+MAX_COMMENT_LENGTH: Final = 512
+_MOST_PRICE_DIGITS: Final = 8  # decimals of the finest prices that brokers quote
+_MAX_INT32: Final = 2**31 - 1
+_MAX_INT64: Final = 2**63 - 1
+
+_E = TypeVar("_E", bound=WireEnum)
+
+
+class TradingRequest(BaseModel):
+    """Base of everything that changes orders and positions.
+
+    A field that was not named is not sent, so that the server's own default holds; None is not
+    sent either. A False or a zero that was named is sent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **data: Any) -> None:
+        """Check the fields.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise _refusal(error, type(self).__name__, data) from None
+
+    # Any: the signatures of the two below are the base class's.
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Make a request from a mapping.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise _refusal(error, cls.__name__, {}) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Make a request from a JSON text.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _refusal(error, cls.__name__, {}) from None
+
+    def names(self, field: str) -> bool:
+        """Tell whether the caller gave this field, be it as None."""
+        return field in self.model_fields_set
+
+    def sends(self, field: str) -> bool:
+        """Tell whether this field goes to the server: it was given and is not None."""
+        return field in self.model_fields_set and getattr(self, field) is not None
+
+
+def member_of(enum: type[_E]) -> Callable[[object, ValidationInfo], _E]:
+    """Make the check that a field holds a named member of an enum, or its number.
+
+    An unknown member is refused, as nobody can mean to send one; so is a member of another enum,
+    which is an int too and would pass for a wrong one.
+    """
+
+    def check(value: object, info: ValidationInfo) -> _E:
+        field = info.field_name
+        foreign = isinstance(value, WireEnum) and not isinstance(value, enum)
+        if foreign or isinstance(value, bool) or not isinstance(value, int):
+            raise OrderInvalidError(
+                f"{field} must be one of {enum.__name__}, not {value!r}.", field=field
+            )
+        member = enum(value)
+        if not member.is_known:
+            raise OrderInvalidError(
+                f"{field} {member!r} is not known here; use a named member of {enum.__name__}.",
+                field=field,
+                value=value,
+            )
+        return member
+
+    return check
+
+
+def _refusal(error: ValidationError, name: str, data: dict[str, Any]) -> OrderInvalidError:
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, OrderInvalidError):
+        cause.client_order_id = _text_or_none(data.get("client_order_id"))
+        return cause
+    field = ".".join(map(str, first["loc"])) or None
+    value = first["input"]
+    shown = value if isinstance(value, str | int | float | Decimal | datetime) else None
+    text = f"{name} is invalid: {first['msg']}"
+    if field is not None:
+        given = "" if first["type"] == "missing" else f" (given: {value!r})"
+        text = f"{name} field {field} is invalid: {first['msg']}{given}"
+    return OrderInvalidError(
+        f"{text}. Correct it and place the request again.",
+        client_order_id=_text_or_none(data.get("client_order_id")),
+        field=field,
+        value=shown,
+    )
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _price(value: object, info: ValidationInfo) -> float:
+    """Take a price or a distance as any finite positive number, free of noise of arithmetic."""
+    field = info.field_name
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise OrderInvalidError(
+            f"{field} must be a number in price units, not {value!r}.", field=field
+        )
+    try:
+        price = float(value)
+    except OverflowError:
+        price = float("inf")
+    if not 0 < price < float("inf"):
+        raise OrderInvalidError(
+            f"{field} must be a finite number above 0, not {value}. "
+            "Leave it out, or give None, for none.",
+            field=field,
+            value=value,
+        )
+    # 1.1 + 2.2 is 3.3000000000000003 to Python, and the server would refuse its 16 decimals.
+    for digits in range(_MOST_PRICE_DIGITS, -1, -1):
+        if is_on_grid(price, digits):
+            return price_on_grid(price, digits)
+    return price
+
+
+def _whole_number(value: object, info: ValidationInfo, least: int, most: int, what: str) -> int:
+    field = info.field_name
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise OrderInvalidError(f"{field} must be {what} as an int, not {value!r}.", field=field)
+    if not least <= value <= most:
+        raise OrderInvalidError(
+            f"{field} must be {what} from {least} to {most}, not {value}.", field=field, value=value
+        )
+    return int(value)
+
+
+def _volume(value: object, info: ValidationInfo) -> int:
+    return _whole_number(value, info, 1, _MAX_INT64, "a volume in hundredths of a unit")
+
+
+def _id(value: object, info: ValidationInfo) -> int:
+    return _whole_number(value, info, 1, _MAX_INT64, "an id")
+
+
+def _points(value: object, info: ValidationInfo) -> int:
+    return _whole_number(value, info, 0, _MAX_INT32, "a number of points")
+
+
+def _flag(value: object, info: ValidationInfo) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise OrderInvalidError(
+        f"{info.field_name} must be True or False, not {value!r}.", field=info.field_name
+    )
+
+
+def _moment(value: object, info: ValidationInfo) -> datetime:
+    field = info.field_name
+    if not isinstance(value, datetime):
+        raise OrderInvalidError(f"{field} must be a datetime, not {value!r}.", field=field)
+    try:
+        millis_from_datetime(value)
+    except ValueError as error:
+        raise OrderInvalidError(f"{field}: {error}.", field=field, value=value) from None
+    return value
+
+
+def _text(value: object, info: ValidationInfo, longest: int) -> str:
+    field = info.field_name
+    if not isinstance(value, str):
+        raise OrderInvalidError(f"{field} must be a str, not {value!r}.", field=field)
+    if len(value) > longest:
+        raise OrderInvalidError(
+            f"{field} has {len(value)} characters, the server takes {longest} at most; shorten it.",
+            field=field,
+            value=value,
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise OrderInvalidError(
+            f"{field} {value!r} cannot be written as UTF-8.", field=field, value=value
+        ) from None
+    return str(value)
+
+
+def _label(value: object, info: ValidationInfo) -> str:
+    return _text(value, info, MAX_LABEL_LENGTH)
+
+
+def _comment(value: object, info: ValidationInfo) -> str:
+    return _text(value, info, MAX_COMMENT_LENGTH)
+
+
+def _client_order_id(value: object, info: ValidationInfo) -> str:
+    return _text(value, info, MAX_CLIENT_ORDER_ID_LENGTH)
+
+
+Price: TypeAlias = Annotated[float, BeforeValidator(_price)]
+"""A price in price units; ints and Decimals are taken too."""
+Distance: TypeAlias = Annotated[float, BeforeValidator(_price)]
+"""A distance between two prices, in price units, always positive."""
+Volume: TypeAlias = Annotated[int, BeforeValidator(_volume)]
+"""A volume in hundredths of a unit."""
+Id: TypeAlias = Annotated[int, BeforeValidator(_id)]
+"""An id that the server gave."""
+Points: TypeAlias = Annotated[int, BeforeValidator(_points)]
+"""A number of the symbol's smallest price steps, 10**-digits each."""
+Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
+"""True or False and nothing that only looks like it."""
+Expiration: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
+"""An aware datetime that the server can be told."""
+Label: TypeAlias = Annotated[str, BeforeValidator(_label)]
+"""A text of at most 100 characters."""
+Comment: TypeAlias = Annotated[str, BeforeValidator(_comment)]
+"""A text of at most 512 characters."""
+ClientOrderId: TypeAlias = Annotated[str, BeforeValidator(_client_order_id)]
+"""A text of at most 50 characters."""

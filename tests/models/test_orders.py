@@ -1,0 +1,567 @@
+"""Orders from the server, and orders on their way to it."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrader.enums import OrderSide, OrderStatus, OrderType, StopTriggerMethod, TimeInForce
+from ctrader.errors import OrderInvalidError
+from ctrader.models.orders import (
+    AmendOrderRequest,
+    NewOrderRequest,
+    Order,
+    check_order,
+)
+from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
+from ctrader.models.symbols import Symbol
+from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOANewOrderReq,
+    ProtoOAOrder,
+    ProtoOASymbol,
+    ProtoOATradeData,
+)
+
+NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def new(**fields: Any) -> NewOrderRequest:
+    needed: dict[str, Any] = {"symbol_id": 1, "side": OrderSide.BUY, "volume": 100_000}
+    return NewOrderRequest(**(needed | fields))
+
+
+def limit(**fields: Any) -> NewOrderRequest:
+    return new(**{"order_type": OrderType.LIMIT, "limit_price": 1.07} | fields)
+
+
+def symbol(
+    digits: int = 5, least: int = 100_000, most: int = 10**10, step: int = 100_000
+) -> Symbol:
+    return Symbol.from_proto(
+        ProtoOASymbol(
+            symbolId=1,
+            digits=digits,
+            pipPosition=digits - 1,
+            lotSize=10_000_000,
+            minVolume=least,
+            maxVolume=most,
+            stepVolume=step,
+        )
+    )
+
+
+# From the server
+
+
+def server_order() -> ProtoOAOrder:
+    return ProtoOAOrder(
+        orderId=6,
+        tradeData=ProtoOATradeData(
+            symbolId=1,
+            volume=200_000,
+            tradeSide="SELL",
+            openTimestamp=1_600_000_000_000,
+            label="label",
+            guaranteedStopLoss=True,
+            comment="comment",
+            measurementUnits="oz",
+            closeTimestamp=1_600_000_001_000,
+        ),
+        orderType="STOP_LIMIT",
+        orderStatus="ORDER_STATUS_ACCEPTED",
+        expirationTimestamp=1_600_000_002_000,
+        executedVolume=100_000,
+        executionPrice=1.1234567,
+        utcLastUpdateTimestamp=1_600_000_003_000,
+        slippageInPoints=0,
+        stopPrice=1.11,
+        clientOrderId="mine",
+        timeInForce="GOOD_TILL_DATE",
+        positionId=5,
+        relativeStopLoss=200,
+        relativeTakeProfit=1001,
+        trailingStopLoss=True,
+        stopTriggerMethod="DOUBLE_OPPOSITE",
+    )
+
+
+def test_order_from_the_wire() -> None:
+    order = Order.from_proto(server_order())
+
+    assert order == Order(
+        order_id=6,
+        symbol_id=1,
+        side=OrderSide.SELL,
+        order_type=OrderType.STOP_LIMIT,
+        status=OrderStatus.ACCEPTED,
+        volume=200_000,
+        time_in_force=TimeInForce.GOOD_TILL_DATE,
+        open_timestamp=datetime(2020, 9, 13, 12, 26, 40, tzinfo=UTC),
+        stop_price=1.11,
+        execution_price=1.1234567,
+        executed_volume=100_000,
+        expiration_timestamp=datetime(2020, 9, 13, 12, 26, 42, tzinfo=UTC),
+        position_id=5,
+        slippage_in_points=0,
+        relative_stop_loss=200,
+        relative_take_profit=1001,
+        trailing_stop_loss=True,
+        guaranteed_stop_loss=True,
+        stop_trigger_method=StopTriggerMethod.DOUBLE_OPPOSITE,
+        client_order_id="mine",
+        label="label",
+        comment="comment",
+        last_update_timestamp=datetime(2020, 9, 13, 12, 26, 43, tzinfo=UTC),
+        close_timestamp=datetime(2020, 9, 13, 12, 26, 41, tzinfo=UTC),
+        measurement_units="oz",
+    )
+    assert order.is_pending
+    assert not order.is_filled
+    assert (order.stop_loss_distance, order.take_profit_distance) == (0.002, 0.01001)
+
+
+def test_order_with_nothing_but_the_required() -> None:
+    order = Order.from_proto(
+        ProtoOAOrder(
+            orderId=6,
+            tradeData=ProtoOATradeData(symbolId=1, volume=1, tradeSide="BUY"),
+            orderType="MARKET",
+            orderStatus="ORDER_STATUS_FILLED",
+        )
+    )
+
+    assert order.is_filled
+    assert order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
+    assert order.open_timestamp is None
+    assert order.limit_price is None
+    assert order.position_id is None
+    assert order.stop_loss_distance is None
+    assert order.take_profit_distance is None
+
+
+# To the server
+
+
+def test_market_order_sends_what_was_given_and_nothing_else() -> None:
+    message = new(relative_stop_loss=0.0010, relative_take_profit=Decimal("0.002")).to_proto(31)
+
+    assert message == ProtoOANewOrderReq(
+        ctidTraderAccountId=31,
+        symbolId=1,
+        orderType="MARKET",
+        tradeSide="BUY",
+        volume=100_000,
+        relativeStopLoss=100,
+        relativeTakeProfit=200,
+    )
+
+
+def test_order_with_everything() -> None:
+    message = new(
+        side=OrderSide.SELL,
+        order_type=OrderType.STOP_LIMIT,
+        stop_price=131.074,
+        slippage_in_points=0,
+        stop_loss=132,
+        take_profit=130.5,
+        time_in_force=TimeInForce.GOOD_TILL_DATE,
+        expiration_timestamp=NEXT_YEAR,
+        position_id=5,
+        client_order_id="mine",
+        label="label",
+        comment="comment",
+        trailing_stop_loss=True,
+        guaranteed_stop_loss=False,
+        stop_trigger_method=StopTriggerMethod.OPPOSITE,
+    ).to_proto(31)
+
+    assert message == ProtoOANewOrderReq(
+        ctidTraderAccountId=31,
+        symbolId=1,
+        orderType="STOP_LIMIT",
+        tradeSide="SELL",
+        volume=100_000,
+        stopPrice=131.074,
+        timeInForce="GOOD_TILL_DATE",
+        expirationTimestamp=1_798_761_600_000,
+        stopLoss=132.0,
+        takeProfit=130.5,
+        comment="comment",
+        slippageInPoints=0,
+        label="label",
+        positionId=5,
+        clientOrderId="mine",
+        guaranteedStopLoss=False,
+        trailingStopLoss=True,
+        stopTriggerMethod="OPPOSITE",
+    )
+
+
+def test_market_range_order() -> None:
+    message = new(
+        order_type=OrderType.MARKET_RANGE, base_slippage_price=1.07, slippage_in_points=3
+    ).to_proto(31)
+
+    assert (message.baseSlippagePrice, message.slippageInPoints) == (1.07, 3)
+
+
+@pytest.mark.parametrize("field", ["trailing_stop_loss", "guaranteed_stop_loss"])
+def test_false_is_sent_if_it_was_given_and_only_then(field: str) -> None:
+    wire = {"trailing_stop_loss": "trailingStopLoss", "guaranteed_stop_loss": "guaranteedStopLoss"}
+
+    assert new(**{field: False}).to_proto(31).HasField(wire[field])
+    assert not new().to_proto(31).HasField(wire[field])
+    assert not new(**{field: None}).to_proto(31).HasField(wire[field])
+
+
+def test_time_in_force_is_sent_if_it_was_given() -> None:
+    given_ = limit(time_in_force=TimeInForce.GOOD_TILL_CANCEL)
+
+    assert given_.to_proto(31).HasField("timeInForce")
+    assert not limit().to_proto(31).HasField("timeInForce")
+
+
+def test_noise_of_arithmetic_in_a_distance_is_forgiven() -> None:
+    assert new(relative_stop_loss=0.1 + 0.2).to_proto(31).relativeStopLoss == 30_000
+
+
+def test_distance_of_more_than_five_decimals_is_refused() -> None:
+    with pytest.raises(OrderInvalidError):
+        new(relative_stop_loss=0.000_001).to_proto(31)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "remedy"),
+    [
+        ({"stop_loss": 1.05}, "stop_loss", "relative_stop_loss"),
+        ({"take_profit": 1.05}, "take_profit", "relative_take_profit"),
+        ({"limit_price": 1.05}, "limit_price", "LIMIT"),
+        ({"stop_price": 1.05}, "stop_price", "STOP"),
+        ({"slippage_in_points": 1}, "slippage_in_points", "MARKET_RANGE"),
+        ({"order_type": OrderType.LIMIT}, "limit_price", "needs"),
+        ({"order_type": OrderType.STOP}, "stop_price", "needs"),
+        ({"order_type": OrderType.STOP_LIMIT, "stop_price": 1}, "slippage_in_points", "needs"),
+        ({"order_type": OrderType.MARKET_RANGE}, "base_slippage_price", "needs"),
+        (
+            {
+                "order_type": OrderType.MARKET_RANGE,
+                "base_slippage_price": 1,
+                "slippage_in_points": 1,
+                "stop_loss": 1,
+            },
+            "stop_loss",
+            "relative_stop_loss",
+        ),
+        (
+            {
+                "order_type": OrderType.STOP_LIMIT,
+                "stop_price": 1,
+                "slippage_in_points": 1,
+                "limit_price": 1,
+            },
+            "limit_price",
+            "LIMIT",
+        ),
+        ({"order_type": OrderType.STOP_LOSS_TAKE_PROFIT}, "order_type", "only the server"),
+        ({"trailing_stop_loss": True}, "trailing_stop_loss", "relative_stop_loss"),
+        ({"time_in_force": TimeInForce.GOOD_TILL_DATE}, "expiration_timestamp", "needs"),
+        ({"expiration_timestamp": NEXT_YEAR}, "expiration_timestamp", "GOOD_TILL_DATE"),
+        (
+            {"time_in_force": TimeInForce.GOOD_TILL_DATE, "expiration_timestamp": NEXT_YEAR},
+            "time_in_force",
+            "now or not at all",
+        ),
+        ({"volume": 0}, "volume", "from 1"),
+        ({"volume": -1}, "volume", "from 1"),
+        ({"volume": 2**63}, "volume", "from 1"),
+        ({"volume": 1.0}, "volume", "int"),
+        ({"volume": True}, "volume", "int"),
+        ({"volume": "1"}, "volume", "int"),
+        ({"symbol_id": 0}, "symbol_id", "from 1"),
+        ({"symbol_id": 2**63}, "symbol_id", "from 1"),
+        ({"relative_stop_loss": 0}, "relative_stop_loss", "None"),
+        ({"relative_stop_loss": -0.1}, "relative_stop_loss", "None"),
+        ({"relative_stop_loss": math.nan}, "relative_stop_loss", "finite"),
+        ({"relative_stop_loss": math.inf}, "relative_stop_loss", "finite"),
+        ({"relative_stop_loss": Decimal("NaN")}, "relative_stop_loss", "finite"),
+        ({"relative_stop_loss": 10**400}, "relative_stop_loss", "finite"),
+        ({"relative_stop_loss": "0.1"}, "relative_stop_loss", "number"),
+        ({"relative_stop_loss": True}, "relative_stop_loss", "number"),
+        ({"slippage_in_points": -1}, "slippage_in_points", "from 0"),
+        ({"slippage_in_points": 2**31}, "slippage_in_points", "from 0"),
+        ({"side": OrderSide(17)}, "side", "named member"),
+        ({"side": 17}, "side", "named member"),
+        ({"side": "BUY"}, "side", "OrderSide"),
+        ({"side": True}, "side", "OrderSide"),
+        ({"side": OrderType.LIMIT}, "side", "OrderSide"),
+        ({"trailing_stop_loss": 1}, "trailing_stop_loss", "True or False"),
+        ({"label": "x" * 101}, "label", "100"),
+        ({"comment": "x" * 513}, "comment", "512"),
+        ({"client_order_id": "x" * 51}, "client_order_id", "50"),
+        ({"label": 5}, "label", "str"),
+        ({"label": "\ud800"}, "label", "UTF-8"),
+        ({"expiration_timestamp": datetime(2027, 1, 1)}, "expiration_timestamp", "time zone"),  # noqa: DTZ001
+        (
+            {"expiration_timestamp": datetime(2040, 1, 1, tzinfo=UTC)},
+            "expiration_timestamp",
+            "2038",
+        ),
+        ({"expiration_timestamp": 1_800_000_000}, "expiration_timestamp", "datetime"),
+        ({"price": 1.1}, "price", "not permitted"),
+    ],
+)
+def test_request_that_cannot_be_right_is_refused_with_field_and_remedy(
+    fields: dict[str, Any], field: str, remedy: str
+) -> None:
+    with pytest.raises(OrderInvalidError, match=remedy) as caught:
+        new(**fields)
+
+    assert caught.value.field == field
+    assert field in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def amend(**fields: Any) -> AmendOrderRequest:
+    needed: dict[str, Any] = {"order_id": 6}
+    return AmendOrderRequest(**(needed | fields))
+
+
+@pytest.mark.parametrize("request_", [limit, amend])
+@pytest.mark.parametrize("level", ["stop_loss", "take_profit"])
+def test_level_given_twice_is_refused(request_: Any, level: str) -> None:
+    with pytest.raises(OrderInvalidError, match="not both") as caught:
+        request_(**{level: 1.05, f"relative_{level}": 0.01})
+
+    assert caught.value.field == level
+
+
+def test_refusal_carries_the_client_order_id() -> None:
+    with pytest.raises(OrderInvalidError) as rule:
+        new(client_order_id="mine", stop_loss=1)
+    with pytest.raises(OrderInvalidError) as field:
+        new(client_order_id="mine", volume=0)
+
+    assert rule.value.client_order_id == field.value.client_order_id == "mine"
+
+
+def test_request_without_a_field_that_it_needs_is_refused() -> None:
+    with pytest.raises(OrderInvalidError, match="side"):
+        NewOrderRequest.model_validate({"symbol_id": 1, "volume": 1})
+
+
+def test_request_from_a_mapping_or_a_json_text_is_refused_alike() -> None:
+    with pytest.raises(OrderInvalidError, match="volume"):
+        NewOrderRequest.model_validate({"symbol_id": 1, "side": 1, "volume": 0})
+    with pytest.raises(OrderInvalidError, match="volume"):
+        NewOrderRequest.model_validate_json('{"symbol_id": 1, "side": 1, "volume": 0}')
+
+    with pytest.raises(OrderInvalidError, match="NewOrderRequest"):
+        NewOrderRequest.model_validate(5)
+
+    made = NewOrderRequest.model_validate_json('{"symbol_id": 1, "side": 1, "volume": 2}')
+    assert made == NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=2)
+
+
+def test_texts_of_the_greatest_length_are_taken() -> None:
+    request = new(label="x" * 100, comment="x" * 512, client_order_id="x" * 50)
+
+    assert len(request.to_proto(31).comment) == 512
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(NewOrderRequest.model_fields)),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.decimals()
+        | st.text()
+        | st.datetimes()
+        | st.sampled_from(OrderType)
+        | st.sampled_from(TimeInForce),
+    )
+)
+def test_whatever_is_given_only_order_invalid_comes_out(fields: dict[str, Any]) -> None:
+    try:
+        message = new(**fields).to_proto(31)
+    except OrderInvalidError:
+        return
+    assert message.IsInitialized()
+
+
+# Amending
+
+
+def test_amendment_sends_what_was_given() -> None:
+    message = AmendOrderRequest(
+        order_id=6,
+        volume=200_000,
+        limit_price=1.11,
+        relative_stop_loss=0.002,
+        trailing_stop_loss=False,
+    ).to_proto(31)
+
+    assert message == ProtoOAAmendOrderReq(
+        ctidTraderAccountId=31,
+        orderId=6,
+        volume=200_000,
+        limitPrice=1.11,
+        relativeStopLoss=200,
+        trailingStopLoss=False,
+    )
+
+
+def test_amendment_is_completed_from_the_order() -> None:
+    order = Order.from_proto(server_order())
+
+    message = AmendOrderRequest(order_id=6, stop_price=1.12).completed_from(order).to_proto(31)
+
+    assert message == ProtoOAAmendOrderReq(
+        ctidTraderAccountId=31,
+        orderId=6,
+        volume=200_000,
+        stopPrice=1.12,
+        expirationTimestamp=1_600_000_002_000,
+        slippageInPoints=0,
+        relativeStopLoss=200,
+        relativeTakeProfit=1001,
+        guaranteedStopLoss=True,
+        trailingStopLoss=True,
+        stopTriggerMethod="DOUBLE_OPPOSITE",
+    )
+
+
+def test_level_named_in_an_amendment_replaces_it_in_either_form() -> None:
+    order = Order.from_proto(server_order())
+
+    message = (
+        AmendOrderRequest(order_id=6, stop_loss=1.13, relative_take_profit=None)
+        .completed_from(order)
+        .to_proto(31)
+    )
+
+    assert message.stopLoss == 1.13
+    assert not message.HasField("relativeStopLoss")
+    assert not message.HasField("relativeTakeProfit")
+    assert not message.HasField("takeProfit")
+
+
+def test_amendment_of_a_limit_order_without_levels() -> None:
+    order = Order.from_proto(
+        ProtoOAOrder(
+            orderId=6,
+            tradeData=ProtoOATradeData(symbolId=1, volume=1, tradeSide="BUY"),
+            orderType="LIMIT",
+            orderStatus="ORDER_STATUS_ACCEPTED",
+            limitPrice=1.07,
+            stopLoss=1.06,
+        )
+    )
+
+    kept = AmendOrderRequest(order_id=6, volume=2).completed_from(order)
+    bare = AmendOrderRequest(order_id=6, stop_loss=None).completed_from(order)
+
+    assert kept.to_proto(31) == ProtoOAAmendOrderReq(
+        ctidTraderAccountId=31,
+        orderId=6,
+        volume=2,
+        limitPrice=1.07,
+        stopLoss=1.06,
+        guaranteedStopLoss=False,
+        trailingStopLoss=False,
+    )
+    assert not AmendOrderRequest(order_id=6).to_proto(31).HasField("volume")
+    assert bare.to_proto(31) == ProtoOAAmendOrderReq(
+        ctidTraderAccountId=31, orderId=6, volume=1, limitPrice=1.07
+    )
+
+
+def test_amendment_is_not_completed_from_another_order() -> None:
+    with pytest.raises(OrderInvalidError, match="order 6"):
+        AmendOrderRequest(order_id=7).completed_from(Order.from_proto(server_order()))
+
+
+# Against the symbol
+
+
+@pytest.mark.parametrize(
+    ("volume", "nearest"),
+    [
+        (150_000, "use 100000 or 200000"),
+        (99_999, "use 100000\\."),
+        (10**10 + 1, "use 10000000000\\."),
+    ],
+)
+def test_volume_off_the_limits_or_the_step_is_refused_with_the_nearest(
+    volume: int, nearest: str
+) -> None:
+    with pytest.raises(OrderInvalidError, match=nearest) as caught:
+        check_order(new(volume=volume, client_order_id="mine"), symbol())
+
+    assert (caught.value.field, caught.value.value) == ("volume", volume)
+    assert caught.value.client_order_id == "mine"
+
+
+@pytest.mark.parametrize("volume", [100_000, 200_000, 10**10])
+def test_valid_volume_passes(volume: int) -> None:
+    check_order(new(volume=volume), symbol())
+    check_order(AmendOrderRequest(order_id=6, volume=volume), symbol())
+    check_order(AmendOrderRequest(order_id=6), symbol())
+    check_order(AmendPositionRequest(position_id=5, stop_loss=1.07), symbol())
+
+
+@pytest.mark.parametrize(
+    ("request_", "digits", "nearest"),
+    [
+        (limit(limit_price=1.070001), 5, "1.07000 or 1.07001"),
+        (limit(limit_price=131.0745), 3, "131.074 or 131.075"),
+        (new(relative_stop_loss=0.00105), 4, "0.0010 or 0.0011"),
+        (new(relative_take_profit=0.000_001), 7, "0.00000 or 0.00001"),
+        (AmendOrderRequest(order_id=6, stop_loss=1.070001), 5, "1.07000 or 1.07001"),
+        (AmendPositionRequest(position_id=5, take_profit=2650.125), 2, "2650.12 or 2650.13"),
+    ],
+)
+def test_price_off_the_grid_is_refused_with_its_neighbours(
+    request_: Any, digits: int, nearest: str
+) -> None:
+    with pytest.raises(OrderInvalidError, match=nearest):
+        check_order(request_, symbol(digits))
+
+
+def test_refused_price_carries_the_client_order_id() -> None:
+    with pytest.raises(OrderInvalidError) as caught:
+        check_order(limit(limit_price=1.070001, client_order_id="mine"), symbol())
+
+    assert caught.value.field == "limit_price"
+    assert caught.value.client_order_id == "mine"
+
+
+@pytest.mark.parametrize(
+    ("noisy", "clean"),
+    [
+        (1.1 + 2.2, 3.3),
+        (0.07 + 1.0, 1.07),
+        (85_287.21 + 0.1 + 0.2, 85_287.51),
+        (1e7 + 0.1, 1e7 + 0.1),
+    ],
+)
+def test_noise_of_arithmetic_is_taken_off_a_price(noisy: float, clean: float) -> None:
+    assert limit(limit_price=noisy).to_proto(31).limitPrice == clean
+
+
+def test_price_off_every_grid_is_left_for_the_check_against_the_symbol() -> None:
+    assert limit(limit_price=1.123456789).limit_price == 1.123456789
+
+
+def test_close_is_left_to_the_server() -> None:
+    close = ClosePositionRequest(position_id=5, volume=1)
+
+    check_order(close, symbol())
