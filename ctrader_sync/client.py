@@ -1,0 +1,321 @@
+"""Offer the Open API to programs without an event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from ctrader.config import ClientConfig
+from ctrader.protocol.mailbox import CAPACITY
+from ctrader_sync.api import (
+    AccountsAPI,
+    AuthManager,
+    MarketDataAPI,
+    Protocol,
+    SymbolsAPI,
+    TradingAPI,
+)
+from ctrader_sync.driver import Driver
+from ctrader_sync.streams import EventStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from ctrader_sync.api.base import EventHandler, TokensRefreshedCallback
+
+__all__ = ["SyncCTraderClient"]
+
+E = TypeVar("E")
+
+
+class SyncCTraderClient:
+    """A blocking client of the Open API.
+
+    It keeps one connection, authenticates the application and its accounts, and restores all of
+    it, subscriptions included, after a loss. Requests are grouped in namespaces:
+
+        with SyncCTraderClient(ClientConfig(client_id="...", client_secret="...")) as client:
+            client.auth.authenticate_app()
+            credentials = client.auth.authenticate_by_trader_login(...)
+            client.market_data.subscribe_spots(credentials.account_id, [270])
+            client.wait()
+
+    Every request takes `timeout` in seconds, None standing for `config.request_timeout`. Any
+    thread may use the client, handlers included. Ctrl-C ends whatever the main thread waits for:
+    a request that was not sent by then never is; what an order came to that was sent must be
+    looked up. After `close()` every call raises `ClientClosedError`; in a forked child process
+    every call but `close()` raises `ForkedClientError`. Its threads are daemons: a program that
+    never closes its client ends all the same. `ctrader.CTraderClient` is the same for asyncio
+    and trio.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        on_tokens_refreshed: TokensRefreshedCallback | None = None,
+    ) -> None:
+        """Make a client; nothing is sent before `connect()`, and no thread is started.
+
+        Args:
+            config: Server, application and limits.
+            on_tokens_refreshed: Called once per account with the new credentials whenever tokens
+                were refreshed; save them, because the old refresh token is dead by then.
+
+        Raises:
+            ConfigurationError: a proxy is set, or `ca_file` cannot be used.
+        """
+        self._driver = Driver(config)
+        self._protocol = Protocol(self._driver)
+        self._auth = AuthManager(
+            self._protocol,
+            config.client_id,
+            config.client_secret,
+            on_tokens_refreshed=on_tokens_refreshed,
+        )
+        self._accounts = AccountsAPI(self._driver)
+        self._symbols = SymbolsAPI(self._driver)
+        self._trading = TradingAPI(self._driver)
+        self._market_data = MarketDataAPI(self._driver)
+
+    @classmethod
+    def from_env(
+        cls,
+        prefix: str = "CTRADER_",
+        *,
+        environ: Mapping[str, str] | None = None,
+        on_tokens_refreshed: TokensRefreshedCallback | None = None,
+    ) -> Self:
+        """Make a client from environment variables; see `ClientConfig.from_env`.
+
+        Args:
+            prefix: What the names of the variables begin with.
+            environ: Variables to read instead of those of this process.
+            on_tokens_refreshed: As for the class itself.
+
+        Raises:
+            ConfigurationError: a variable is missing or makes no sense; the message names it.
+        """
+        config = ClientConfig.from_env(prefix, environ=environ)
+        return cls(config, on_tokens_refreshed=on_tokens_refreshed)
+
+    # Namespaces
+
+    @property
+    def auth(self) -> AuthManager:
+        """Authentication of the application and of accounts, and their tokens."""
+        return self._auth
+
+    @property
+    def accounts(self) -> AccountsAPI:
+        """What is known about trading accounts."""
+        return self._accounts
+
+    @property
+    def symbols(self) -> SymbolsAPI:
+        """What can be traded, and on which terms."""
+        return self._symbols
+
+    @property
+    def trading(self) -> TradingAPI:
+        """Orders, positions and deals."""
+        return self._trading
+
+    @property
+    def market_data(self) -> MarketDataAPI:
+        """Live and historical prices."""
+        return self._market_data
+
+    @property
+    def protocol(self) -> Protocol:
+        """Any message of the Open API, as protobuf."""
+        return self._protocol
+
+    # State
+
+    @property
+    def config(self) -> ClientConfig:
+        """How the client was configured."""
+        return self._driver.config
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link stands."""
+        return self._driver.look(lambda session: session.is_connected)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the link stands and everything wanted on it is restored."""
+        return self._driver.look(lambda session: session.is_ready)
+
+    def is_account_authorized(self, account_id: int) -> bool:
+        """Whether requests for an account can be made on the present link."""
+        return self._driver.look(lambda session: session.is_account_authorized(account_id))
+
+    # Life cycle
+
+    def connect(self, timeout: float | None = None) -> None:
+        """Connect to the server; returns when TLS stands.
+
+        It tries once. The application's authentication is then under way: its refusal is raised by
+        `auth.authenticate_app()` and by later calls. A link lost later is made again by itself.
+        Connecting again while the client is open does nothing. After an error or Ctrl-C nothing
+        is left behind, and it may be called again.
+
+        Args:
+            timeout: Seconds for name lookup, TCP and TLS together; None takes
+                `config.connect_timeout`.
+
+        Raises:
+            CTraderConnectionFailedError: the name lookup, the connection or TLS failed.
+            CTraderConnectionTimeoutError: it took longer than `timeout`.
+            ClientClosedError: the client was closed.
+        """
+        self._driver.connect(timeout)
+
+    def close(self, *, grace: float = 2.0) -> None:
+        """Close the client; closing twice is fine.
+
+        Reads that are under way end with `ClientClosedError`; trading requests that were sent are
+        waited for. Streams end, handlers get the events that had arrived. When it returns, the
+        socket is closed and the I/O thread has ended; a handler that takes longer than a second
+        more is left to itself. Any thread may call it; from a handler it returns at once and the
+        closing goes on. In a forked child it does nothing.
+
+        Args:
+            grace: Seconds to wait for the answers to trading requests under way.
+        """
+        self._driver.close(grace=grace)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the client is closed, for example by a handler.
+
+        Ctrl-C ends it, as everywhere, with `KeyboardInterrupt`.
+
+        Args:
+            timeout: Seconds to wait; None waits without end.
+
+        Returns:
+            True when it is closed, False if the time ran out before.
+
+        Raises:
+            CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
+        """
+        return self._driver.wait(timeout)
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Events
+
+    def on(
+        self,
+        event_type: type[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+    ) -> Callable[[EventHandler[E]], EventHandler[E]]:
+        """Register the decorated function as a handler; it is returned unchanged.
+
+            @client.on(SpotEvent, symbol_id=270)
+            def on_price(event: SpotEvent) -> None: ...
+
+        See `register_handler` for what handlers may do.
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            TypeError: the handler is an `async def`.
+            ValueError: this type of event has no such field.
+        """
+
+        def register(handler: EventHandler[E], /) -> EventHandler[E]:
+            self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)
+            return handler
+
+        return register
+
+    def register_handler(
+        self,
+        event_type: type[E],
+        handler: EventHandler[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+    ) -> None:
+        """Call a handler for each event of a type, also through reconnects.
+
+        Handlers run on threads of their own, each one event after the other, and may use the
+        client, close it included. One that takes longer than 50 ms, or waits for an answer, delays
+        only itself; when eight are held up at once, the others wait. One that raises is logged with
+        its traceback (logger `ctrader.events`) and goes on with the next event. While a handler is
+        behind by more than 1,000 events, quotes merge per symbol; beyond 100,000 other events it
+        ends with a `SlowConsumerError` in the log. A function that is registered twice is called
+        twice. Handlers may be registered before connecting, and from other handlers.
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            handler: Takes one event.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            TypeError: the handler is an `async def`.
+            ValueError: this type of event has no such field.
+        """
+        self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)
+
+    def off(self, event_type: type[E], handler: EventHandler[E]) -> bool:
+        """Stop calling a handler for a type of event, whatever its filters.
+
+        A call that is under way goes on; events that wait for the handler are dropped.
+
+        Returns:
+            False if it was not registered.
+        """
+        return self._driver.unregister(event_type, handler)
+
+    def stream(
+        self,
+        event_type: type[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+        capacity: int = CAPACITY,
+    ) -> EventStream[E]:
+        """Return the events of a type as a blocking iterator that collects from now on.
+
+            with client.stream(SpotEvent, symbol_id=270) as quotes:
+                for event in quotes: ...
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+            capacity: Events that wait before quotes are merged per symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError: this type of event has no such field.
+        """
+        return EventStream(
+            self._driver,
+            event_type,
+            account_id=account_id,
+            symbol_id=symbol_id,
+            capacity=capacity,
+        )

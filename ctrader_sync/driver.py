@@ -1,0 +1,360 @@
+"""Let callers, handlers and streams on any thread share one session."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import inspect
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from ctrader.errors import CTraderError, ForkedClientError
+from ctrader.protocol.mailbox import Mailbox
+from ctrader.protocol.routing import Route, Router
+from ctrader_sync.dispatcher import Consumer, Dispatcher
+from ctrader_sync.pump import Errand, Pump
+
+if TYPE_CHECKING:
+    from ctrader.config import ClientConfig
+    from ctrader.operations.base import Op
+    from ctrader.protocol.commands import Command
+    from ctrader.protocol.session import Session
+    from ctrader.units import Nanos
+    from ctrader_sync.api.base import EventHandler
+
+__all__ = ["Driver"]
+
+WAIT_SLICE: Final = 0.2
+"""Seconds of one wait: where a signal cannot end a wait, Ctrl-C is noticed after this long."""
+CLOSE_MARGIN: Final = 1.5
+"""Seconds beyond the grace period that `close` waits; the core finishes within one of them."""
+DELIVERY_WAIT: Final = 1.0
+"""Seconds that `close` waits for handlers that are held up."""
+EXIT_WAIT: Final = 0.5
+"""Seconds that the end of the interpreter waits for the link to close."""
+EXIT_DELIVERY_WAIT: Final = 0.1
+"""Seconds that it waits for handlers."""
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+
+class Driver:
+    """One client's session, threads and consumers; safe to use from any thread.
+
+    Only the I/O thread changes the session, so that Ctrl-C, which strikes the main thread
+    between any two steps, never leaves it half changed: callers hand over what they want done
+    and wait. One lock guards the session for those who look at it, the router and the mailboxes.
+    """
+
+    def __init__(self, config: ClientConfig) -> None:
+        """Make a driver that is not connected and has no thread yet.
+
+        Raises:
+            ConfigurationError: a proxy is set, or `ca_file` cannot be used.
+        """
+        self._config = config
+        self._lock = threading.Lock()
+        self._pump = Pump(config, self._lock, deliver=self._deliver, end=self._wake_everyone)
+        self._router = Router()
+        self._wakers: dict[Mailbox, Callable[[], None]] = {}
+        self._consumers: list[Consumer] = []
+        self._streams: set[threading.Condition] = set()
+        self._dispatcher = Dispatcher(self._lock, self._retire)
+        self._owner_pid = os.getpid()
+        self._at_exit = functools.partial(_leave_interpreter, weakref.ref(self))
+        atexit.register(self._at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=functools.partial(_leave_parent, weakref.ref(self)))
+
+    # Public: what namespaces need
+
+    @property
+    def config(self) -> ClientConfig:
+        """How the client was configured."""
+        return self._config
+
+    def run(self, operation: Op[T], timeout: float | None = None, *, paged: bool = False) -> T:
+        """Carry out an operation in the calling thread, and return its result.
+
+        Args:
+            operation: The generator to step.
+            timeout: Seconds for all of it; None takes the configuration's `request_timeout`.
+            paged: The seconds count anew for each request that the operation makes.
+
+        Raises:
+            ClientClosedError: the client is closed, or was closed meanwhile.
+            ForkedClientError: the client was made before this process was forked.
+        """
+        seconds = self._config.request_timeout if timeout is None else timeout
+        until = time.monotonic() + seconds
+        try:
+            command = next(operation)
+            while True:
+                left = seconds if paged else until - time.monotonic()
+                try:
+                    result = self._execute(command, left)
+                except CTraderError as error:
+                    command = operation.throw(error)
+                else:
+                    command = operation.send(result)
+        except StopIteration as stop:
+            return cast("T", stop.value)  # a generator's return value has no type of its own
+        finally:
+            operation.close()
+
+    def look(self, question: Callable[[Session], T]) -> T:
+        """Ask the session something that changes nothing."""
+        self._require_owner()
+        with self._lock:
+            return question(self._pump.session)
+
+    def change(self, instruction: Callable[[Session, Nanos], T]) -> T:
+        """Change something in the session, and return what the instruction returns.
+
+        Raises:
+            ClientClosedError: the client is closed.
+        """
+        return cast("T", self._do(Errand(instruction)))  # the errand hands it through untouched
+
+    def register(
+        self,
+        event_type: type[E],
+        handler: EventHandler[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+    ) -> None:
+        """Call a handler for each event of a type, on a dispatcher thread.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError: this type of event has no such field.
+            TypeError: the handler is an `async def`, which nobody would await.
+        """
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError(
+                f"{_name_of(handler)} is an async function: handlers of the blocking client are "
+                "plain functions"
+            )
+        self._require_owner()
+        mailbox = Mailbox(f"handler {_name_of(handler)}")
+        route = Route(event_type, mailbox, account_id, symbol_id)
+        # The route lets only events of the handler's own type through.
+        consumer = Consumer(route, cast("EventHandler[object]", handler))
+        with self._lock:
+            self._attach(route, functools.partial(self._dispatcher.enqueue, consumer))
+            self._consumers.append(consumer)
+
+    def unregister(self, event_type: type[E], handler: EventHandler[E]) -> bool:
+        """Stop calling a handler; False if it was not registered.
+
+        A call that another thread is in the middle of goes on.
+        """
+        self._require_owner()
+        with self._lock:
+            found = [c for c in self._consumers if c.calls(event_type, handler)]
+            for consumer in found:
+                consumer.ended = True
+                self._retire(consumer)
+        return bool(found)
+
+    # Public: what streams need
+
+    def open_stream(self, route: Route) -> threading.Condition:
+        """Fill a mailbox, and return what tells that it holds something or that all has ended.
+
+        The condition's lock guards the mailbox.
+        """
+        self._require_owner()
+        arrival = threading.Condition(self._lock)
+        with self._lock:
+            self._attach(route, arrival.notify_all)
+            self._streams.add(arrival)
+        return arrival
+
+    def close_stream(self, route: Route, arrival: threading.Condition) -> None:
+        """Fill a mailbox no more; doing it twice is fine."""
+        if self._is_forked:
+            return
+        with self._lock:
+            self._detach(route)
+            self._streams.discard(arrival)
+            arrival.notify_all()
+
+    def prepare_wait(self) -> None:
+        """Say that the caller is about to wait, and refuse where that would be for ever.
+
+        Raises:
+            ForkedClientError: nothing will ever arrive in this process.
+        """
+        self._require_owner()
+        self._dispatcher.step_aside()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing will arrive any more."""
+        return self._pump.finished.is_set()
+
+    @property
+    def finished_error(self) -> Exception | None:
+        """Why the session gave up; None while it has not, or when it was closed."""
+        return self._pump.finished_error
+
+    # Public: life cycle
+
+    def connect(self, timeout: float | None = None) -> None:
+        """Connect, and return when the link stands.
+
+        Args:
+            timeout: Seconds for name lookup, TCP and TLS; None takes `connect_timeout`.
+
+        Raises:
+            CTraderConnectionFailedError: there is no connection; it may be tried again.
+            CTraderConnectionTimeoutError: there is none in time; it may be tried again.
+            ClientClosedError: the client is closed.
+        """
+        self._do(
+            Errand(
+                lambda session, now: session.start(now, unix_now=time.time(), timeout=timeout),
+                is_call=True,
+            )
+        )
+
+    def close(self, grace: float = 2.0) -> None:
+        """Close the link and end every call; doing it twice, or from a handler, is fine.
+
+        From a handler it returns at once; elsewhere when the link is closed and the handlers
+        have got what arrived before, unless they are held up.
+
+        Args:
+            grace: Seconds to wait for the answers to orders under way.
+        """
+        if self._is_forked:
+            return  # the child's copies were closed at the fork
+        if self._dispatcher.is_current_thread:
+            self._pump.post(lambda now: self._pump.session.close(now, grace=grace))
+            return
+        atexit.unregister(self._at_exit)
+        if self._pump.post(lambda now: self._pump.session.close(now, grace=grace)):
+            thread = self._pump.thread
+            self._wait_finished(max(0.0, grace) + CLOSE_MARGIN)
+            self._pump.join(thread, CLOSE_MARGIN)
+        self._dispatcher.join(DELIVERY_WAIT)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the client is closed; True if it is, False if the time ran out first.
+
+        Raises:
+            CTraderError: the session ended by itself, and this is why.
+        """
+        self.prepare_wait()
+        is_finished = self._wait_finished(timeout)
+        if self._pump.finished_error is not None:
+            raise self._pump.closed_error()
+        return is_finished
+
+    # Public: the ends of processes
+
+    def leave_interpreter(self) -> None:
+        """Say goodbye to the server, without letting anything hold up the end of the process."""
+        if self._is_forked or self._pump.thread is None:
+            return
+        if self._pump.post(lambda now: self._pump.session.close(now, grace=0.0)):
+            self._pump.finished.wait(EXIT_WAIT)
+        self._dispatcher.join(EXIT_DELIVERY_WAIT)
+
+    def leave_parent(self) -> None:
+        """Let go, in a forked child, of what belongs to the parent."""
+        self._pump.close_inherited()
+
+    # Private: callers' threads
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._owner_pid
+
+    def _require_owner(self) -> None:
+        # Before any lock: in a forked child, a thread that does not exist there may hold it.
+        if self._is_forked:
+            raise ForkedClientError(self._owner_pid, os.getpid())
+
+    def _execute(self, command: Command, timeout: float) -> object:
+        return self._do(
+            Errand(lambda session, now: session.submit(command, now, timeout=timeout), is_call=True)
+        )
+
+    def _do(self, errand: Errand) -> object:
+        self._require_owner()
+        try:
+            self._pump.hand_in(errand)
+            self._dispatcher.step_aside()
+            while not errand.wait(WAIT_SLICE):
+                self._require_owner()
+        finally:
+            if not self._is_forked:
+                self._pump.settle(errand)  # Ctrl-C may have come in between
+        if errand.error is not None:
+            raise errand.error
+        return errand.result
+
+    def _wait_finished(self, timeout: float | None) -> bool:
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._pump.finished.is_set():
+            left = WAIT_SLICE if until is None else min(WAIT_SLICE, until - time.monotonic())
+            if left <= 0:
+                return False
+            self._pump.finished.wait(left)
+            self._require_owner()
+        return True
+
+    # Private: with the lock held
+
+    def _deliver(self, events: list[object]) -> None:
+        for mailbox in self._router.route(events):
+            self._wakers[mailbox]()
+
+    def _wake_everyone(self) -> None:
+        self._dispatcher.stop()
+        for arrival in self._streams:
+            arrival.notify_all()
+
+    def _attach(self, route: Route, wake: Callable[[], None]) -> None:
+        if self._pump.finished.is_set():
+            raise self._pump.closed_error()
+        self._router.add(route)
+        self._wakers[route.mailbox] = wake
+        self._pump.session.listen(*self._router.wanted())
+
+    def _detach(self, route: Route) -> None:
+        if self._router.remove(route):
+            del self._wakers[route.mailbox]
+            self._pump.session.listen(*self._router.wanted())
+
+    def _retire(self, consumer: Consumer) -> None:
+        self._detach(consumer.route)
+        if consumer in self._consumers:
+            self._consumers.remove(consumer)
+
+
+def _name_of(handler: object) -> str:
+    return str(getattr(handler, "__qualname__", None) or type(handler).__name__)
+
+
+# The interpreter keeps what is registered with it: a weak reference lets an unused driver go.
+
+
+def _leave_interpreter(reference: weakref.ref[Driver]) -> None:
+    driver = reference()
+    if driver is not None:
+        driver.leave_interpreter()
+
+
+def _leave_parent(reference: weakref.ref[Driver]) -> None:
+    driver = reference()
+    if driver is not None:
+        driver.leave_parent()
