@@ -1,0 +1,99 @@
+"""Authenticate the application and accounts, and refresh tokens."""
+
+from __future__ import annotations
+
+from ctrader.credentials import AccountCredentials
+from ctrader.errors import CTraderError, TokenRefreshError
+from ctrader.operations import accounts
+from ctrader.operations.base import Op, change, command
+from ctrader.proto import (
+    ProtoOAAccountAuthRes,
+    ProtoOAApplicationAuthRes,
+    ProtoOARefreshTokenReq,
+    ProtoOARefreshTokenRes,
+)
+from ctrader.protocol.commands import Authorize, WaitApplication
+
+__all__ = [
+    "authenticate_account",
+    "authenticate_app",
+    "authenticate_by_trader_login",
+    "refresh_tokens",
+]
+
+
+def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
+    """Wait until the application is authenticated; the session does that by itself on each link.
+
+    Raises:
+        ApplicationAuthError: the server refused the client id or the secret.
+    """
+    return (yield from command(WaitApplication(), ProtoOAApplicationAuthRes))
+
+
+def authenticate_account(
+    credentials: AccountCredentials, *, reauth: bool = False, reconnect: bool = False
+) -> Op[ProtoOAAccountAuthRes]:
+    """Authenticate an account and keep it so across reconnects.
+
+    Raises:
+        AuthenticationError: the server refused the account or its token.
+    """
+    return (
+        yield from command(
+            Authorize(credentials, reauth=reauth, reconnect=reconnect), ProtoOAAccountAuthRes
+        )
+    )
+
+
+def authenticate_by_trader_login(
+    trader_login: int,
+    access_token: str,
+    refresh_token: str,
+    expires_at: float,
+    *,
+    is_live: bool | None = None,
+) -> Op[AccountCredentials]:
+    """Find the account that has a login, authenticate it and return its credentials.
+
+    Args:
+        is_live: As in `accounts.resolve_account_id`.
+
+    Raises:
+        AccountNotFoundError: the token opens no account with this login.
+        ConfigurationError: it opens several.
+        AuthenticationError: the server refused the token or the account.
+    """
+    account_id = yield from accounts.resolve_account_id(access_token, trader_login, is_live=is_live)
+    credentials = AccountCredentials(
+        account_id=account_id,
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_at=expires_at,
+    )
+    yield from authenticate_account(credentials)
+    return credentials
+
+
+def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
+    """Exchange the refresh token for a new pair; the old access token is dead from then on.
+
+    Args:
+        credentials: Whose refresh token is used; it works once.
+        unix_now: The present Unix time in seconds, from which the new expiry is counted.
+
+    Raises:
+        TokenRefreshError: no new pair was obtained; its `cause` says why.
+    """
+    try:
+        answer = yield from change(
+            ProtoOARefreshTokenReq(refreshToken=credentials.refresh_token), ProtoOARefreshTokenRes
+        )
+        return AccountCredentials(
+            account_id=credentials.account_id,
+            access_token=answer.accessToken,
+            refresh_token=answer.refreshToken,
+            expires_at=unix_now + answer.expiresIn,
+        )
+    except CTraderError as error:
+        raise TokenRefreshError(credentials.account_id, error) from error

@@ -1,0 +1,112 @@
+"""What an operation is: a generator that yields commands and returns a typed result.
+
+A driver submits each yielded command to the session and sends its result back in, or throws its
+error in. The same generator serves the async client, the blocking client and the virtual world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from ctrader.errors import OrderOutcomeUnknownError, ProtocolError, UnexpectedResponseError
+from ctrader.events import ExecutionEvent
+from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.protocol.commands import Call, Command, Completion, Priority
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["Op", "change", "command", "read", "trade"]
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Message")
+
+Op: TypeAlias = Generator[Command, object, T]
+"""An operation with a result of type `T`."""
+
+
+def read(
+    request: Message,
+    reply: type[M],
+    *,
+    account_id: int | None = None,
+    priority: Priority = Priority.READ,
+) -> Op[M]:
+    """Send a request that changes nothing and return its answer.
+
+    It may be sent again after a reconnect, inside its deadline.
+
+    Args:
+        request: The request.
+        reply: The message that answers it.
+        account_id: The account whose authentication it needs, None if the application's is enough.
+        priority: `Priority.BULK` for every page of a history after its first.
+
+    Raises:
+        APIError: the server refused it.
+        CTraderConnectionError: the client gave up reconnecting, or no answer came in time.
+        UnexpectedResponseError: the answer is of another type.
+    """
+    call = Call(request, reply, priority=priority, account_id=account_id)
+    return (yield from command(call, reply))
+
+
+def change(request: Message, reply: type[M], *, account_id: int | None = None) -> Op[M]:
+    """Send a request that changes something other than orders, once, and return its answer.
+
+    It is never sent a second time by itself: after a lost answer it may have had its effect.
+
+    Raises:
+        APIError: the server refused it.
+        CTraderConnectionError: the link was lost before the answer, or no answer came in time.
+        UnexpectedResponseError: the answer is of another type.
+    """
+    call = Call(request, reply, resend=False, account_id=account_id)
+    return (yield from command(call, reply))
+
+
+def trade(request: Message, completion: Completion, *, account_id: int) -> Op[ExecutionEvent]:
+    """Send a trading request, once, and return the execution event that ends it.
+
+    Raises:
+        OrderNotSentError: it was not sent: the account is not ready, or the link is down.
+        OrderRejectedError: the server refused it.
+        OrderOutcomeUnknownError: it was sent, and no definite answer came in time, or one that
+            makes no sense.
+    """
+    call = Call(
+        request,
+        completion=completion,
+        priority=Priority.TRADING,
+        resend=False,
+        account_id=account_id,
+    )
+    answer = yield from command(call, ProtoOAExecutionEvent)
+    try:
+        return ExecutionEvent.from_proto(answer)
+    except ProtocolError as error:
+        # The server did something, and its answer makes no sense.
+        raise OrderOutcomeUnknownError(
+            answer.order.clientOrderId or None,
+            error,
+            account_id=account_id,
+            request_type=type(request).__name__,
+            order_id=answer.order.orderId or None,
+            position_id=answer.position.positionId or None,
+        ) from error
+
+
+def command(order: Command, result: type[T]) -> Op[T]:
+    """Yield one command and return its result, which must be of this type.
+
+    Raises:
+        UnexpectedResponseError: the result is of another type.
+    """
+    answer = yield order
+    if not isinstance(answer, result):
+        request_type = type(order.request).__name__ if isinstance(order, Call) else None
+        raise UnexpectedResponseError(
+            result.__name__, type(answer).__name__, request_type=request_type
+        )
+    return answer

@@ -1,0 +1,152 @@
+"""Ask about symbols and what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ctrader.errors import SymbolNotFoundError
+from ctrader.models.symbols import (
+    ArchivedSymbol,
+    Asset,
+    AssetClass,
+    Symbol,
+    SymbolCategory,
+    SymbolInfo,
+)
+from ctrader.operations.base import Op, read
+from ctrader.proto import (
+    ProtoOAAssetClassListReq,
+    ProtoOAAssetClassListRes,
+    ProtoOAAssetListReq,
+    ProtoOAAssetListRes,
+    ProtoOASymbolByIdReq,
+    ProtoOASymbolByIdRes,
+    ProtoOASymbolCategoryListReq,
+    ProtoOASymbolCategoryListRes,
+    ProtoOASymbolsForConversionReq,
+    ProtoOASymbolsForConversionRes,
+    ProtoOASymbolsListReq,
+    ProtoOASymbolsListRes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "BATCH",
+    "get_asset_classes",
+    "get_assets",
+    "get_by_id",
+    "get_by_ids",
+    "get_categories",
+    "get_conversion_chain",
+    "list_all",
+    "list_archived",
+    "search",
+]
+
+BATCH: Final = 50  # symbols a request; the server's own limit is not known
+
+
+def list_all(account_id: int) -> Op[list[SymbolInfo]]:
+    """List the account's symbols, without those that are archived."""
+    request = ProtoOASymbolsListReq(ctidTraderAccountId=account_id)
+    answer = yield from read(request, ProtoOASymbolsListRes, account_id=account_id)
+    return [SymbolInfo.from_proto(symbol) for symbol in answer.symbol]
+
+
+def list_archived(account_id: int) -> Op[list[ArchivedSymbol]]:
+    """List the symbols that are not traded any more, whose history may still be asked for."""
+    request = ProtoOASymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
+    answer = yield from read(request, ProtoOASymbolsListRes, account_id=account_id)
+    return [ArchivedSymbol.from_proto(symbol) for symbol in answer.archivedSymbol]
+
+
+def search(account_id: int, query: str) -> Op[list[SymbolInfo]]:
+    """List the symbols whose name holds a text, in upper or lower case."""
+    wanted = query.casefold()
+    symbols = yield from list_all(account_id)
+    return [symbol for symbol in symbols if wanted in symbol.name.casefold()]
+
+
+def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
+    """Ask for symbols in full, fifty a request.
+
+    Returns: One for each different id, in the order of the ids.
+
+    Raises:
+        SymbolNotFoundError: the account does not have them all; it names those missing.
+    """
+    wanted = list(dict.fromkeys(symbol_ids))
+    found: dict[int, Symbol] = {}
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    while batches:
+        batch = batches.pop(0)
+        request = ProtoOASymbolByIdReq(ctidTraderAccountId=account_id, symbolId=batch)
+        try:
+            answer = yield from read(request, ProtoOASymbolByIdRes, account_id=account_id)
+        except SymbolNotFoundError:
+            # A refusal does not say which of them is missing, so halves are asked for.
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                batches += [batch[:middle], batch[middle:]]
+            continue
+        for message in answer.symbol:
+            found[message.symbolId] = Symbol.from_proto(message)
+    missing = [symbol_id for symbol_id in wanted if symbol_id not in found]
+    if missing:
+        # The server may also just leave out what it does not know.
+        raise SymbolNotFoundError(
+            "SYMBOL_NOT_FOUND",
+            f"no symbol with id {', '.join(map(str, missing))}",
+            account_id,
+            request_type=ProtoOASymbolByIdReq.__name__,
+        )
+    return [found[symbol_id] for symbol_id in wanted]
+
+
+def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
+    """Ask for one symbol in full.
+
+    Raises:
+        SymbolNotFoundError: the account does not have it.
+    """
+    (symbol,) = yield from get_by_ids(account_id, [symbol_id])
+    return symbol
+
+
+def get_conversion_chain(
+    account_id: int, first_asset_id: int, last_asset_id: int
+) -> Op[list[SymbolInfo]]:
+    """Ask which symbols lead from one asset to another, in walking order.
+
+    Nothing is asked, and the chain is empty, where both are the same.
+    """
+    if first_asset_id == last_asset_id:
+        return []
+    request = ProtoOASymbolsForConversionReq(
+        ctidTraderAccountId=account_id, firstAssetId=first_asset_id, lastAssetId=last_asset_id
+    )
+    answer = yield from read(request, ProtoOASymbolsForConversionRes, account_id=account_id)
+    return [SymbolInfo.from_proto(symbol) for symbol in answer.symbol]
+
+
+def get_assets(account_id: int) -> Op[list[Asset]]:
+    """List the assets: currencies, metals, shares."""
+    request = ProtoOAAssetListReq(ctidTraderAccountId=account_id)
+    answer = yield from read(request, ProtoOAAssetListRes, account_id=account_id)
+    return [Asset.from_proto(asset) for asset in answer.asset]
+
+
+def get_asset_classes(account_id: int) -> Op[list[AssetClass]]:
+    """List the classes that symbol categories belong to."""
+    request = ProtoOAAssetClassListReq(ctidTraderAccountId=account_id)
+    answer = yield from read(request, ProtoOAAssetClassListRes, account_id=account_id)
+    return [AssetClass.from_proto(asset_class) for asset_class in answer.assetClass]
+
+
+def get_categories(account_id: int) -> Op[list[SymbolCategory]]:
+    """List the categories of symbols."""
+    request = ProtoOASymbolCategoryListReq(ctidTraderAccountId=account_id)
+    answer = yield from read(request, ProtoOASymbolCategoryListRes, account_id=account_id)
+    return [SymbolCategory.from_proto(category) for category in answer.symbolCategory]
