@@ -63,7 +63,7 @@ def generated(session: nox.Session) -> None:
 @nox.session(python=OLDEST)
 def tests(session: nox.Session) -> None:
     """Run all tests on the oldest Python: the short ones with coverage, then the long ones."""
-    session.install(".[cli]", *group("test", "codegen"))
+    session.install(".[cli]", *group("test", "codegen", "lint"))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return

@@ -100,13 +100,12 @@ class EventDecoder:
     link. Until both were seen there is no quote.
     """
 
-    __slots__ = ("_kinds", "_sides", "_spots_wanted", "_symbols", "_waited")
+    __slots__ = ("_kinds", "_sides", "_symbols", "_waited")
 
     def __init__(self) -> None:
         self._kinds: frozenset[type] = frozenset()
         self._symbols: frozenset[int] | None = frozenset()
         self._waited: dict[type, int] = {}
-        self._spots_wanted = False
         self._sides: dict[tuple[int, int], tuple[int | None, int | None]] = {}
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
@@ -135,7 +134,11 @@ class EventDecoder:
         self._sides.clear()
 
     def spot(self, message: ProtoOASpotEvent) -> SpotEvent | None:
-        """Remember a quote's sides, and make an event of it if anybody wants it."""
+        """Remember a quote's sides, and make an event of it if anybody wants it.
+
+        Raises:
+            ProtocolError: a bar in it has no price or no time.
+        """
         # A price that is not zero was sent; only a zero needs the slower question whether it was.
         symbol_id = message.symbolId
         account_id = message.ctidTraderAccountId
@@ -175,26 +178,23 @@ class EventDecoder:
         """Return what a message is to those who listen: a typed event, the message itself, both."""
         message_type = type(message)
         events: list[object] = []
-        if isinstance(message, ProtoOASpotEvent):
-            spot = self.spot(message)
-            if spot is not None:
-                events.append(spot)
-        else:
-            event_type = EVENT_TYPE_BY_MESSAGE.get(message_type)
-            if event_type is not None and self.wants(event_type):
-                try:
+        try:
+            if isinstance(message, ProtoOASpotEvent):
+                spot = self.spot(message)
+                if spot is not None:
+                    events.append(spot)
+            else:
+                event_type = EVENT_TYPE_BY_MESSAGE.get(message_type)
+                if event_type is not None and self.wants(event_type):
                     events.append(EVENT_FROM_MESSAGE[message_type](message))
-                except (CTraderError, ValueError, ArithmeticError) as error:
-                    # Fields parse one by one and still make no sense together, such as a time
-                    # beyond the calendar. The event is not lost: it is delivered as what it is.
-                    events.append(
-                        UndecodableMessageEvent(
-                            envelope.payload_type,
-                            envelope.payload,
-                            envelope.client_msg_id,
-                            str(error),
-                        )
-                    )
+        except (CTraderError, ValueError, ArithmeticError) as error:
+            # Fields parse one by one and still make no sense together, such as a time beyond the
+            # calendar. The event is not lost: it is delivered as what it is.
+            events.append(
+                UndecodableMessageEvent(
+                    envelope.payload_type, envelope.payload, envelope.client_msg_id, str(error)
+                )
+            )
         if self.wants(message_type):
             events.append(message)
         return events

@@ -93,6 +93,10 @@ class Mailbox:
     def put(self, event: object) -> bool:
         """Add an event; True if the mailbox was empty before and its owner must be woken."""
         events = self._events
+        if self.failure is not None:
+            # Also after a `take`: with a hole in what it saw, the consumer must end.
+            self.dropped += 1
+            return False
         if len(events) >= self.capacity and self._put_late(event):
             return False
         if type(event) in _URGENT:
@@ -110,9 +114,6 @@ class Mailbox:
 
     def _put_late(self, event: object) -> bool:
         """Deal with an event beyond the capacity; True if it needs no place of its own."""
-        if self.failure is not None:
-            self.dropped += 1
-            return True
         if type(event) is SpotEvent:
             # The index is built once per overflow: a consumer that keeps up never pays for it.
             if self._spots is None:

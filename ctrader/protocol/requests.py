@@ -313,4 +313,4 @@ def _check_sendable(request: Message) -> None:
     if missing:
         raise ProtocolError(f"{name} lacks required fields: {', '.join(missing)}")
     if request.ByteSize() > MAX_FRAME_LENGTH - _ENVELOPE_ALLOWANCE:
-        raise FramingError(MAX_FRAME_LENGTH, request.ByteSize())
+        raise FramingError(request.ByteSize(), MAX_FRAME_LENGTH)

@@ -57,7 +57,8 @@ class LedgerEntry:
     """One topic that is wanted, or still known to the server."""
 
     topic: Topic
-    owners: set[Hashable] = field(default_factory=set["Hashable"])
+    owners: dict[Hashable, None] = field(default_factory=dict["Hashable", None])
+    """Who wants it, as a set in the order of wanting: what is done with them is done in order."""
     standing: Standing = Standing.ABSENT
     is_alone: bool = False
     """Ask for it in a request of its own: a list with it was refused as a whole."""
@@ -102,7 +103,7 @@ class SubscriptionLedger:
         entry = self._entries.get(topic)
         if entry is None:
             entry = self._entries[topic] = LedgerEntry(topic)
-        entry.owners.add(owner)
+        entry.owners[owner] = None
         if not isinstance(topic, SpotTopic):
             self.own(SpotTopic(topic.account_id, topic.symbol_id), topic)
         return entry
@@ -112,7 +113,7 @@ class SubscriptionLedger:
         entry = self._entries.get(topic)
         if entry is None:
             return None
-        entry.owners.discard(owner)
+        entry.owners.pop(owner, None)
         self._release(entry)
         return self._entries.get(topic)
 
