@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other"]
 
 OLDEST = "3.11"
 OTHERS = ["3.12", "3.13"]
-CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "scripts", "noxfile.py"]
+CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "benchmarks", "scripts", "noxfile.py"]
 WORKERS = "2"
 COVERAGE_PERCENT = "95"
 

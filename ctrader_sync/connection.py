@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "Link", "Selector"]
 
-READ_SIZE: Final = 262_144
+READ_SIZE: Final = 65_536
 """Bytes asked of the socket at once; one read is one batch of events."""
-READ_LIMIT: Final = 262_144
+READ_LIMIT: Final = 131_072
 """Bytes read before something else gets its turn, and handlers a chance to keep up."""
 ABANDON_CHECK: Final = 0.05
 """Seconds in which an attempt notices that it is to be given up."""

@@ -22,8 +22,8 @@ from ctrader.events import (
 
 __all__ = ["CAPACITY", "LIMIT", "Mailbox"]
 
-CAPACITY: Final = 1_000
-"""Events held before quotes begin to merge."""
+CAPACITY: Final = 4_096
+"""Events held before quotes begin to merge: more than the bare quotes that one read can bring."""
 LIMIT: Final = 100_000
 """Events held before the consumer fails."""
 
