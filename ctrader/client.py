@@ -1,0 +1,336 @@
+"""Offer the Open API to programs on asyncio or trio."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Self, TypeVar, overload
+
+import anyio
+
+from ctrader.api import (
+    AccountsAPI,
+    AuthManager,
+    MarketDataAPI,
+    Protocol,
+    SymbolsAPI,
+    TradingAPI,
+)
+from ctrader.config import ClientConfig
+from ctrader.driver import Driver
+from ctrader.protocol.mailbox import CAPACITY
+from ctrader.streams import EventStream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from ctrader.api.base import EventHandler, TokensRefreshedCallback
+    from ctrader.dispatcher import HandlerDecorator
+
+__all__ = ["CTraderClient"]
+
+E = TypeVar("E")
+
+
+class CTraderClient:
+    """A client of the Open API for asyncio and trio.
+
+    It keeps one connection, authenticates the application and its accounts, and restores all of
+    it, subscriptions included, after a loss. Requests are grouped in namespaces:
+
+        async with CTraderClient(ClientConfig(client_id="...", client_secret="...")) as client:
+            await client.auth.authenticate_app()
+            credentials = await client.auth.authenticate_by_trader_login(...)
+            await client.market_data.subscribe_spots(credentials.account_id, [270])
+            await client.wait()
+
+    Every request takes `timeout` in seconds, None standing for `config.request_timeout`. A client
+    belongs to the event loop on which it was connected; a call from another thread or loop raises
+    `RuntimeError`. It can be connected once: after `close()` every call raises
+    `ClientClosedError`. `ctrader_sync.SyncCTraderClient` is the same without an event loop.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        on_tokens_refreshed: TokensRefreshedCallback | None = None,
+    ) -> None:
+        """Make a client; nothing is sent before `connect()`.
+
+        Args:
+            config: Server, application and limits.
+            on_tokens_refreshed: Called once per account with the new credentials whenever tokens
+                were refreshed; save them, because the old refresh token is dead by then.
+
+        Raises:
+            ConfigurationError: a proxy is set, or `ca_file` cannot be used.
+        """
+        seed = random.SystemRandom().getrandbits(128)
+        self._driver = Driver(config, rng=random.Random(seed))
+        self._protocol = Protocol(self._driver)
+        self._auth = AuthManager(
+            self._protocol,
+            config.client_id,
+            config.client_secret,
+            on_tokens_refreshed=on_tokens_refreshed,
+        )
+        self._accounts = AccountsAPI(self._driver)
+        self._symbols = SymbolsAPI(self._driver)
+        self._trading = TradingAPI(self._driver)
+        self._market_data = MarketDataAPI(self._driver)
+
+    @classmethod
+    def from_env(
+        cls,
+        prefix: str = "CTRADER_",
+        *,
+        environ: Mapping[str, str] | None = None,
+        on_tokens_refreshed: TokensRefreshedCallback | None = None,
+    ) -> Self:
+        """Make a client from environment variables; see `ClientConfig.from_env`.
+
+        Args:
+            prefix: What the names of the variables begin with.
+            environ: Variables to read instead of those of this process.
+            on_tokens_refreshed: As for the class itself.
+
+        Raises:
+            ConfigurationError: a variable is missing or makes no sense; the message names it.
+        """
+        config = ClientConfig.from_env(prefix, environ=environ)
+        return cls(config, on_tokens_refreshed=on_tokens_refreshed)
+
+    # Namespaces
+
+    @property
+    def auth(self) -> AuthManager:
+        """Authentication of the application and of accounts, and their tokens."""
+        return self._auth
+
+    @property
+    def accounts(self) -> AccountsAPI:
+        """What is known about trading accounts."""
+        return self._accounts
+
+    @property
+    def symbols(self) -> SymbolsAPI:
+        """What can be traded, and on which terms."""
+        return self._symbols
+
+    @property
+    def trading(self) -> TradingAPI:
+        """Orders, positions and deals."""
+        return self._trading
+
+    @property
+    def market_data(self) -> MarketDataAPI:
+        """Live and historical prices."""
+        return self._market_data
+
+    @property
+    def protocol(self) -> Protocol:
+        """Any message of the Open API, as protobuf."""
+        return self._protocol
+
+    # State
+
+    @property
+    def config(self) -> ClientConfig:
+        """How the client was configured."""
+        return self._driver.config
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link stands."""
+        return self._driver.look(lambda session: session.is_connected)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the link stands and everything wanted on it is restored."""
+        return self._driver.look(lambda session: session.is_ready)
+
+    def is_account_authorized(self, account_id: int) -> bool:
+        """Whether requests for an account can be made on the present link."""
+        return self._driver.look(lambda session: session.is_account_authorized(account_id))
+
+    # Life cycle
+
+    async def connect(self, timeout: float | None = None) -> None:
+        """Connect to the server; returns when TLS stands.
+
+        It tries once. The application's authentication is then under way: its refusal is raised by
+        `auth.authenticate_app()` and by later calls. A link lost later is made again by itself.
+        Connecting again does nothing while the link stands, and waits for it otherwise. After an
+        error or a cancellation nothing is left behind, and it may be called again.
+
+        Args:
+            timeout: Seconds for name lookup, TCP and TLS together; None takes
+                `config.connect_timeout`.
+
+        Raises:
+            CTraderConnectionFailedError: the name lookup, the connection or TLS failed.
+            CTraderConnectionTimeoutError: it took longer than `timeout`.
+            ClientClosedError: the client was closed.
+            RuntimeError: the client belongs to another event loop.
+        """
+        await self._driver.connect(timeout)
+
+    async def close(self, *, grace: float = 2.0) -> None:
+        """Close the client; closing twice is fine.
+
+        Reads that are under way end with `ClientClosedError`; trading requests that were sent are
+        waited for. Streams end, handlers get the events that had arrived. When it returns, no
+        task and no socket is left; a handler that calls it is left to finish. It may be called
+        from any task of the client's event loop, and ends within the grace period even if its
+        caller is cancelled; the cancellation then goes on.
+
+        Args:
+            grace: Seconds for answers and handlers under way, three quarters of them for answers;
+                handlers that take longer are cancelled.
+
+        Raises:
+            RuntimeError: the client belongs to another event loop.
+        """
+        await self._driver.close(grace=grace)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the client is closed.
+
+        Args:
+            timeout: Seconds to wait; None waits without end.
+
+        Returns:
+            True when it is closed, False if the time ran out before.
+
+        Raises:
+            CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
+        """
+        self._driver.require_owner()
+        with anyio.move_on_after(timeout):
+            await self._driver.closed.wait()
+        if not self._driver.closed.is_set:
+            return False
+        self._driver.raise_failure()
+        return True
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # Events
+
+    def on(
+        self,
+        event_type: type[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+    ) -> HandlerDecorator[E]:
+        """Register the decorated function as a handler; it is returned unchanged.
+
+            @client.on(SpotEvent, symbol_id=270)
+            async def on_price(event: SpotEvent) -> None: ...
+
+        See `register_handler` for what handlers may do.
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError: this type of event has no such field.
+        """
+
+        @overload
+        def register(
+            handler: Callable[[E], Awaitable[None]], /
+        ) -> Callable[[E], Awaitable[None]]: ...
+        @overload
+        def register(handler: Callable[[E], None], /) -> Callable[[E], None]: ...
+        def register(handler: EventHandler[E], /) -> EventHandler[E]:
+            self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)
+            return handler
+
+        return register
+
+    def register_handler(
+        self,
+        event_type: type[E],
+        handler: EventHandler[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+    ) -> None:
+        """Call a handler for each event of a type, also through reconnects.
+
+        An `async def` may wait; a plain function must not block the event loop. Each handler runs
+        in a task of its own, one event after the other, and may use the client, close it included.
+        One that raises is logged with its traceback (logger `ctrader.events`) and goes on with the
+        next event. While a handler is behind by more than 4,096 events, quotes merge per symbol;
+        beyond 100,000 other events it ends with a `SlowConsumerError` in the log. A function that
+        is registered twice is called twice. Handlers may be registered before connecting, and
+        from other handlers.
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            handler: Takes one event.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError: this type of event has no such field.
+        """
+        self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)
+
+    def off(self, event_type: type[E], handler: EventHandler[E]) -> bool:
+        """Stop calling a handler for a type of event, whatever its filters.
+
+        A call that is under way goes on; events that wait for the handler are dropped.
+
+        Returns:
+            False if it was not registered.
+        """
+        return self._driver.unregister(event_type, handler)
+
+    def stream(
+        self,
+        event_type: type[E],
+        *,
+        account_id: int | None = None,
+        symbol_id: int | None = None,
+        capacity: int = CAPACITY,
+    ) -> EventStream[E]:
+        """Return the events of a type as an asynchronous iterator that collects from now on.
+
+            async with client.stream(SpotEvent, symbol_id=270) as quotes:
+                async for event in quotes: ...
+
+        Args:
+            event_type: The class of the events; a protobuf message class is fine too.
+            account_id: Only events of this account.
+            symbol_id: Only events of this symbol.
+            capacity: Events that wait before quotes are merged per symbol.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError: this type of event has no such field.
+        """
+        return EventStream(
+            self._driver,
+            event_type,
+            account_id=account_id,
+            symbol_id=symbol_id,
+            capacity=capacity,
+        )

@@ -1,0 +1,1 @@
+"""Tests of both clients over real sockets."""
