@@ -312,7 +312,7 @@ class CTraderClient:
         symbol_id: int | None = None,
         capacity: int = CAPACITY,
     ) -> EventStream[E]:
-        """Return the events of a type as an asynchronous iterator that collects from now on.
+        """Return the events of a type from now on as an iterator.
 
             async with client.stream(SpotEvent, symbol_id=270) as quotes:
                 async for event in quotes: ...

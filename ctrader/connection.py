@@ -45,7 +45,7 @@ class Connection:
 
     @classmethod
     async def open(cls, config: ClientConfig, context: ssl.SSLContext | None) -> Connection:
-        """Look the host up, connect and, with TLS, verify the server; nothing is sent before.
+        """Look the host up, connect and, with TLS, verify the server.
 
         Raises:
             CTraderConnectionError: it failed.

@@ -1,4 +1,4 @@
-"""Run the session on an event loop: pump bytes, sleep until the deadline, carry out effects."""
+"""Run the session on an event loop: pump bytes, keep time, carry out effects."""
 
 from __future__ import annotations
 

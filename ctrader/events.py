@@ -513,7 +513,7 @@ class MarginCallTriggerEvent(Event, frozen=True, gc=False):
     margin_level_threshold: Decimal
     """The threshold, in percent of margin level."""
     timestamp_ms: int | None = None
-    """When the threshold was last set, in Unix milliseconds; None where it is not said."""
+    """When the threshold was last set, in Unix milliseconds; None where unsaid."""
 
     @property
     def timestamp(self) -> datetime | None:
@@ -566,7 +566,7 @@ class PnLChangeEvent(Event, frozen=True, gc=False):
     gross_unrealized_pnl_wire: int
     """Profit without swap and commission, an integer with `money_digits` decimals."""
     net_unrealized_pnl_wire: int
-    """Profit with swap and the commission so far, an integer with `money_digits` decimals."""
+    """Profit with swap and commission so far, an integer of `money_digits` decimals."""
     money_digits: int | None
     """Decimals of both amounts."""
 
@@ -696,7 +696,7 @@ class ReadyEvent(Event, frozen=True, gc=False):
 
 
 class DataGapEvent(Event, frozen=True, gc=False):
-    """Nothing of these symbols was received between two moments, and it is never sent again."""
+    """Nothing of these symbols was received between two moments; it never comes."""
 
     account_id: int
     """The account."""
@@ -727,9 +727,16 @@ class UnknownMessageEvent(Event, frozen=True, gc=False):
     payload_type: int
     """Number of the type."""
     payload: bytes
-    """The message as it came."""
+    """The message as it came; it may hold secrets, so no text shows it."""
     client_msg_id: str | None
     """Id of the request that it belongs to, None where it has none."""
+
+    def __repr__(self) -> str:
+        """Tell the payload's length instead of the payload."""
+        return (
+            f"UnknownMessageEvent(payload_type={self.payload_type}, "
+            f"payload=<{len(self.payload)} bytes>, client_msg_id={self.client_msg_id!r})"
+        )
 
 
 class UndecodableMessageEvent(Event, frozen=True, gc=False):
@@ -738,11 +745,19 @@ class UndecodableMessageEvent(Event, frozen=True, gc=False):
     payload_type: int
     """Number of the message's type."""
     payload: bytes
-    """The message as it came."""
+    """The message as it came; it may hold secrets, so no text shows it."""
     client_msg_id: str | None
     """Id of the request that it belongs to, None where it has none."""
     problem: str
     """What is wrong with it."""
+
+    def __repr__(self) -> str:
+        """Tell the payload's length instead of the payload."""
+        return (
+            f"UndecodableMessageEvent(payload_type={self.payload_type}, "
+            f"payload=<{len(self.payload)} bytes>, client_msg_id={self.client_msg_id!r}, "
+            f"problem={self.problem!r})"
+        )
 
 
 class ServerErrorEvent(Event, frozen=True):
@@ -767,7 +782,7 @@ class TokenRefreshFailedEvent(Event, frozen=True):
 
 
 class TokenSaveFailedEvent(Event, frozen=True):
-    """New tokens could not be saved; they are held in memory and saving is tried again."""
+    """New tokens could not be saved; memory holds them, and saving is tried again."""
 
     account_ids: tuple[int, ...]
     """The accounts that these tokens serve."""

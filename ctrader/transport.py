@@ -1,4 +1,4 @@
-"""What both drivers know about the transport: whom TLS trusts, and what a failure means."""
+"""What both drivers know about the transport: whom TLS trusts, what fails."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ class SyncCTraderClient:
         *,
         on_tokens_refreshed: TokensRefreshedCallback | None = None,
     ) -> None:
-        """Make a client; nothing is sent before `connect()`, and no thread is started.
+        """Make a client; nothing is sent before `connect()`.
+
+        No thread is started before it either.
 
         Args:
             config: Server, application and limits.
@@ -188,9 +190,10 @@ class SyncCTraderClient:
         self._driver.close(grace=grace)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the client is closed, for example by a handler.
+        """Wait until the client is closed.
 
-        Ctrl-C ends it, as everywhere, with `KeyboardInterrupt`.
+        A handler may close it, for example. Ctrl-C ends the wait, as everywhere, with
+        `KeyboardInterrupt`.
 
         Args:
             timeout: Seconds to wait; None waits without end.
@@ -262,7 +265,7 @@ class SyncCTraderClient:
         client, close it included. One that takes longer than 50 ms, or waits for an answer, delays
         only itself; when eight are held up at once, the others wait. One that raises is logged with
         its traceback (logger `ctrader.events`) and goes on with the next event. While a handler is
-        behind by more than 1,000 events, quotes merge per symbol; beyond 100,000 other events it
+        behind by more than 4,096 events, quotes merge per symbol; beyond 100,000 other events it
         ends with a `SlowConsumerError` in the log. A function that is registered twice is called
         twice. Handlers may be registered before connecting, and from other handlers.
 
@@ -297,7 +300,7 @@ class SyncCTraderClient:
         symbol_id: int | None = None,
         capacity: int = CAPACITY,
     ) -> EventStream[E]:
-        """Return the events of a type as a blocking iterator that collects from now on.
+        """Return the events of a type from now on as an iterator.
 
             with client.stream(SpotEvent, symbol_id=270) as quotes:
                 for event in quotes: ...

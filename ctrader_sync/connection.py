@@ -1,4 +1,4 @@
-"""Open a connection to the server and move bytes over it, never blocking the thread that sends."""
+"""Open a connection and move bytes over it, never blocking the sending thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call the user's handlers on threads of their own, so that none holds up the link or another."""
+"""Call the user's handlers on threads of their own, so that none holds up another."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class _Turn:
 
 
 class Dispatcher:
-    """Serve mailboxes one batch at a time, urgent ones first, a handler never twice at once.
+    """Serve mailboxes a batch at a time, urgent ones first, no handler twice at once.
 
     One thread is enough while handlers are quick. When one is held up, another thread, eight at
     most, takes over what waits. The lock guards everything here, and the mailboxes; methods that

@@ -166,7 +166,7 @@ class Driver:
     # Public: what streams need
 
     def open_stream(self, route: Route) -> threading.Condition:
-        """Fill a mailbox, and return what tells that it holds something or that all has ended.
+        """Fill a mailbox; return what tells that it holds something or all has ended.
 
         The condition's lock guards the mailbox.
         """
@@ -261,7 +261,7 @@ class Driver:
     # Public: the ends of processes
 
     def leave_interpreter(self) -> None:
-        """Say goodbye to the server, without letting anything hold up the end of the process."""
+        """Say goodbye to the server, without holding up the end of the process."""
         if self._is_forked or self._pump.thread is None:
             return
         if self._pump.post(lambda now: self._pump.session.close(now, grace=0.0)):

@@ -79,7 +79,7 @@ class Errand:
 
 
 class Pump:
-    """The I/O thread: the only one that changes the session and touches its connection.
+    """The I/O thread: the only one that touches the session and its connection.
 
     It runs while there is something to do: from the first errand until the session is back at
     its beginning or has ended. `lock` is held whenever the session is changed or events are

@@ -1,4 +1,4 @@
-"""What a namespace needs of its client: somebody who runs operations and registers handlers."""
+"""What a namespace needs of its client: a runner of operations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ E_contra = TypeVar("E_contra", contravariant=True)
 
 
 class EventHandler(Protocol[E_contra]):
-    """A function that takes one event: an `async def`, or a plain one that does not block."""
+    """A function that takes one event: `async def`, or plain and not blocking."""
 
     def __call__(self, event: E_contra, /) -> Awaitable[None] | None:
         """Take one event."""
@@ -93,7 +93,7 @@ class BaseAPI:
 async def report_tokens(
     callback: TokensRefreshedCallback | None, credentials: AccountCredentials
 ) -> AccountCredentials:
-    """Tell a callback about new credentials, then return them to whoever asked for them.
+    """Tell a callback about new credentials, then return them to the caller.
 
     A callback that raises is logged with its traceback. The credentials are returned all the
     same: the pair before them is dead, and losing these would lock the user out.

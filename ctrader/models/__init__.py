@@ -1,4 +1,4 @@
-"""Typed values of the Open API: entities of the server, prices, and requests to trade."""
+"""Typed values of the Open API: entities, prices, and requests to trade."""
 
 from __future__ import annotations
 

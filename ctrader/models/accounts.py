@@ -1,4 +1,4 @@
-"""Describe trading accounts: what they are, what they hold, what was paid in or out."""
+"""Describe trading accounts: what they are, hold, and were paid in or out."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Account(Entity):
     stop_out_strategy: StopOutStrategy = StopOutStrategy.MOST_MARGIN_USED_FIRST
     """Which position a stop-out closes first."""
     french_risk: bool | None = None
-    """Deprecated by the server in favour of `is_limited_risk`; None where it is not sent."""
+    """Deprecated by the server for `is_limited_risk`; None where it is not sent."""
 
     @property
     def leverage(self) -> Decimal:

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class CloseDetail(Entity):
-    """What a deal closed, and what that brought; swap and fees are negative when they cost."""
+    """What a deal closed, and what that brought; swap and fees that cost are negative."""
 
     entry_price: float
     """Price of the entry that was closed; the oldest entries are closed first."""
     closed_volume: int | None
-    """Volume that was closed, in hundredths of a unit; None where the server does not say."""
+    """Volume that was closed, in hundredths of a unit; None where unsaid."""
     gross_profit: Decimal
     """Profit from the price alone."""
     swap: Decimal
@@ -49,7 +49,7 @@ class CloseDetail(Entity):
     balance_version: int | None = None
     """Version of the balance after it."""
     money_digits: int | None = None
-    """Decimals of these amounts on the wire; None where the server does not say, then 2."""
+    """Decimals of these amounts on the wire; None where unsaid, then 2."""
 
     @property
     def net_profit(self) -> Decimal:
@@ -121,7 +121,7 @@ class Deal(Entity):
     close_detail: CloseDetail | None = None
     """What it closed; None for a deal that opens."""
     money_digits: int | None = None
-    """Decimals of the commission on the wire; None where the server does not say, then 2."""
+    """Decimals of the commission on the wire; None where unsaid, then 2."""
 
     @property
     def is_closing_deal(self) -> bool:

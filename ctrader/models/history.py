@@ -139,7 +139,7 @@ class Bars(Sequence[Trendbar]):
         return columns
 
     def to_numpy(self) -> dict[str, Frame]:
-        """Give NumPy arrays: `timestamp` as datetime64[ms] in UTC, prices as floats, `volume`.
+        """Give NumPy arrays: `timestamp` as datetime64[ms] in UTC, float prices, `volume`.
 
         Raises:
             ImportError: NumPy is not installed.

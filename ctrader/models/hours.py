@@ -80,7 +80,7 @@ class Holiday(Entity):
     start_second: int = 0
     """Second of the day at which trading stops."""
     end_second: int = 0
-    """Second of the day at which trading goes on; not after the start means the whole day."""
+    """Second of the day when trading goes on; not after the start: the whole day."""
 
     def occurs_on(self, day: date) -> bool:
         """Tell whether it falls on a day, which is counted in its own time zone."""

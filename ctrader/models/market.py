@@ -127,7 +127,7 @@ class Trendbar(msgspec.Struct, frozen=True, gc=False):
     volume: int
     """Number of ticks, not of units."""
     repaired: bool = False
-    """True if high or low had to be widened to hold open and close, which the server got wrong."""
+    """True if high or low was widened to hold open and close: the server erred."""
 
     @property
     def timestamp(self) -> datetime:

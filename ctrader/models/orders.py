@@ -126,7 +126,7 @@ class Order(Entity):
     expiration_timestamp: datetime | None = None
     """When it expires."""
     position_id: int | None = None
-    """Position that it opens or closes; a pending order already has one, which is empty."""
+    """Position that it opens or closes; a pending order has one already, empty."""
     base_slippage_price: float | None = None
     """Price that the slippage of a market range order counts from."""
     slippage_in_points: int | None = None
@@ -134,7 +134,7 @@ class Order(Entity):
     relative_stop_loss: int | None = None
     """Distance of the stop loss from the fill, in 1/100000; see `stop_loss_distance`."""
     relative_take_profit: int | None = None
-    """Distance of the take profit from the fill, in 1/100000; see `take_profit_distance`."""
+    """Distance of the take profit from the fill in 1/100000; `take_profit_distance`."""
     is_closing_order: bool = False
     """True if it closes a position or a part of one."""
     is_stop_out: bool = False
@@ -264,7 +264,7 @@ class NewOrderRequest(TradingRequest):
     base_slippage_price: Price | None = None
     """Price that the slippage of a market range order counts from."""
     slippage_in_points: Points | None = None
-    """Slippage of a market range or stop limit order, in the symbol's smallest price steps."""
+    """Slippage of a market range or stop limit order, in smallest price steps."""
     relative_stop_loss: Distance | None = None
     """Distance of the stop loss from the fill, in price units, always positive."""
     relative_take_profit: Distance | None = None

@@ -52,7 +52,7 @@ class Position(Entity):
     volume: int
     """Open volume in hundredths of a unit; 0 for one that holds nothing."""
     entry_price: float | None
-    """Average price of the entries that are still open; None or 0 for one that holds nothing."""
+    """Average price of the open entries; None or 0 for one that holds nothing."""
     status: PositionStatus
     """`CREATED` with volume 0 belongs to a pending order, or was just closed."""
     open_timestamp: datetime | None
@@ -242,7 +242,7 @@ class ClosePositionRequest(TradingRequest):
     position_id: Id
     """The position to close."""
     volume: Volume
-    """How much to close, in hundredths of a unit; the position's volume closes all of it."""
+    """How much to close, in hundredths of a unit; all of it by its own volume."""
 
     def to_proto(self, account_id: int) -> ProtoOAClosePositionReq:
         """Write the request as the server takes it.

@@ -1,4 +1,4 @@
-"""Read and write fields of messages: absent is None, unknown enum numbers stay unknown.
+"""Read and write fields of messages: absent is None, unknown stays unknown.
 
 Everything here either returns a value or raises `ProtocolError`; hostile bytes that parse as a
 message can cause no other exception in a model.
@@ -104,7 +104,7 @@ def required_float_of(message: Message, field: str) -> float:
 
 
 def decimal_of(message: Message, field: str) -> Decimal | None:
-    """Read a double as the shortest decimal that stands for it, None where it is absent.
+    """Read a double as its shortest decimal, None where it is absent.
 
     Raises:
         ProtocolError: the value is not a finite number.
@@ -129,7 +129,7 @@ def text_of(message: Message, field: str) -> str | None:
 
 
 def time_of(message: Message, field: str) -> datetime | None:
-    """Read a time in Unix milliseconds as an aware UTC datetime, None where it is absent.
+    """Read Unix milliseconds as an aware UTC datetime, None where absent.
 
     Raises:
         ProtocolError: no calendar holds that time.

@@ -1,1 +1,1 @@
-"""The operations: one typed generator for each thing that a client can ask of the server."""
+"""The operations: one typed generator for each thing that a client can ask."""

@@ -1,4 +1,4 @@
-"""Ask about accounts: which a token opens, what they hold, what was paid in or out."""
+"""Ask about accounts: which a token opens, what they hold and were paid."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def resolve_account_id(
 
 
 def environment_of(host: str) -> bool | None:
-    """Tell whether a host serves live accounts (True) or demo ones (False); None if not known."""
+    """Tell whether a host serves live (True) or demo accounts; None if not known."""
     return {LIVE_HOST: True, DEMO_HOST: False}.get(host.lower())
 
 
@@ -126,7 +126,7 @@ def get_profile(access_token: str) -> Op[CtidProfile]:
 def get_cash_flow(
     account_id: int, from_timestamp: datetime, to_timestamp: datetime
 ) -> Op[list[DepositWithdraw]]:
-    """List deposits, withdrawals and other changes of the balance that are no deals, oldest first.
+    """List changes of the balance that are no deals, oldest first.
 
     The server takes a week at a time and says nothing about more to come.
 

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
-    """Wait until the application is authenticated; the session does that by itself on each link.
+    """Wait until the application is authenticated; the session does it on each link.
 
     Raises:
         ApplicationAuthError: the server refused the client id or the secret.
@@ -76,7 +76,7 @@ def authenticate_by_trader_login(
 
 
 def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
-    """Exchange the refresh token for a new pair; the old access token is dead from then on.
+    """Exchange the refresh token for a new pair; the old access token dies with it.
 
     Args:
         credentials: Whose refresh token is used; it works once.

@@ -1,4 +1,4 @@
-"""What an operation is: a generator that yields commands and returns a typed result.
+"""What an operation is: a generator of commands that returns a typed result.
 
 A driver submits each yielded command to the session and sends its result back in, or throws its
 error in. The same generator serves the async client, the blocking client and the virtual world.
@@ -53,7 +53,7 @@ def read(
 
 
 def change(request: Message, reply: type[M], *, account_id: int | None = None) -> Op[M]:
-    """Send a request that changes something other than orders, once, and return its answer.
+    """Send a request that changes something but orders, once; return its answer.
 
     It is never sent a second time by itself: after a lost answer it may have had its effect.
 

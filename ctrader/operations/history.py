@@ -1,4 +1,4 @@
-"""Read bars, ticks, deals and orders of the past, however many requests that takes."""
+"""Read bars, ticks, deals and orders of the past, in as many requests as needed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def get_trendbars(
     from_timestamp: datetime,
     to_timestamp: datetime,
 ) -> Op[list[Trendbar]]:
-    """Read the bars that start inside a span, both ends included, oldest first and each once.
+    """Read the bars that start inside a span, ends included, oldest first, each once.
 
     Raises:
         ValueError: a time is naive or outside what the server accepts, or the first is the later.

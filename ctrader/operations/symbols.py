@@ -56,7 +56,7 @@ def list_all(account_id: int) -> Op[list[SymbolInfo]]:
 
 
 def list_archived(account_id: int) -> Op[list[ArchivedSymbol]]:
-    """List the symbols that are not traded any more, whose history may still be asked for."""
+    """List the symbols that are not traded any more; their history may remain."""
     request = ProtoOASymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
     answer = yield from read(request, ProtoOASymbolsListRes, account_id=account_id)
     return [ArchivedSymbol.from_proto(symbol) for symbol in answer.archivedSymbol]

@@ -1,4 +1,4 @@
-"""Cut a span of time into requests, so that nothing of a long history is lost or doubled."""
+"""Cut a span into requests, so that nothing of a history is lost or doubled."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def span(from_timestamp: datetime, to_timestamp: datetime) -> tuple[int, int]:
 def recent_span(
     from_timestamp: datetime | None, to_timestamp: datetime | None, now: datetime
 ) -> tuple[int, int]:
-    """Convert a span to Unix milliseconds, with the last seven days for what is not given.
+    """Convert a span to Unix milliseconds; what is not given is the last seven days.
 
     Args:
         from_timestamp: Begin; None for seven days before the end.
@@ -93,7 +93,7 @@ def whole_list(
     identity: Callable[[R], int],
     moment: Callable[[R], int],
 ) -> Op[list[R]]:
-    """Ask for every row of some windows, however often the server cuts its answers off.
+    """Ask for every row of some windows, however often answers are cut off.
 
     Args:
         fetch: Asks for one window.

@@ -1,1 +1,1 @@
-"""The sans-IO core: bytes, the time and commands go in; bytes, a deadline and effects come out."""
+"""The sans-IO core: bytes, time and commands in; bytes, deadline, effects out."""

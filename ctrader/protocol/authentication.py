@@ -1,4 +1,4 @@
-"""Authenticate the application and the accounts on every link, and say when each is ready."""
+"""Authenticate application and accounts on every link, and say who is ready."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = ["Authentication"]
 
 
 class Authentication:
-    """Carry out `WaitApplication`, `Authorize` and `WaitReady`, and restore after a loss.
+    """Carry out `WaitApplication`, `Authorize` and `WaitReady`; restore after a loss.
 
     An account is ready when it is authenticated on this link and the server has answered for
     everything that an earlier link had on it.
@@ -162,7 +162,7 @@ class Authentication:
         """Do nothing: who waits is found among the pending commands."""
 
     def undo(self, pending: Pending) -> None:
-        """Forget an account again that was never accepted and that nobody asks for any more."""
+        """Forget an account that was never accepted and that nobody asks for now."""
         if not isinstance(pending.command, Authorize):
             return
         account_id = pending.command.credentials.account_id
@@ -248,7 +248,7 @@ class Authentication:
 
     def authenticate_account(self, account: AccountSession) -> None:
         """Send an account's authentication; it waits for the application's."""
-        if not self._authorization.is_application_authenticated:
+        if not (self._context.is_connected and self._authorization.is_application_authenticated):
             return
         account.state = AuthState.SENT
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account.account_id)
@@ -351,7 +351,7 @@ class Authentication:
         """Announce the end of a restoration when every account has had its turn."""
         if self._restoring is None or self._restoring:
             return
-        if not self._authorization.is_application_authenticated:
+        if not (self._context.is_connected and self._authorization.is_application_authenticated):
             return
         self._restoring = None
         kept = [account for account in self._authorization.accounts.values() if account.is_kept]

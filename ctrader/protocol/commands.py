@@ -90,6 +90,10 @@ class Call:
     account_id: int | None = None
     """The account that must be authenticated first, None where the application's is enough."""
 
+    def __repr__(self) -> str:
+        """Name the request's type only: a request may hold a secret or tokens."""
+        return f"Call(<{type(self.request).__name__}>, account_id={self.account_id})"
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import APIError, scrub
 from ctrader.protocol.backoff import Backoff
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Context"]
 
+_SECRETS_REMEMBERED: Final = 64
+"""An answer may come late, and its account may be removed by then."""
+
 
 class Context:
-    """What every machine of a session sees: where it stands, what time it is, what it asks for."""
+    """What every machine of a session sees: its phase, the time, its effects."""
 
     __slots__ = (
         "_wall_base",
@@ -33,6 +37,7 @@ class Context:
         "phase",
         "rng",
         "secrets",
+        "sent_secrets",
         "timers",
         "watch",
     )
@@ -47,6 +52,8 @@ class Context:
         self.timers = TimerTable()
         self.effects: list[Effect] = []
         """What the driver shall do next, in order."""
+        self.sent_secrets: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
+        """Secrets inside requests that were sent, of accounts known here or not."""
         self.secrets: Callable[[], list[str]] = lambda: [config.client_secret]
         """Returns what must never be shown again in a text of the server."""
         self.watch: Callable[[object], None] | None = None
@@ -108,7 +115,7 @@ class Context:
 
     def scrubbed(self, text: str) -> str:
         """Free a server's text of the secrets that it was sent."""
-        return scrub(text, self.secrets())
+        return scrub(text, [*self.secrets(), *self.sent_secrets])
 
 
 def _nobody(_: object) -> None:

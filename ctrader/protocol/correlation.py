@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
@@ -27,7 +27,7 @@ class PendingCall:
 
     call_id: CallId
     call: Call
-    request: Message
+    request: Message = field(repr=False)
     """What is sent; for an order this has the client order id that the library chose."""
     client_order_id: str | None = None
     message_id: str | None = None

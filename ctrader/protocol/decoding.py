@@ -17,6 +17,7 @@ from ctrader.events import (
 from ctrader.models.wire import missing_fields, text_of
 from ctrader.proto import (
     ProtoErrorRes,
+    ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
@@ -28,7 +29,7 @@ from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 if TYPE_CHECKING:
     from ctrader.protocol.envelope import Envelope
 
-__all__ = ["EventDecoder", "bare_spot", "open_message"]
+__all__ = ["SERVER_TEXTS", "EventDecoder", "bare_spot", "open_message"]
 
 # A quote without an id is an envelope of payload type 2131 (08 d3 10), then the payload field
 # with a one-byte length (12 nn), and nothing behind it.
@@ -38,14 +39,18 @@ _SPOT_HEAD_LENGTH: Final = 5
 _ONE_BYTE_VARINT: Final = 0x80
 _UNSEEN: Final = (None, None)
 
-_TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
+SERVER_TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
     ProtoErrorRes: ("errorCode", "description"),
+    ProtoOAAccountsTokenInvalidatedEvent: ("reason",),
     ProtoOAClientDisconnectEvent: ("reason",),
     ProtoOAErrorRes: ("errorCode", "description"),
     ProtoOAExecutionEvent: ("errorCode",),
     ProtoOAOrderErrorEvent: ("errorCode", "description"),
 }
-"""Texts that the core reads itself: the parser lets bytes through that are no text."""
+"""Texts that the server writes about requests.
+
+The parser lets bytes through that are no text, and the server may repeat what it was sent.
+"""
 
 
 def bare_spot(block: bytes, start: int, end: int) -> bytes | None:
@@ -83,7 +88,7 @@ def open_message(envelope: Envelope) -> Message | None:
         raise DeserializationError(
             envelope.payload_type, envelope.payload, reason=f"it lacks {', '.join(missing)}"
         )
-    for field in _TEXTS.get(message_type, ()):
+    for field in SERVER_TEXTS.get(message_type, ()):
         try:
             text_of(message, field)
         except ProtocolError as error:
@@ -94,7 +99,7 @@ def open_message(envelope: Envelope) -> Message | None:
 
 
 class EventDecoder:
-    """Make events of messages for those who listen, and keep the last side of each quote.
+    """Make events of messages for those who listen; keep each quote's last sides.
 
     A quote carries only the side that changed, so both sides are known only by remembering, per
     link. Until both were seen there is no quote.
@@ -109,7 +114,7 @@ class EventDecoder:
         self._sides: dict[tuple[int, int], tuple[int | None, int | None]] = {}
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
-        """Say what anybody wants: types of event, and the symbols whose quotes (None: all)."""
+        """Say what anybody wants: types of event, and symbols of quotes (None: all)."""
         self._kinds = kinds
         self._symbols = symbols
 
@@ -175,7 +180,7 @@ class EventDecoder:
         )
 
     def events(self, message: Message, envelope: Envelope) -> list[object]:
-        """Return what a message is to those who listen: a typed event, the message itself, both."""
+        """Return what a message is to those who listen: typed event, itself, or both."""
         message_type = type(message)
         events: list[object] = []
         try:

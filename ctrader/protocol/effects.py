@@ -67,6 +67,10 @@ class CallCompleted:
     call_id: CallId
     result: object
 
+    def __repr__(self) -> str:
+        """Name the result's type only: an answer may hold tokens."""
+        return f"CallCompleted(call_id={self.call_id}, result=<{type(self.result).__name__}>)"
+
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
@@ -78,7 +82,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class EventsReceived:
-    """Events to deliver: typed ones, and protobuf messages that somebody listens to as such."""
+    """Events to deliver: typed ones, and protobuf messages listened to as such."""
 
     events: list[object]
 

@@ -60,7 +60,7 @@ class Heartbeat:
         self.is_due = True
 
     def sent(self, now: Nanos) -> None:
-        """Note that bytes were handed to the transport; any frame is as good as a heartbeat."""
+        """Note that bytes were handed over; any frame is as good as a heartbeat."""
         self.is_due = False
         self._timers.set(Timer.HEARTBEAT, now + self._interval)
 

@@ -46,7 +46,9 @@ class Lane(Enum):
     """Which of the server's two allowances a request draws on."""
 
     NORMAL = "normal"
+    """The fast one, for everything that is not history."""
     HISTORICAL = "historical"
+    """The slow one, for bars, ticks and past deals."""
 
 
 _HISTORICAL: Final = frozenset(
@@ -148,7 +150,7 @@ class Outbox:
         self._timers.clear(Timer.LANE)
 
     def block(self, payload_type: int, now: Nanos, retry_after: float | None) -> Nanos:
-        """Hold a payload type back that the server refused for its rate; return until when.
+        """Hold back a payload type that was refused for its rate; return until when.
 
         The wait is what the server told, and no less than one that doubles with each refusal in
         a row: after a sustained drain the hint alone is not enough.

@@ -37,6 +37,9 @@ HEALTHY_AFTER: Final = 30 * SECOND
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
+_WHILE_CLOSING: Final = frozenset({Timer.HEARTBEAT, Timer.SILENCE, Timer.CALL, Timer.CLOSE})
+"""What is still waited for while the session closes: nothing that would begin anything new."""
+
 
 class Link:
     """Own the session's phase: from the first attempt to connect to the end.
@@ -108,6 +111,8 @@ class Link:
         if self._context.is_connected:
             self._pending.end(pending.call_id)
         elif self._context.phase is Phase.IDLE:
+            # The attempt's own deadline is the same moment, and its error names the host.
+            self._context.timers.clear(Timer.CALL, pending.call_id)
             self.open(pending.timeout)
 
     def leave(self, pending: Pending) -> None:
@@ -207,6 +212,9 @@ class Link:
             return
         is_open = context.phase in (Phase.CONNECTED, Phase.CONNECTING)
         context.change_phase(Phase.CLOSING)
+        for timer in Timer:
+            if timer not in _WHILE_CLOSING:
+                context.timers.clear_all(timer)
         if not is_open:
             self._finish(None)
             return

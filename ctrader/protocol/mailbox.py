@@ -1,4 +1,4 @@
-"""Hold the events of one consumer until it takes them, without ever growing beyond bounds.
+"""Hold the events of one consumer until it takes them, within bounds.
 
 What happens to a consumer that is too slow depends on what it is sent. Quotes merge per symbol:
 the newest of each side stays. Executions, order errors and account events are never dropped; when

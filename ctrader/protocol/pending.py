@@ -116,13 +116,14 @@ class PendingCommands:
         timeout: float | None = None,
         answered: Answered | None = None,
     ) -> CallId:
-        """Begin a command; None as the timeout takes the configuration's `request_timeout`."""
+        """Begin a command; without a timeout it gets the `request_timeout`."""
         context = self._context
         self._last_id += 1
         seconds = context.config.request_timeout if timeout is None else timeout
+        deadline = context.after(seconds)
         pending = Pending(self._last_id, command, seconds, answered)
         self._by_id[pending.call_id] = pending
-        context.timers.set(Timer.CALL, context.after(seconds), pending.call_id)
+        context.timers.set(Timer.CALL, deadline, pending.call_id)
         self._machines[type(command)].begin(pending)
         return pending.call_id
 

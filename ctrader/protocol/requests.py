@@ -1,8 +1,10 @@
-"""Bring requests to the server: what must come before each, when it goes, and what ends it."""
+"""Bring requests to the server: what each must wait for, and what ends it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import Message
 
 from ctrader.enums import ExecutionType
 from ctrader.errors import (
@@ -18,9 +20,13 @@ from ctrader.errors import (
 )
 from ctrader.models.wire import enum_of, missing_fields
 from ctrader.proto import (
+    ProtoOAAccountAuthReq,
     ProtoOAApplicationAuthReq,
     ProtoOAExecutionEvent,
+    ProtoOAGetAccountListByAccessTokenReq,
+    ProtoOAGetCtidProfileByTokenReq,
     ProtoOAOrderErrorEvent,
+    ProtoOARefreshTokenReq,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.protocol.commands import Call, CallId, Priority
@@ -33,8 +39,6 @@ from ctrader.protocol.limiter import Outbox
 from ctrader.protocol.orders import OrderRegistry, trading_failure, trading_refusal
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ctrader.protocol.auth import Authorization
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
@@ -43,6 +47,17 @@ __all__ = ["Requests", "not_connected"]
 
 _ENVELOPE_ALLOWANCE: Final = 128
 """Bytes of a frame that the envelope may need besides the message."""
+
+_SECRET_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
+    ProtoOAAccountAuthReq: ("accessToken",),
+    ProtoOAGetAccountListByAccessTokenReq: ("accessToken",),
+    ProtoOAGetCtidProfileByTokenReq: ("accessToken",),
+    ProtoOARefreshTokenReq: ("refreshToken",),
+}
+"""Secrets in requests besides the application's: no text of the server may repeat them."""
+
+
+_BLOCKED: Final = "the server refuses this kind of request for its rate at the moment"
 
 
 class Requests:
@@ -99,10 +114,19 @@ class Requests:
 
     def take_frame(self) -> bytes | None:
         """Return the frame that goes out now, handed over with this; None where none may."""
-        call = self._outbox.pop(self._context.now)
-        if call is None:
-            return None
-        frame = encode_message(call.request, self._correlator.send(call))
+        context = self._context
+        while True:
+            call = self._outbox.pop(context.now)
+            if call is None:
+                return None
+            if call.deadline > context.now:
+                break
+            # The transport took long, or the computer slept: too late is not sent at all.
+            self._pending.timed_out(call.call_id)
+        request = call.request
+        for field in _SECRET_FIELDS.get(type(request), ()):
+            context.sent_secrets.append(getattr(request, field))
+        frame = encode_message(request, self._correlator.send(call))
         if not call.expects_answer:
             self._pending.end(call.call_id)
         return frame
@@ -158,9 +182,10 @@ class Requests:
         return None if client_msg_id is None else self._correlator.find(client_msg_id)
 
     def refused(self, call: PendingCall, error: APIError) -> None:
-        """Take an error answer: it ends the request, or puts a read off that came too fast."""
+        """Take an error answer: it ends the request, or delays a read sent too fast."""
         if error.is_rate_limited():
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
+            self._end_blocked_orders(call.payload_type)
             if not call.is_trading and until < call.deadline:
                 self._correlator.forget(call)
                 call.message_id = None
@@ -222,7 +247,7 @@ class Requests:
     ) -> APIError:
         return api_error(
             code,
-            self._context.scrubbed(description) or None,
+            description or None,
             account_id=message.ctidTraderAccountId,
             request_type=type(call.request).__name__,
             client_msg_id=call.message_id,
@@ -241,8 +266,17 @@ class Requests:
         if not account.is_ready:
             return f"account {account_id} is not ready"
         if self._outbox.blocked_until(call.payload_type, self._context.now) is not None:
-            return "the server refuses this kind of request for its rate at the moment"
+            return _BLOCKED
         return None
+
+    def _end_blocked_orders(self, payload_type: int) -> None:
+        """End the trading requests that a new block would hold back: they never wait."""
+        for pending in self._pending.all():
+            call = pending.call
+            if call is None or call.is_sent or not call.is_trading:
+                continue
+            if call.payload_type == payload_type:
+                self._pending.end(call.call_id, error=trading_failure(call, _BLOCKED))
 
     def _enqueue(self, call: PendingCall) -> None:
         if self._may_be_sent(call):

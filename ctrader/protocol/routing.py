@@ -59,7 +59,7 @@ class Router:
         return [route for routes in self._routes.values() for route in routes]
 
     def route(self, events: list[object]) -> list[Mailbox]:
-        """Put events into the mailboxes that want them; return those that were empty before."""
+        """Put events into the mailboxes that want them; return those that were empty."""
         woken: list[Mailbox] = []
         get = self._routes.get
         for event in events:

@@ -1,4 +1,4 @@
-"""Drive one client's conversation with the server, as a deterministic state machine.
+"""Drive a client's talk with the server, as a deterministic state machine.
 
 Bytes, the time and commands go in; bytes, the next deadline and an ordered list of effects come
 out. The same inputs and the same random numbers give the same outputs. What there is to do lies
@@ -16,6 +16,7 @@ from ctrader.errors import (
     ClientClosedError,
     CTraderConnectionClosedError,
     DeserializationError,
+    ProtocolError,
     api_error,
     maintenance_end_from_wire,
 )
@@ -27,11 +28,12 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
+from ctrader.proto.registry import SPOT_EVENT
 from ctrader.protocol.auth import Authorization
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.commands import CallId, CancelResult, Command
 from ctrader.protocol.context import Context
-from ctrader.protocol.decoding import EventDecoder, bare_spot, open_message
+from ctrader.protocol.decoding import SERVER_TEXTS, EventDecoder, bare_spot, open_message
 from ctrader.protocol.effects import Effect, Phase
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
@@ -146,9 +148,15 @@ class Session:
         for start, end in spans:
             payload = bare_spot(block, start, end) if is_quick else None
             if payload is not None and _parses(quote, payload):
-                event = decode(quote)
-                if event is not None:
-                    self._context.emit(event)
+                try:
+                    event = decode(quote)
+                except ProtocolError as error:
+                    self._context.emit(
+                        UndecodableMessageEvent(SPOT_EVENT, payload, None, str(error))
+                    )
+                else:
+                    if event is not None:
+                        self._context.emit(event)
                 continue
             try:
                 envelope = open_envelope(block[start:end])
@@ -206,7 +214,7 @@ class Session:
         return self._authentication.remove(account_id)
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
-        """Say what anybody wants decoded: types of event, and symbols of quotes (None: all)."""
+        """Say what is to be decoded: types of event, and symbols of quotes (None: all)."""
         self._decoder.listen(kinds, symbols)
 
     def close(self, now: Nanos, *, grace: float = 2.0) -> None:
@@ -305,7 +313,7 @@ class Session:
         return self.is_connected and self._authorization.is_authenticated(account_id)
 
     def credentials(self, account_id: int) -> AccountCredentials | None:
-        """Return the credentials that an account is kept authenticated with, None if it is not."""
+        """Return what an account is kept authenticated with, None if it is not."""
         account = self._authorization.accounts.get(account_id)
         return None if account is None else account.credentials
 
@@ -358,6 +366,7 @@ class Session:
         if message is None:
             self._context.emit(UnknownMessageEvent(*envelope))
             return
+        self._scrub(message)
         # An event comes out before the completion that the same frame brings.
         for event in self._decoder.events(message, envelope):
             self._context.emit(event)
@@ -371,11 +380,19 @@ class Session:
             self._requests.answered(call, message)
         self._react(message)
 
+    def _scrub(self, message: Message) -> None:
+        """Free a message's texts of the secrets that the server may repeat."""
+        for field in SERVER_TEXTS.get(type(message), ()):
+            text: str = getattr(message, field)
+            scrubbed = self._context.scrubbed(text)
+            if scrubbed != text:
+                setattr(message, field, scrubbed)
+
     def _react(self, message: Message) -> None:
         """Do what an event of the server means for the session itself."""
         if isinstance(message, ProtoOAClientDisconnectEvent):
             # The application's session ended at the server; a new link is the sure way back.
-            reason = self._context.scrubbed(message.reason) or "the server ended the session"
+            reason = message.reason or "the server ended the session"
             self._link.drop(CTraderConnectionClosedError(reason))
         elif isinstance(message, ProtoOAAccountDisconnectEvent):
             self._link.account_dropped(message.ctidTraderAccountId)
@@ -392,7 +409,7 @@ class Session:
                 retry_after = float(message.retryAfter)
         return api_error(
             message.errorCode,
-            self._context.scrubbed(message.description) or None,
+            message.description or None,
             account_id=account_id,
             retry_after=retry_after,
             maintenance_end=maintenance_end_from_wire(message.maintenanceEndTimestamp),

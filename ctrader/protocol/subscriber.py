@@ -1,4 +1,4 @@
-"""Bring the server's subscriptions to what the ledger says, and say who is answered by it."""
+"""Bring the server's subscriptions to what the ledger says."""
 
 from __future__ import annotations
 
@@ -135,10 +135,24 @@ class Subscriber:
         """Give back what a failed command newly owned: all of it or nothing."""
         if isinstance(pending.command, Subscribe):
             for topic in pending.owned:
-                self._ledger.disown(topic, pending.command.owner)
+                heir = self._other_claim(topic, pending)
+                if heir is None:
+                    self._ledger.disown(topic, pending.command.owner)
+                else:
+                    heir.owned += (topic,)
             self._carry_out(pending.owned)
 
     # Private
+
+    def _other_claim(self, topic: Topic, ended: Pending) -> Pending | None:
+        """Find another command that waits for a topic on behalf of the same owner."""
+        assert isinstance(ended.command, Subscribe)
+        for pending in self._pending.of(Subscribe):
+            command = pending.command
+            assert isinstance(command, Subscribe)
+            if command.owner == ended.command.owner and topic in command.topics:
+                return pending
+        return None
 
     def _carry_out(self, topics: Iterable[Topic]) -> None:
         for account_id in dict.fromkeys(topic.account_id for topic in topics):
@@ -152,8 +166,11 @@ class Subscriber:
     def _topics_answered(self, request: WireRequest, error: Exception | None) -> None:
         if not self._context.is_connected:
             return
-        entries = request.entries
-        account_id = entries[0].topic.account_id
+        account_id = request.entries[0].topic.account_id
+        # What was forgotten meanwhile may stand in the ledger anew; this answer is not about it.
+        entries = [entry for entry in request.entries if self._ledger.get(entry.topic) is entry]
+        if not entries:
+            return
         if not request.adds:
             # A refused unsubscription leaves nothing to do: the server does not send the topic,
             # or goes on sending what nobody listens to.
@@ -174,13 +191,14 @@ class Subscriber:
     ) -> None:
         affected = self._ledger.with_dependents(entries)
         kept = [entry for entry in affected if entry.is_kept]
-        first = {entry.topic for entry in affected if not entry.is_kept}
-        self._ledger.refused(affected)
+        refused = {entry.topic for entry in affected}
+        self._ledger.refused(affected, is_doubtful=not isinstance(error, APIError))
         for pending in self._pending.of(Subscribe):
-            if first.intersection(_topics(pending)):
+            if refused.intersection(_topics(pending)):
                 self._pending.end(pending.call_id, error=error)
-        for topic in first:
-            self._ledger.forget(topic)
+        for entry in affected:
+            if not entry.is_kept:
+                self._ledger.forget(entry.topic)
         for entry in kept:
             self._context.emit(
                 SubscriptionRestoreFailedEvent(

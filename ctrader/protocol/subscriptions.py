@@ -1,4 +1,4 @@
-"""Keep the ledger of wanted topics and their owners, and say what to ask of the server.
+"""Keep the ledger of wanted topics and their owners.
 
 A topic lives while somebody owns it. Live bars and depth need the symbol's spots, and hold them.
 The server forgets every subscription with the link; this ledger is what is restored.
@@ -66,6 +66,8 @@ class LedgerEntry:
     """It was active on an earlier link, and this link has not answered for it yet."""
     is_kept: bool = False
     """The server accepted it once: from now on it is restored after every loss."""
+    is_doubtful: bool = False
+    """No answer that makes sense came: the server may send it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class SubscriptionLedger:
         ]
 
     def get(self, topic: Topic) -> LedgerEntry | None:
-        """Return a topic's entry, None where nobody wants it and the server knows nothing of it."""
+        """Return a topic's entry, None where nobody wants it and the server has none."""
         return self._entries.get(topic)
 
     def own(self, topic: Topic, owner: Hashable) -> LedgerEntry:
@@ -104,6 +106,9 @@ class SubscriptionLedger:
         if entry is None:
             entry = self._entries[topic] = LedgerEntry(topic)
         entry.owners[owner] = None
+        if entry.standing is Standing.REFUSED:
+            # Whoever wants it now is to hear the server's answer, not an old one.
+            entry.standing = Standing.ABSENT
         if not isinstance(topic, SpotTopic):
             self.own(SpotTopic(topic.account_id, topic.symbol_id), topic)
         return entry
@@ -136,7 +141,6 @@ class SubscriptionLedger:
         entry = self._entries.get(topic)
         if entry is not None:
             entry.owners.clear()
-            entry.standing = Standing.ABSENT
             self._release(entry)
 
     def forget_account(self, account_id: int) -> None:
@@ -145,11 +149,12 @@ class SubscriptionLedger:
             del self._entries[entry.topic]
 
     def lost(self, account_id: int | None = None) -> None:
-        """Note that the link ended, or one account's session: nothing is subscribed any more."""
+        """Note the end of the link, or of one account's session."""
         for entry in self.entries(account_id):
             entry.standing = Standing.ABSENT
             entry.is_alone = False
             entry.is_restoring = entry.is_kept
+            entry.is_doubtful = False
             self._release(entry)
 
     def retry(self, account_id: int) -> None:
@@ -222,10 +227,12 @@ class SubscriptionLedger:
             entry.is_kept = True
             entry.is_restoring = False
             entry.is_alone = False
+            entry.is_doubtful = False
 
-    def refused(self, entries: Iterable[LedgerEntry]) -> None:
-        """Note that the server refused these topics while restoring."""
+    def refused(self, entries: Iterable[LedgerEntry], *, is_doubtful: bool = False) -> None:
+        """Note that the server refused these topics, or that nobody knows what it did."""
         for entry in entries:
+            entry.is_doubtful = is_doubtful and entry.standing is Standing.ADDING
             entry.standing = Standing.REFUSED
             entry.is_restoring = False
 
@@ -247,7 +254,10 @@ class SubscriptionLedger:
         """Drop an entry that nobody wants and the server does not have."""
         if entry.owners:
             return
-        if entry.standing in (Standing.ABSENT, Standing.REFUSED):
+        if entry.standing is Standing.REFUSED and entry.is_doubtful:
+            # It may stand at the server: an unsubscription makes sure that it does not.
+            entry.standing = Standing.ACTIVE
+        elif entry.standing in (Standing.ABSENT, Standing.REFUSED):
             self._entries.pop(entry.topic, None)
         if not isinstance(entry.topic, SpotTopic):
             self.disown(SpotTopic(entry.topic.account_id, entry.topic.symbol_id), entry.topic)

@@ -29,7 +29,7 @@ class Timer(Enum):
     SILENCE = "silence"
     """When to judge the server dead because nothing arrived."""
     LANE = "lane"
-    """When to send the next request that a full rate lane or a blocked payload type holds back."""
+    """When to send the next request that a full rate lane or a blocked type holds."""
     CALL = "call"
     """When to end a command that has no answer yet; the key is its id."""
     PAUSE = "pause"
@@ -39,7 +39,7 @@ class Timer(Enum):
     ACCOUNT_RETRY = "account retry"
     """When to authenticate an account again after a refusal; the key is the account."""
     RESTORE_RETRY = "restore retry"
-    """When to subscribe again to topics refused while restoring; the key is the account."""
+    """When to subscribe again to what was refused; the key is the account."""
     CLOSE = "close"
     """When to stop waiting for the last answers and for the transport to end."""
 

@@ -1,4 +1,4 @@
-"""Run the client's core against the simulated server in one thread, under virtual time.
+"""Run the client's core against the simulated server, under virtual time.
 
 The world jumps from one deadline to the next: an hour of trading takes as long as its computing.
 It steps any number of operations at once, and the same seed gives the same history. It is the
@@ -45,7 +45,7 @@ PATIENCE: Final = 3600.0
 
 
 class WorldStoppedError(CTraderError):
-    """Nothing more will happen in the world, or its patience is over, and the wait is not."""
+    """Nothing more will happen in the world, or its patience is over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +84,7 @@ class _Wire:
 
 
 class World:
-    """One client and one server, with the network between them and the only clock there is."""
+    """One client and one server, the network between them, and the only clock."""
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class AuthManager(BaseAPI):
         return self._runner.look(lambda session: session.is_account_authorized(account_id))
 
     def get_credentials(self, account_id: int) -> AccountCredentials | None:
-        """Return the credentials that an account is kept authenticated with, None if it is not."""
+        """Return the credentials that an account is kept with, None if it is not kept."""
         return self._runner.look(lambda session: session.credentials(account_id))
 
     def remove_account(self, account_id: int) -> bool:
@@ -96,7 +96,7 @@ class AuthManager(BaseAPI):
         return self._runner.change(lambda session, now: session.remove_account(account_id, now))
 
     def authenticate_app(self, timeout: float | None = 30.0) -> ProtoOAApplicationAuthRes:
-        """Wait until the application is authenticated; it may be called any number of times.
+        """Wait until the application is authenticated; calling it again is fine.
 
         The session sends `ProtoOAApplicationAuthReq` by itself as soon as the link stands.
 
@@ -205,7 +205,7 @@ class AuthManager(BaseAPI):
     def resolve_account_id(
         self, access_token: str, trader_login: int, timeout: float | None = 30.0
     ) -> int:
-        """Find the id of the account that has a login; see `AccountsAPI.resolve_account_id`.
+        """Find the id of an account by login; see `AccountsAPI.resolve_account_id`.
 
         Args:
             access_token: A token that opens the account.

@@ -1,4 +1,4 @@
-"""What a namespace needs of its client: somebody who runs operations and registers handlers."""
+"""What a namespace needs of its client: a runner of operations."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class BaseAPI:
 def report_tokens(
     callback: TokensRefreshedCallback | None, credentials: AccountCredentials
 ) -> AccountCredentials:
-    """Tell a callback about new credentials, then return them to whoever asked for them.
+    """Tell a callback about new credentials, then return them to the caller.
 
     A callback that raises is logged with its traceback. The credentials are returned all the
     same: the pair before them is dead, and losing these would lock the user out.
