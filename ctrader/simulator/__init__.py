@@ -1,0 +1,91 @@
+"""A simulated broker that speaks the true wire protocol, for offline work.
+
+`Simulator` serves it on sockets; `Exchange` and `ServerSession` are the same broker without any
+input or output, driven by bytes and a clock that the caller owns.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ctrader.simulator.catalogue import (
+        DEFAULT_ACCOUNTS,
+        DEFAULT_APPLICATIONS,
+        DEFAULT_CATALOGUE,
+        AccountSpec,
+        ApplicationSpec,
+        Catalogue,
+        SymbolSpec,
+    )
+    from ctrader.simulator.exchange import Exchange
+    from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick, TickPrices
+    from ctrader.simulator.replay import BarFileError, ReplayPrices, SourceBar, read_bars
+    from ctrader.simulator.server import Frame, Simulator
+    from ctrader.simulator.session import ServerSession
+    from ctrader.simulator.switches import Switches
+    from ctrader.simulator.walk import RandomWalkPrices
+
+__all__ = [
+    "DEFAULT_ACCOUNTS",
+    "DEFAULT_APPLICATIONS",
+    "DEFAULT_CATALOGUE",
+    "AccountSpec",
+    "ApplicationSpec",
+    "Bar",
+    "BarFileError",
+    "Catalogue",
+    "Exchange",
+    "Frame",
+    "PriceSource",
+    "Quote",
+    "RandomWalkPrices",
+    "ReplayPrices",
+    "ServerSession",
+    "Simulator",
+    "SourceBar",
+    "Switches",
+    "SymbolSpec",
+    "Tick",
+    "TickPrices",
+    "read_bars",
+]
+
+_HOMES: Final = {
+    "DEFAULT_ACCOUNTS": "catalogue",
+    "DEFAULT_APPLICATIONS": "catalogue",
+    "DEFAULT_CATALOGUE": "catalogue",
+    "AccountSpec": "catalogue",
+    "ApplicationSpec": "catalogue",
+    "Bar": "prices",
+    "BarFileError": "replay",
+    "Catalogue": "catalogue",
+    "Exchange": "exchange",
+    "Frame": "server",
+    "PriceSource": "prices",
+    "Quote": "prices",
+    "RandomWalkPrices": "walk",
+    "ReplayPrices": "replay",
+    "ServerSession": "session",
+    "Simulator": "server",
+    "SourceBar": "replay",
+    "Switches": "switches",
+    "SymbolSpec": "catalogue",
+    "Tick": "prices",
+    "TickPrices": "prices",
+    "read_bars": "replay",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *__all__])

@@ -1,0 +1,134 @@
+"""Serve the simulator in the foreground: `python -m ctrader.simulator`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from ctrader.errors import CTraderError
+from ctrader.simulator.replay import BarFileError
+from ctrader.simulator.server import Simulator
+
+__all__ = ["main", "ready_line", "serve"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until interrupted; return the exit status.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+    """
+    parser = argparse.ArgumentParser(
+        prog="ctrader simulator",
+        description="Serve a simulated broker that speaks the cTrader Open API. Prints one line "
+        "of JSON when it is ready, and serves until interrupted.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (any free one)")
+    parser.add_argument("--plain", action="store_true", help="serve without TLS")
+    parser.add_argument("--live", action="store_true", help="serve the live accounts")
+    parser.add_argument("--seed", type=int, default=1, help="decides every price")
+    parser.add_argument("--replay", metavar="FILE", help="CSV file of real bars to replay")
+    parser.add_argument(
+        "--symbol", default="EURUSD", help="symbol whose bars the file holds (EURUSD)"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="seconds of market time in a real second"
+    )
+    options = parser.parse_args(argv)
+    return serve(
+        host=options.host,
+        port=options.port,
+        plain=options.plain,
+        live=options.live,
+        seed=options.seed,
+        replay=options.replay,
+        replay_symbol=options.symbol,
+        speed=options.speed,
+    )
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    plain: bool = False,
+    live: bool = False,
+    seed: int = 1,
+    replay: str | None = None,
+    replay_symbol: str = "EURUSD",
+    speed: float = 1.0,
+) -> int:
+    """Serve in the foreground until SIGINT or SIGTERM; return the exit status.
+
+    The one line of JSON on standard output says how to reach the simulator. What is wrong with the
+    options is one line on standard error, and the status 1.
+    """
+    done = threading.Event()
+
+    def finish(number: int, frame: FrameType | None) -> None:
+        done.set()
+
+    try:
+        simulator = Simulator(
+            seed=seed,
+            replay=replay,
+            replay_symbol=replay_symbol,
+            speed=speed,
+            tls=not plain,
+            live=live,
+            host=host,
+            port=port,
+        )
+        before = {
+            number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            with simulator:
+                print(ready_line(simulator), flush=True)
+                # A wait without an end would keep Windows from delivering Ctrl-C.
+                while not done.wait(0.5):
+                    pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    except (CTraderError, BarFileError, ValueError, OSError) as error:
+        print(f"ctrader simulator: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def ready_line(simulator: Simulator) -> str:
+    """Return the line of JSON that says how to reach a running simulator."""
+    credentials = simulator.credentials()
+    return json.dumps(
+        {
+            "host": simulator.host,
+            "port": simulator.port,
+            "tls": simulator.tls,
+            "ca_file": simulator.ca_file,
+            "client_id": simulator.client_id,
+            "client_secret": simulator.client_secret,
+            "access_token": credentials.access_token,
+            "refresh_token": credentials.refresh_token,
+            "expires_at": int(credentials.expires_at),
+            "accounts": [
+                {
+                    "account_id": account.account_id,
+                    "trader_login": account.trader_login,
+                    "is_live": account.is_live,
+                    "deposit_asset": account.deposit_asset,
+                }
+                for account in simulator.accounts
+            ],
+        }
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

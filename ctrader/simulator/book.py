@@ -1,0 +1,240 @@
+"""One account's books: positions with their entries, orders, deals, balance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from ctrader.proto import (
+    ProtoOAOrderStatus,
+    ProtoOAOrderType,
+    ProtoOAPositionStatus,
+    ProtoOATradeSide,
+)
+from ctrader.simulator.catalogue import AccountSpec, SymbolSpec
+
+__all__ = ["AccountBook", "ClosedPart", "Deal", "Entry", "Order", "Position", "opposite"]
+
+
+def opposite(side: int) -> int:
+    """Return the other trade side."""
+    return ProtoOATradeSide.SELL if side == ProtoOATradeSide.BUY else ProtoOATradeSide.BUY
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one opening fill still holds of a position."""
+
+    volume: int
+    price: int
+    commission: int
+    """Booked for what is still open, negative."""
+    margin_rate: Fraction
+
+
+@dataclass(slots=True, kw_only=True)
+class Position:
+    """One position; an empty one belongs to a pending order or was just closed."""
+
+    position_id: int
+    symbol: SymbolSpec
+    side: int
+    status: int = ProtoOAPositionStatus.POSITION_STATUS_CREATED
+    entries: list[Entry] = field(default_factory=list[Entry])
+    swap: int = 0
+    used_margin: int = 0
+    stop_loss: int | None = None
+    take_profit: int | None = None
+    trailing: bool | None = None
+    """None where no protection was ever asked for: the field is left out then."""
+    trailing_distance: int = 0
+    guaranteed: bool = False
+    trigger_method: int | None = None
+    protective_order_id: int | None = None
+    opened: int | None = None
+    closed: int | None = None
+    updated: int | None = None
+    label: str | None = None
+    comment: str | None = None
+    executing: int | None = None
+    """Order that is being filled and holds the position locked, None where none is."""
+
+    @property
+    def volume(self) -> int:
+        """What is open, in cents of a unit."""
+        return sum(entry.volume for entry in self.entries)
+
+    @property
+    def price(self) -> Fraction:
+        """Average price of what is open, in wire units; 0 if nothing is."""
+        volume = self.volume
+        if not volume:
+            return Fraction(0)
+        return Fraction(sum(entry.volume * entry.price for entry in self.entries), volume)
+
+    @property
+    def margin_rate(self) -> Fraction:
+        """Average rate from the base asset to the deposit currency at the entries."""
+        volume = self.volume
+        if not volume:
+            return Fraction(0)
+        return sum((entry.volume * entry.margin_rate for entry in self.entries), Fraction(0)) / (
+            volume
+        )
+
+    @property
+    def commission(self) -> int:
+        """Charged so far for what is open, negative."""
+        return sum(entry.commission for entry in self.entries)
+
+    @property
+    def is_buy(self) -> bool:
+        """Whether it is long."""
+        return self.side == ProtoOATradeSide.BUY
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds anything."""
+        return bool(self.entries)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it has a stop loss or a take profit."""
+        return self.stop_loss is not None or self.take_profit is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One order in any state."""
+
+    order_id: int
+    position_id: int
+    symbol: SymbolSpec
+    side: int
+    order_type: int
+    volume: int
+    created: int
+    updated: int
+    time_in_force: int
+    status: int = ProtoOAOrderStatus.ORDER_STATUS_ACCEPTED
+    closing: bool = False
+    closed: int | None = None
+    executed_volume: int = 0
+    execution_price: Fraction | None = None
+    limit_price: int | None = None
+    stop_price: int | None = None
+    relative_stop_loss: int | None = None
+    relative_take_profit: int | None = None
+    shown_stop_loss: int | None = None
+    """Level that the position had when a closing order was made; lists show it, events do not."""
+    shown_take_profit: int | None = None
+    trailing: bool | None = None
+    guaranteed: bool = False
+    trigger_method: int | None = None
+    expiration: int | None = None
+    base_slippage_price: int | None = None
+    slippage_points: int | None = None
+    client_order_id: str | None = None
+    label: str | None = None
+    comment: str | None = None
+    origin: str | None = None
+    """Id of the request that placed it, which the frames that follow from it carry."""
+    executing: bool = False
+    """Whether its fill is under way."""
+
+    @property
+    def is_buy(self) -> bool:
+        """Whether it buys."""
+        return self.side == ProtoOATradeSide.BUY
+
+    @property
+    def is_protective(self) -> bool:
+        """Whether it holds a position's stop loss and take profit."""
+        return self.order_type == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is one that waits for a price to open a position."""
+        return self.order_type in (
+            ProtoOAOrderType.LIMIT,
+            ProtoOAOrderType.STOP,
+            ProtoOAOrderType.STOP_LIMIT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPart:
+    """What a closing deal settled."""
+
+    entry_price: Fraction
+    gross: int
+    swap: int
+    commission: int
+    balance: int
+    quote_to_deposit: Fraction
+    volume: int
+    balance_version: int
+    conversion_fee: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Deal:
+    """One fill."""
+
+    deal_id: int
+    order_id: int
+    position_id: int
+    symbol: SymbolSpec
+    side: int
+    volume: int
+    filled_volume: int
+    status: int
+    created: int
+    executed: int
+    price: int
+    margin_rate: Fraction
+    commission: int
+    base_to_usd: Fraction
+    closed_part: ClosedPart | None = None
+
+
+class AccountBook:
+    """The books of one account; ids come from the exchange."""
+
+    def __init__(self, spec: AccountSpec, deposit_asset: int, opened: int) -> None:
+        """Open the books with a first deposit.
+
+        Args:
+            deposit_asset: Id of the deposit currency.
+            opened: When, milliseconds UTC.
+        """
+        self.spec = spec
+        self.deposit_asset = deposit_asset
+        self.opened = opened
+        self.balance = int(spec.balance.scaleb(spec.money_digits))
+        """In the smallest unit of the deposit currency."""
+        self.balance_version = 1
+        """Grows with each booking."""
+        self.positions: dict[int, Position] = {}
+        """All positions that are open or belong to a pending order, by id."""
+        self.orders: dict[int, Order] = {}
+        """All orders there ever were, by id."""
+        self.working: dict[int, Order] = {}
+        """Pending and protective orders that wait for a price, by id."""
+        self.deals: list[Deal] = []
+        """All deals, oldest first."""
+        self.last_closing: int | None = None
+        """When the last closing deal was, None where there was none."""
+        self.last_booking: int = opened
+        """When the balance changed last."""
+
+    def open_positions(self) -> Iterator[Position]:
+        """Go through the positions that hold anything, oldest first."""
+        return (position for position in self.positions.values() if position.is_open)
+
+    def book(self, amount: int, at: int) -> None:
+        """Add to the balance, or take from it."""
+        self.balance += amount
+        self.balance_version += 1
+        self.last_booking = at

@@ -1,0 +1,263 @@
+"""The broker's whole back end, shared by all connections.
+
+It is driven from outside: call `advance(now)` whenever `next_deadline()` has come and before every
+request. `now` is any monotonic clock in nanoseconds; the exchange reads no clock of its own. It is
+not thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from heapq import heappop, heappush
+from random import Random
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ctrader.proto import ProtoOAAccountDisconnectEvent, ProtoOAAccountsTokenInvalidatedEvent
+from ctrader.simulator.book import AccountBook
+from ctrader.simulator.calendar import TradingHours
+from ctrader.simulator.catalogue import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_APPLICATIONS,
+    DEFAULT_CATALOGUE,
+    AccountSpec,
+    ApplicationSpec,
+    Catalogue,
+    SymbolSpec,
+)
+from ctrader.simulator.grants import Grant, Grants
+from ctrader.simulator.market import Market
+from ctrader.simulator.money import Converter
+from ctrader.simulator.prices import PriceSource, Quote, Tick
+from ctrader.simulator.switches import Switches
+from ctrader.simulator.trading import TradingFloor
+from ctrader.simulator.walk import RandomWalkPrices
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["Connection", "Exchange"]
+
+_MILLISECOND: Final = 1_000_000
+_SECOND: Final = 1_000_000_000
+
+
+class Connection(Protocol):
+    """What the exchange knows of a client's connection."""
+
+    def has_account(self, account_id: int) -> bool:
+        """Tell whether an account is authorised on it."""
+        ...
+
+    def accounts_of_token(self, access_token: str) -> list[int]:
+        """Return the accounts that were authorised on it with an access token."""
+        ...
+
+    def send(self, message: Message, client_msg_id: str | None = None) -> None:
+        """Put a message on it."""
+        ...
+
+    def end_account(self, account_id: int) -> None:
+        """Forget an account's authorisation and subscriptions."""
+        ...
+
+
+class Exchange:
+    """Programs, accounts, prices and trades of the simulated broker."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        now: int = 0,
+        unix_ms: int = 1_700_000_000_000,
+        prices: PriceSource | None = None,
+        speed: float = 1.0,
+        catalogue: Catalogue = DEFAULT_CATALOGUE,
+        accounts: Sequence[AccountSpec] = DEFAULT_ACCOUNTS,
+        applications: Sequence[ApplicationSpec] = DEFAULT_APPLICATIONS,
+        switches: Switches | None = None,
+    ) -> None:
+        """Open the exchange.
+
+        Args:
+            seed: Decides prices, tokens and everything else that is drawn.
+            now: The driver's clock at this moment, nanoseconds.
+            unix_ms: The time of day at this moment, milliseconds since the epoch.
+            prices: Where prices come from; a random walk from the seed by default.
+            speed: How many seconds the market's clock goes in one of the driver's.
+            catalogue: What the broker lists.
+            accounts: The trading accounts.
+            applications: The programs, each with one grant.
+            switches: What to do where the real server's behaviour is not known.
+
+        Raises:
+            ValueError: the speed is not a positive number.
+        """
+        if not 0 < speed < 1e9:
+            raise ValueError(f"speed must be a positive number, not {speed}")
+        self.switches = Switches() if switches is None else switches
+        """What the broker does where the real server's behaviour is not known."""
+        self.catalogue = catalogue
+        """What the broker lists."""
+        self.symbols = {symbol.symbol_id: symbol for symbol in catalogue.symbols}
+        """The symbols by id."""
+        self.now = now
+        """The driver's clock at the last call, nanoseconds."""
+        self._opened = now
+        self._unix_ms = unix_ms
+        pace = Fraction(speed).limit_denominator(1_000_000)
+        self._numerator, self._denominator = pace.numerator, pace.denominator * _MILLISECOND
+        if prices is None:
+            prices = RandomWalkPrices(
+                seed, symbols=catalogue.symbols, always_open=self.switches.always_open
+            )
+        self._market_start = unix_ms if prices.start is None else prices.start
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._connections: list[Connection] = []
+        self.grants = Grants(
+            applications,
+            accounts,
+            random=Random(seed),
+            switches=self.switches,
+            unix_now=unix_ms // 1000,
+        )
+        """The register of programs and tokens."""
+        self.books = {
+            spec.account_id: AccountBook(
+                spec, catalogue.asset_named(spec.deposit_asset).asset_id, self._market_start
+            )
+            for spec in accounts
+        }
+        """The accounts' books by account id."""
+        self.market = Market(
+            prices, market_now=self.market_now, schedule_at=self.at, on_tick=self._on_tick
+        )
+        """Live quotes and bars."""
+        self.converter = Converter(catalogue, self.switches, self.quote)
+        """Rates between currencies."""
+        self.floor = TradingFloor(self, catalogue, self.converter, self.switches)
+        """Orders and positions."""
+        self._hours = {
+            symbol.symbol_id: TradingHours(
+                () if self.switches.always_open else symbol.schedule, symbol.schedule_zone
+            )
+            for symbol in catalogue.symbols
+        }
+
+    # Time
+
+    def advance(self, now: int) -> None:
+        """Let everything happen that was due until now; earlier times change nothing."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, _, action = heappop(heap)
+            self.now = max(self.now, due)
+            action()
+        self.now = max(self.now, now)
+
+    def next_deadline(self) -> int | None:
+        """Return when `advance` should be called next, None if nothing is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def market_now(self) -> int:
+        """Return the present instant of the market, milliseconds UTC."""
+        return self._market_start + (self.now - self._opened) * self._numerator // self._denominator
+
+    def unix_now(self) -> int:
+        """Return the present time of day, seconds since the epoch."""
+        return (self._unix_ms + (self.now - self._opened) // _MILLISECOND) // 1000
+
+    def after(self, delay: float, action: Callable[[], None]) -> None:
+        """Do something when some seconds have passed."""
+        self._schedule(self.now + round(delay * _SECOND), action)
+
+    def at(self, instant: int, action: Callable[[], None]) -> None:
+        """Do something at an instant of the market, milliseconds UTC."""
+        away = (instant - self._market_start) * self._denominator
+        self._schedule(self._opened - (-away // self._numerator), action)
+
+    # Connections
+
+    def attach(self, connection: Connection) -> None:
+        """Begin to send a connection the events of its accounts."""
+        self._connections.append(connection)
+
+    def detach(self, connection: Connection) -> None:
+        """Stop sending a connection anything."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+
+    def publish(self, account_id: int, message: Message, origin: str | None) -> None:
+        """Send an event to every connection on which the account is authorised.
+
+        Args:
+            origin: Id of the request behind it, which goes to every connection too.
+        """
+        for connection in self._connections:
+            if connection.has_account(account_id):
+                connection.send(message, origin)
+
+    # Tokens
+
+    def book_of(self, account_id: int) -> AccountBook:
+        """Return an account's books.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        return self.books[account_id]
+
+    def invalidate_token(self, access_token: str, reason: str) -> None:
+        """End all account sessions that were authorised with an access token."""
+        for connection in tuple(self._connections):
+            accounts = connection.accounts_of_token(access_token)
+            if not accounts:
+                continue
+            connection.send(
+                ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=accounts, reason=reason)
+            )
+            for account_id in accounts:
+                connection.send(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id))
+                if self.switches.refresh_ends_sessions:
+                    connection.end_account(account_id)
+
+    def revoke(self, grant: Grant) -> None:
+        """Withdraw a grant, as its user may at any time."""
+        self.grants.revoke(grant)
+        self.invalidate_token(grant.access_token, "Access token has been revoked")
+
+    def disconnect_account(self, account_id: int) -> None:
+        """End the sessions of one account on every connection; the connections stay."""
+        for connection in tuple(self._connections):
+            if connection.has_account(account_id):
+                connection.send(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id))
+                connection.end_account(account_id)
+
+    # Prices
+
+    def quote(self, symbol_id: int) -> Quote | None:
+        """Return both sides of a symbol as they are now, None where there is no price."""
+        return self.market.quote(symbol_id)
+
+    def is_open(self, symbol: SymbolSpec) -> bool:
+        """Tell whether a symbol trades now."""
+        return self._hours[symbol.symbol_id].is_open(self.market_now())
+
+    def watch(self, symbol_id: int) -> None:
+        """Ask for the ticks of a symbol."""
+        self.market.watch(symbol_id)
+
+    def unwatch(self, symbol_id: int) -> None:
+        """Let go of a symbol's ticks once."""
+        self.market.unwatch(symbol_id)
+
+    # Private
+
+    def _schedule(self, due: int, action: Callable[[], None]) -> None:
+        self._sequence += 1
+        heappush(self._heap, (due, self._sequence, action))
+
+    def _on_tick(self, symbol_id: int, tick: Tick) -> None:
+        self.floor.on_tick(symbol_id)

@@ -1,0 +1,153 @@
+"""Who may do what: programs, and what users granted them, with tokens that rotate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from ctrader.proto import ProtoOAClientPermissionScope
+from ctrader.simulator.catalogue import AccountSpec, ApplicationSpec
+from ctrader.simulator.refusals import Refusal
+from ctrader.simulator.switches import Switches
+
+__all__ = ["Grant", "Grants"]
+
+
+@dataclass(slots=True)
+class Grant:
+    """What one user granted one program: accounts, a scope, the present tokens."""
+
+    client_id: str
+    user_id: int
+    scope: int
+    account_ids: tuple[int, ...]
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_at: int
+    """When the access token expires, seconds since the epoch."""
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether the scope includes trading requests."""
+        return self.scope == ProtoOAClientPermissionScope.SCOPE_TRADE
+
+
+class Grants:
+    """The register of programs and grants."""
+
+    def __init__(
+        self,
+        applications: Sequence[ApplicationSpec],
+        accounts: Sequence[AccountSpec],
+        *,
+        random: Random,
+        switches: Switches,
+        unix_now: int,
+    ) -> None:
+        """Open the register with one grant for each program.
+
+        Args:
+            unix_now: Seconds since the epoch, from which tokens count their life.
+        """
+        self._random = random
+        self._switches = switches
+        self._applications = {each.client_id: each for each in applications}
+        self._by_access: dict[str, Grant] = {}
+        self._by_refresh: dict[str, Grant] = {}
+        everything = tuple(account.account_id for account in accounts)
+        self.grants: list[Grant] = []
+        """All grants, in the order of the programs."""
+        for each in applications:
+            self.add(
+                each.client_id,
+                each.account_ids or everything,
+                scope=each.scope,
+                user_id=each.user_id,
+                unix_now=unix_now,
+            )
+
+    def add(
+        self,
+        client_id: str,
+        account_ids: tuple[int, ...],
+        *,
+        scope: int,
+        user_id: int,
+        unix_now: int,
+    ) -> Grant:
+        """Let a user grant a program access once more; earlier grants stay as they are."""
+        grant = Grant(
+            client_id,
+            user_id,
+            scope,
+            account_ids,
+            self._token(),
+            self._token(),
+            unix_now + self._switches.token_life,
+        )
+        self.grants.append(grant)
+        self._by_access[grant.access_token] = grant
+        self._by_refresh[grant.refresh_token] = grant
+        return grant
+
+    def secret_of(self, client_id: str) -> str:
+        """Return a program's secret.
+
+        Raises:
+            KeyError: there is no such program.
+        """
+        return self._applications[client_id].client_secret
+
+    def check_application(self, client_id: str, client_secret: str) -> None:
+        """Authenticate a program.
+
+        Raises:
+            Refusal: it is unknown, not active, or the secret is wrong.
+        """
+        application = self._applications.get(client_id)
+        if application is None:
+            raise Refusal("CH_OA_CLIENT_NOT_FOUND", "OA client is not found")
+        if not application.active:
+            raise Refusal("CH_CLIENT_AUTH_FAILURE", "OA client is not in active state")
+        if application.client_secret != client_secret:
+            raise Refusal("CH_CLIENT_AUTH_FAILURE", "clientId or clientSecret is incorrect")
+
+    def by_access_token(self, access_token: str, unix_now: int) -> Grant:
+        """Return the grant of an access token.
+
+        Raises:
+            Refusal: the token is unknown, superseded, revoked or expired.
+        """
+        grant = self._by_access.get(access_token)
+        if grant is None:
+            raise Refusal("CH_ACCESS_TOKEN_INVALID", "Invalid access token")
+        if grant.expires_at <= unix_now:
+            raise Refusal(self._switches.expired_token_code, "Access token is expired")
+        return grant
+
+    def refresh(self, refresh_token: str, unix_now: int) -> tuple[Grant, str]:
+        """Spend a refresh token; return its grant and the old access token.
+
+        Raises:
+            Refusal: the token is unknown or was spent before; nothing else changes then.
+        """
+        grant = self._by_refresh.pop(refresh_token, None)
+        if grant is None:
+            raise Refusal("CH_ACCESS_TOKEN_INVALID", "Invalid refresh token")
+        old = grant.access_token
+        self._by_access.pop(old, None)
+        grant.access_token, grant.refresh_token = self._token(), self._token()
+        grant.expires_at = unix_now + self._switches.token_life
+        self._by_access[grant.access_token] = grant
+        self._by_refresh[grant.refresh_token] = grant
+        return grant, old
+
+    def revoke(self, grant: Grant) -> None:
+        """Make a grant's tokens worthless, as a user does who withdraws it."""
+        self._by_access.pop(grant.access_token, None)
+        self._by_refresh.pop(grant.refresh_token, None)
+        self.grants.remove(grant)
+
+    def _token(self) -> str:
+        return f"{self._random.getrandbits(256):064x}"

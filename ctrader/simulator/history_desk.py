@@ -1,0 +1,204 @@
+"""Requests about past orders and deals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from ctrader.proto import (
+    ProtoOADeal,
+    ProtoOADealListByPositionIdReq,
+    ProtoOADealListByPositionIdRes,
+    ProtoOADealListReq,
+    ProtoOADealListRes,
+    ProtoOAOrderDetailsReq,
+    ProtoOAOrderDetailsRes,
+    ProtoOAOrderListByPositionIdReq,
+    ProtoOAOrderListByPositionIdRes,
+    ProtoOAOrderListReq,
+    ProtoOAOrderListRes,
+)
+from ctrader.simulator.book import AccountBook, Deal, Order
+from ctrader.simulator.market_desk import check_window
+from ctrader.simulator.refusals import Refusal
+from ctrader.simulator.wire import deal_message, order_message
+
+if TYPE_CHECKING:
+    from ctrader.simulator.router import Router
+    from ctrader.simulator.session import ServerSession
+
+__all__ = ["add_routes"]
+
+T = TypeVar("T")
+
+
+def add_routes(router: Router) -> None:
+    """Answer the requests of this desk."""
+    router.add(ProtoOADealListReq, _deals)
+    router.add(ProtoOAOrderListReq, _orders)
+    router.add(ProtoOADealListByPositionIdReq, _deals_of_position)
+    router.add(ProtoOAOrderListByPositionIdReq, _orders_of_position)
+    router.add(ProtoOAOrderDetailsReq, _order_details)
+
+
+# Private
+
+
+def _deals(
+    session: ServerSession, request: ProtoOADealListReq, _: str | None
+) -> ProtoOADealListRes:
+    book = session.account(request.ctidTraderAccountId).book
+    start, end = _window(session, request, session.exchange.switches.lists_window)
+    size = session.exchange.switches.lists_page_size
+    if request.HasField("maxRows") and request.maxRows > 0:
+        size = min(size, request.maxRows)
+    deals, more = _newest(book.deals, _executed, _created, start, end, size)
+    return ProtoOADealListRes(
+        ctidTraderAccountId=request.ctidTraderAccountId,
+        deal=[_listed(session, book, deal) for deal in deals],
+        hasMore=more,
+    )
+
+
+def _orders(
+    session: ServerSession, request: ProtoOAOrderListReq, _: str | None
+) -> ProtoOAOrderListRes:
+    book = session.account(request.ctidTraderAccountId).book
+    start, end = _window(session, request, session.exchange.switches.lists_window)
+    orders, more = _newest(
+        _ended_orders(book),
+        _updated,
+        _updated,
+        start,
+        end,
+        session.exchange.switches.lists_page_size,
+    )
+    return ProtoOAOrderListRes(
+        ctidTraderAccountId=request.ctidTraderAccountId,
+        order=[order_message(order, listed=True) for order in orders],
+        hasMore=more,
+    )
+
+
+def _deals_of_position(
+    session: ServerSession, request: ProtoOADealListByPositionIdReq, _: str | None
+) -> ProtoOADealListByPositionIdRes:
+    book = session.account(request.ctidTraderAccountId).book
+    start, end = _window(session, request, None)
+    deals, more = _newest(
+        [deal for deal in book.deals if deal.position_id == request.positionId],
+        _executed,
+        _created,
+        start,
+        end,
+        session.exchange.switches.lists_page_size,
+    )
+    return ProtoOADealListByPositionIdRes(
+        ctidTraderAccountId=request.ctidTraderAccountId,
+        deal=[_listed(session, book, deal) for deal in deals],
+        hasMore=more,
+    )
+
+
+def _orders_of_position(
+    session: ServerSession, request: ProtoOAOrderListByPositionIdReq, _: str | None
+) -> ProtoOAOrderListByPositionIdRes:
+    book = session.account(request.ctidTraderAccountId).book
+    start, end = _window(session, request, None)
+    orders, more = _newest(
+        [each for each in _ended_orders(book) if each.position_id == request.positionId],
+        _updated,
+        _updated,
+        start,
+        end,
+        session.exchange.switches.lists_page_size,
+    )
+    return ProtoOAOrderListByPositionIdRes(
+        ctidTraderAccountId=request.ctidTraderAccountId,
+        order=[order_message(order, listed=True) for order in orders],
+        hasMore=more,
+    )
+
+
+def _order_details(
+    session: ServerSession, request: ProtoOAOrderDetailsReq, _: str | None
+) -> ProtoOAOrderDetailsRes:
+    book = session.account(request.ctidTraderAccountId).book
+    order = book.orders.get(request.orderId)
+    if order is None:
+        raise Refusal(
+            "ORDER_NOT_FOUND",
+            f"Order {request.orderId} not found or not belong to trader {book.spec.trader_login}",
+        )
+    return ProtoOAOrderDetailsRes(
+        ctidTraderAccountId=request.ctidTraderAccountId,
+        order=order_message(order, listed=True),
+        deal=[
+            _listed(session, book, deal) for deal in book.deals if deal.order_id == order.order_id
+        ],
+    )
+
+
+def _ended_orders(book: AccountBook) -> list[Order]:
+    """Return the orders that are history: those that wait are in the reconcile answer."""
+    return [order for order in book.orders.values() if order.order_id not in book.working]
+
+
+def _listed(session: ServerSession, book: AccountBook, deal: Deal) -> ProtoOADeal:
+    return deal_message(
+        deal,
+        book.spec.money_digits,
+        unknown_fields=session.exchange.switches.write_unknown_fields,
+        listed=True,
+    )
+
+
+def _window(
+    session: ServerSession,
+    request: ProtoOADealListReq
+    | ProtoOAOrderListReq
+    | ProtoOADealListByPositionIdReq
+    | ProtoOAOrderListByPositionIdReq,
+    longest: int | None,
+) -> tuple[int, int]:
+    """Return the borders of a list, both inclusive.
+
+    Raises:
+        Refusal: no server would take them.
+    """
+    end = session.exchange.market_now()
+    if request.HasField("toTimestamp"):
+        end = request.toTimestamp
+    start = 0 if longest is None else max(0, end - longest)
+    if request.HasField("fromTimestamp"):
+        start = request.fromTimestamp
+    check_window(start, end, longest)
+    return start, end
+
+
+def _newest(
+    items: Sequence[T],
+    stamp: Callable[[T], int],
+    order: Callable[[T], int],
+    start: int,
+    end: int,
+    size: int,
+) -> tuple[list[T], bool]:
+    """Return the newest items of a window, newest first, and whether there are older ones."""
+    inside = [item for item in items if start <= stamp(item) <= end]
+    # Items of one millisecond come newest first as well: the list is in the order of making.
+    inside.reverse()
+    inside.sort(key=order, reverse=True)
+    return inside[:size], len(inside) > size
+
+
+def _executed(deal: Deal) -> int:
+    return deal.executed
+
+
+def _created(deal: Deal) -> int:
+    return deal.created
+
+
+def _updated(order: Order) -> int:
+    return order.updated

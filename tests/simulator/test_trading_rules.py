@@ -1,0 +1,453 @@
+"""What orders and positions may not do, and what happens when two things meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ctrader.proto import (
+    ProtoOAAccessRights,
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOACancelOrderReq,
+    ProtoOAClosePositionReq,
+    ProtoOADealListByPositionIdReq,
+    ProtoOADealListByPositionIdRes,
+    ProtoOAErrorRes,
+    ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
+    ProtoOAExpectedMarginReq,
+    ProtoOAExpectedMarginRes,
+    ProtoOANewOrderReq,
+    ProtoOAOrderDetailsReq,
+    ProtoOAOrderDetailsRes,
+    ProtoOAOrderErrorEvent,
+    ProtoOAOrderListReq,
+    ProtoOAOrderListRes,
+    ProtoOAOrderType,
+    ProtoOAReconcileReq,
+    ProtoOAReconcileRes,
+    ProtoOATotalMarginCalculationType,
+    ProtoOATradeSide,
+    ProtoOATradingMode,
+    ProtoOATrailingSLChangedEvent,
+)
+from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_CATALOGUE
+from ctrader.simulator.exchange import Exchange
+from ctrader.simulator.prices import TickPrices
+from ctrader.simulator.switches import Switches
+from tests.simulator.peer import (
+    BARE,
+    START,
+    USD_ACCOUNT,
+    Peer,
+    log_in,
+    make_tick,
+    scripted_exchange,
+    with_fields,
+)
+
+POSITION, ORDER = 5_000_001, 6_000_001
+
+
+def trader(*ticks: tuple[float, int | None, int | None], switches: Switches = BARE) -> Peer:
+    exchange = scripted_exchange(ticks or ((0, 112567, 112569),), switches=switches)
+    return log_in(Peer(exchange), USD_ACCOUNT)
+
+
+def order(kind: str = "MARKET", side: str = "BUY", **fields: object) -> ProtoOANewOrderReq:
+    request = ProtoOANewOrderReq(
+        ctidTraderAccountId=USD_ACCOUNT,
+        symbolId=1,
+        orderType=ProtoOAOrderType.Value(kind),
+        tradeSide=ProtoOATradeSide.Value(side),
+        volume=100_000,
+    )
+    return with_fields(request, **fields)
+
+
+def amend(position: int = POSITION, /, **fields: float) -> ProtoOAAmendPositionSLTPReq:
+    request = ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=USD_ACCOUNT, positionId=position)
+    return with_fields(request, **fields)
+
+
+def amend_order(**fields: object) -> ProtoOAAmendOrderReq:
+    return with_fields(
+        ProtoOAAmendOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER), **fields
+    )
+
+
+def close(volume: int = 100_000) -> ProtoOAClosePositionReq:
+    return ProtoOAClosePositionReq(
+        ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION, volume=volume
+    )
+
+
+def cancel(order_id: int) -> ProtoOACancelOrderReq:
+    return ProtoOACancelOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=order_id)
+
+
+def events(peer: Peer, seconds: float = 1.0) -> list[ProtoOAExecutionEvent]:
+    peer.run(seconds)
+    return peer.messages(ProtoOAExecutionEvent)
+
+
+def kinds(found: list[ProtoOAExecutionEvent]) -> list[str]:
+    return [ProtoOAExecutionType.Name(each.executionType) for each in found]
+
+
+# Protection of positions
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "text"),
+    [
+        ({}, "INVALID_REQUEST", "Nothing to amend."),
+        (
+            {"stopLoss": 1.2},
+            "TRADING_BAD_STOPS",
+            "New SL for BUY position should be <= current BID",
+        ),
+        ({"takeProfit": 1.1}, "TRADING_BAD_STOPS", "New TP for BUY position should be >= current"),
+        (
+            {"stopLoss": 1.1, "takeProfit": 1.1},
+            "TRADING_BAD_STOPS",
+            "current BID: 1.12567, TP: 1.1",
+        ),
+        ({"stopLoss": 0.0}, "TRADING_BAD_STOPS", "Protection can't be negative"),
+        ({"stopLoss": 1.123456}, "INVALID_REQUEST", "Allowed 5 digits"),
+        ({"takeProfit": 1.2, "trailingStopLoss": True}, "INVALID_REQUEST", "needs a stop loss"),
+    ],
+)
+def test_bad_protection_is_refused_as_a_whole(fields: dict[str, float], code: str, text: str):
+    peer = trader()
+    peer.send(order())
+    events(peer)
+    event = peer.ask(amend(**fields), ProtoOAOrderErrorEvent)
+    assert event.errorCode == code
+    assert text in event.description
+    state = peer.ask(ProtoOAReconcileReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAReconcileRes)
+    assert not state.position[0].HasField("stopLoss")
+    assert not state.position[0].HasField("takeProfit")
+
+
+def test_sides_of_a_short_position_are_mirrored():
+    peer = trader()
+    peer.send(order(side="SELL"))
+    events(peer)
+    assert "ASK" in peer.ask(amend(stopLoss=1.1), ProtoOAOrderErrorEvent).description
+    assert "ASK" in peer.ask(amend(takeProfit=1.2), ProtoOAOrderErrorEvent).description
+    peer.send(amend(stopLoss=1.2, takeProfit=1.1))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED"]
+
+
+def test_trailing_stop_of_a_short_position_follows_down():
+    peer = trader((0, 112567, 112569), (5, 112467, 112469), (6, 112567, 112569))
+    peer.send(order(side="SELL"))
+    events(peer)
+    peer.send(amend(stopLoss=1.12669, trailingStopLoss=True))
+    peer.run(10)
+    moves = peer.messages(ProtoOATrailingSLChangedEvent)
+    assert [each.stopPrice for each in moves] == [1.12569]
+    # The price came back to the stop that had followed it.
+    assert not peer.exchange.books[USD_ACCOUNT].positions
+
+
+def test_unknown_position_cannot_be_amended():
+    event = trader().ask(amend(77, stopLoss=1.0), ProtoOAOrderErrorEvent)
+    assert (event.errorCode, event.positionId) == ("POSITION_NOT_FOUND", 77)
+
+
+def test_position_that_is_being_closed_is_locked():
+    peer = trader()
+    peer.send(order(relativeStopLoss=1000))
+    events(peer)
+    peer.send(close())
+    assert peer.ask(amend(), ProtoOAOrderErrorEvent).errorCode == "PENDING_EXECUTION"
+    added = order(positionId=POSITION)
+    assert peer.ask(added, ProtoOAOrderErrorEvent).errorCode == "POSITION_LOCKED"
+    assert kinds(events(peer)) == ["ORDER_FILLED", "ORDER_CANCELLED"]
+
+
+def test_position_closed_before_its_protection_came_gets_none():
+    peer = trader(switches=replace(BARE, protection_delay=0.5))
+    peer.send(order(relativeStopLoss=1000))
+    events(peer, 0.1)
+    peer.send(close())
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert not peer.exchange.books[USD_ACCOUNT].working
+
+
+def test_level_reached_while_the_position_is_being_closed_changes_nothing():
+    peer = trader((0, 112567, 112569), (2.01, 111000, 111002))
+    peer.send(order(relativeStopLoss=1000))
+    events(peer, 2)
+    peer.send(close())
+    found = events(peer)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_CANCELLED"]
+    assert found[1].order.orderType == ProtoOAOrderType.MARKET
+
+
+def test_addition_and_close_under_way_are_executed_in_their_order():
+    peer = trader()
+    peer.send(order())
+    events(peer)
+    peer.send(order(positionId=POSITION))
+    peer.send(close())
+    found = events(peer)
+    assert kinds(found)[:2] == ["ORDER_ACCEPTED", "ORDER_ACCEPTED"]
+    # The addition is filled first, so the close leaves it open; then the rest is closed.
+    assert found[-1].position.tradeData.volume == 100_000
+    peer.send(close())
+    peer.run(0.01)
+    peer.received()
+    assert kinds(events(peer)) == ["ORDER_FILLED"]
+
+
+def test_order_whose_position_is_gone_is_rejected_instead_of_filled():
+    peer = trader()
+    peer.send(order())
+    events(peer)
+    peer.send(order(positionId=POSITION))
+    peer.exchange.books[USD_ACCOUNT].positions.clear()
+    accepted, rejected = events(peer)
+    assert kinds([accepted, rejected]) == ["ORDER_ACCEPTED", "ORDER_REJECTED"]
+    assert (rejected.errorCode, rejected.order.orderStatus) == ("POSITION_NOT_OPEN", 3)
+    assert not rejected.HasField("position")
+
+
+# Pending orders
+
+
+def test_protective_order_is_neither_cancelled_nor_amended_by_its_id():
+    peer = trader()
+    peer.send(order(relativeStopLoss=1000))
+    events(peer)
+    refusal = peer.ask(cancel(ORDER + 1), ProtoOAOrderErrorEvent)
+    assert (refusal.errorCode, refusal.orderId) == ("UNABLE_TO_CANCEL_ORDER", ORDER + 1)
+    request = with_fields(amend_order(volume=200_000), orderId=ORDER + 1)
+    assert peer.ask(request, ProtoOAOrderErrorEvent).errorCode == "UNABLE_TO_AMEND_ORDER"
+
+
+def test_unknown_order_is_refused_with_its_id():
+    peer = trader()
+    event = peer.ask(cancel(77), ProtoOAOrderErrorEvent)
+    assert (event.errorCode, event.orderId) == ("ORDER_NOT_FOUND", 77)
+    assert event.description == "Order not found with id 77"
+    assert not event.HasField("positionId")
+
+
+def test_cancel_that_meets_the_fill_is_rejected_by_an_event():
+    peer = trader((0, 112567, 112569), (5, 109998, 110000))
+    peer.send(order("LIMIT", limitPrice=1.1))
+    peer.run(5.01)
+    peer.received()
+    rejected = peer.ask(cancel(ORDER), ProtoOAExecutionEvent)
+    assert kinds([rejected]) == ["ORDER_CANCEL_REJECTED"]
+    assert rejected.errorCode == "PENDING_EXECUTION"
+    refusal = peer.ask(amend_order(volume=200_000), ProtoOAOrderErrorEvent)
+    assert refusal.errorCode == "PENDING_EXECUTION"
+    assert kinds(events(peer)) == ["ORDER_FILLED"]
+
+
+def test_limit_that_the_market_has_passed_is_filled_at_once_at_the_market():
+    peer = trader()
+    peer.send(order("LIMIT", "SELL", limitPrice=1.1))
+    accepted, filled = events(peer)
+    assert kinds([accepted, filled]) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert filled.order.executionPrice == 1.12567
+
+
+def test_stop_order_is_filled_at_the_market_when_it_is_reached():
+    peer = trader((0, 112567, 112569), (5, 111990, 111992))
+    peer.send(order("STOP", "SELL", stopPrice=1.12))
+    (accepted,) = events(peer)
+    assert accepted.order.HasField("stopTriggerMethod")
+    (filled,) = events(peer, 5)
+    assert filled.order.executionPrice == 1.1199
+
+
+def test_pending_order_without_money_at_its_price_is_rejected():
+    accounts = [replace(DEFAULT_ACCOUNTS[0], balance=DEFAULT_ACCOUNTS[0].balance / 5000)]
+    exchange = scripted_exchange(((0, 112567, 112569), (5, 110000, 110002)), accounts=accounts)
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    peer.send(order("LIMIT", limitPrice=1.11))
+    events(peer)
+    peer.send(order())
+    events(peer)
+    (rejected,) = events(peer, 10)
+    assert kinds([rejected]) == ["ORDER_REJECTED"]
+    assert rejected.errorCode == "NOT_ENOUGH_MONEY"
+    assert (rejected.order.orderStatus, rejected.position.positionStatus) == (3, 2)
+
+
+def test_amending_changes_price_levels_and_expiry():
+    peer = trader()
+    peer.send(order("LIMIT", limitPrice=1.11, relativeStopLoss=200, trailingStopLoss=True))
+    events(peer)
+    request = amend_order(
+        limitPrice=1.1099,
+        stopLoss=1.1079,
+        takeProfit=1.12,
+        expirationTimestamp=START + 60_000,
+        trailingStopLoss=False,
+    )
+    peer.send(request)
+    (replaced,) = events(peer)
+    assert replaced.order.limitPrice == 1.1099
+    assert (replaced.order.relativeStopLoss, replaced.order.relativeTakeProfit) == (200, 1010)
+    assert (replaced.order.timeInForce, replaced.order.expirationTimestamp) == (1, START + 60_000)
+    assert replaced.order.HasField("trailingStopLoss")
+    assert not replaced.order.trailingStopLoss
+    assert kinds(events(peer, 100)) == ["ORDER_EXPIRED"]
+
+
+def test_amending_keeps_what_is_left_out_if_so_switched():
+    peer = trader(switches=replace(BARE, omitted_levels_clear=False))
+    peer.send(order("STOP", stopPrice=1.13, relativeStopLoss=200, relativeTakeProfit=300))
+    events(peer)
+    peer.send(amend_order(stopPrice=1.131))
+    (replaced,) = events(peer)
+    assert replaced.order.stopPrice == 1.131
+    assert (replaced.order.relativeStopLoss, replaced.order.relativeTakeProfit) == (200, 300)
+    refusal = peer.ask(amend_order(stopPrice=1.1), ProtoOAOrderErrorEvent)
+    assert refusal.errorCode == "TRADING_BAD_PRICES"
+
+
+# Rights and modes
+
+
+@pytest.mark.parametrize(
+    ("rights", "opening", "closing"),
+    [
+        (ProtoOAAccessRights.CLOSE_ONLY, "TRADING_NOT_ALLOWED", None),
+        (ProtoOAAccessRights.NO_TRADING, "TRADING_NOT_ALLOWED", "TRADING_NOT_ALLOWED"),
+    ],
+)
+def test_access_rights_limit_trading(rights: int, opening: str, closing: str | None):
+    peer = trader()
+    peer.send(order())
+    events(peer)
+    book = peer.exchange.books[USD_ACCOUNT]
+    book.spec = replace(book.spec, access_rights=rights)
+    assert peer.ask(order(), ProtoOAOrderErrorEvent).errorCode == opening
+    if closing is None:
+        peer.send(close())
+        assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    else:
+        assert peer.ask(close(), ProtoOAOrderErrorEvent).errorCode == closing
+
+
+@pytest.mark.parametrize(
+    ("change", "side", "code"),
+    [
+        ({"enabled": False}, "BUY", "TRADING_DISABLED"),
+        ({"trading_mode": ProtoOATradingMode.CLOSE_ONLY_MODE}, "BUY", "TRADING_DISABLED"),
+        ({"short_selling": False}, "SELL", "SHORT_SELLING_NOT_ALLOWED"),
+    ],
+)
+def test_symbol_may_refuse_orders(change: dict[str, bool], side: str, code: str):
+    first, *others = DEFAULT_CATALOGUE.symbols
+    catalogue = replace(DEFAULT_CATALOGUE, symbols=(replace(first, **change), *others))  # type: ignore[arg-type]  # any field
+    prices = TickPrices({1: [make_tick(0, 112567, 112569)]})
+    exchange = Exchange(unix_ms=START, prices=prices, catalogue=catalogue, switches=BARE)
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    assert peer.ask(order(side=side), ProtoOAOrderErrorEvent).errorCode == code
+
+
+def test_order_types_that_are_not_built_yet_say_so():
+    request = order("MARKET_RANGE", baseSlippagePrice=1.1, slippageInPoints=5)
+    assert trader().ask(request, ProtoOAErrorRes).errorCode == "UNSUPPORTED_MESSAGE"
+
+
+def test_position_of_another_symbol_and_too_much_volume_are_refused():
+    exchange = scripted_exchange(others={4: ((0, 15_000_000, 15_000_400),)})
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    peer.send(order())
+    events(peer)
+    wrong = order(symbolId=4, positionId=POSITION)
+    assert peer.ask(wrong, ProtoOAOrderErrorEvent).errorCode == "INVALID_REQUEST"
+    over = order(side="SELL", positionId=POSITION, volume=200_000)
+    assert peer.ask(over, ProtoOAOrderErrorEvent).errorCode == "TRADING_BAD_VOLUME"
+    peer.send(order(side="SELL", positionId=POSITION))
+    found = events(peer)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert found[0].order.closingOrder
+    assert found[1].position.positionStatus == 2
+
+
+def test_remainder_under_the_smallest_volume_is_refused():
+    first, *others = DEFAULT_CATALOGUE.symbols
+    small = replace(first, min_volume=200_000)
+    catalogue = replace(DEFAULT_CATALOGUE, symbols=(small, *others))
+    prices = TickPrices({1: [make_tick(0, 112567, 112569)]})
+    exchange = Exchange(unix_ms=START, prices=prices, catalogue=catalogue, switches=BARE)
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    peer.send(order(volume=300_000))
+    events(peer)
+    refusal = peer.ask(close(200_000), ProtoOAOrderErrorEvent)
+    assert refusal.errorCode == "TRADING_BAD_VOLUME"
+    assert "Remaining volume 100000" in refusal.description
+
+
+# Margin and lists
+
+
+@pytest.mark.parametrize(("method", "expected"), [("SUM", 3377), ("MAX", 2251), ("NET", 1125)])
+def test_used_margin_of_both_sides(method: str, expected: int):
+    calculation = ProtoOATotalMarginCalculationType.Value(method)
+    accounts = [replace(DEFAULT_ACCOUNTS[0], margin_calculation=calculation)]
+    peer = log_in(Peer(scripted_exchange(accounts=accounts)), USD_ACCOUNT)
+    peer.send(order(volume=200_000))
+    peer.send(order(side="SELL"))
+    events(peer)
+    book = peer.exchange.books[USD_ACCOUNT]
+    assert peer.exchange.floor.used_margin(book) == expected
+
+
+def test_expected_margin_refuses_what_it_cannot_know():
+    peer = trader()
+
+    def request(symbol: int, volume: int) -> ProtoOAExpectedMarginReq:
+        return ProtoOAExpectedMarginReq(
+            ctidTraderAccountId=USD_ACCOUNT, symbolId=symbol, volume=[volume]
+        )
+
+    assert peer.ask(request(999, 1), ProtoOAErrorRes).errorCode == "SYMBOL_NOT_FOUND"
+    assert peer.ask(request(1, 0), ProtoOAErrorRes).errorCode == "TRADING_BAD_VOLUME"
+    answer = peer.ask(request(1, 100_000), ProtoOAExpectedMarginRes)
+    assert (answer.margin[0].buyMargin, answer.margin[0].sellMargin) == (1126, 1126)
+
+
+def test_lists_and_details_of_orders_and_deals():
+    peer = trader()
+    peer.send(order())
+    events(peer)
+    peer.send(order("LIMIT", limitPrice=1.1))
+    events(peer)
+    orders = peer.ask(ProtoOAOrderListReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAOrderListRes)
+    # An order that still waits is state, not history.
+    assert [each.orderId for each in orders.order] == [ORDER]
+    deals = peer.ask(
+        ProtoOADealListByPositionIdReq(ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION),
+        ProtoOADealListByPositionIdRes,
+    )
+    assert [each.dealId for each in deals.deal] == [7_000_001]
+    details = peer.ask(
+        ProtoOAOrderDetailsReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER),
+        ProtoOAOrderDetailsRes,
+    )
+    assert (details.order.orderId, [each.dealId for each in details.deal]) == (ORDER, [7_000_001])
+    unknown = ProtoOAOrderDetailsReq(ctidTraderAccountId=USD_ACCOUNT, orderId=77)
+    refusal = peer.ask(unknown, ProtoOAErrorRes)
+    assert refusal.errorCode == "ORDER_NOT_FOUND"
+    assert refusal.description == "Order 77 not found or not belong to trader 17091452"
+    old = ProtoOAOrderListReq(
+        ctidTraderAccountId=USD_ACCOUNT, fromTimestamp=START - 10_000, toTimestamp=START - 1
+    )
+    assert len(peer.ask(old, ProtoOAOrderListRes).order) == 0
+    long = ProtoOAOrderListReq(
+        ctidTraderAccountId=USD_ACCOUNT, fromTimestamp=START - 604_800_001, toTimestamp=START
+    )
+    assert peer.ask(long, ProtoOAErrorRes).errorCode == "INCORRECT_BOUNDARIES"
