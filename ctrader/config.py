@@ -89,7 +89,13 @@ class CheckedModel(BaseModel):
 
         def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
             """Return a copy with some fields changed; unlike pydantic's own, it is checked."""
-            return type(self)(**{**self.__dict__, **(update or {})})
+            failure: CTraderError
+            try:
+                return type(self)(**{**self.__dict__, **(update or {})})
+            except (ConfigurationError, InsecureTransportError) as error:
+                failure = error.with_traceback(None)
+            del update
+            raise failure
 
         def __setattr__(self, name: str, value: object) -> NoReturn:
             del value

@@ -115,7 +115,7 @@ class Dispatcher:
         consumer.scope = anyio.CancelScope()
         self._running.add(consumer)
         name = f"ctrader {consumer.name}"
-        tasks.start_soon(self._consume, consumer, consumer.scope, name=name)
+        tasks.start_soon(self.consume, consumer, consumer.scope, name=name)
 
     def is_called_by_handler(self) -> bool:
         """Whether the caller is a handler, or a task that one started.
@@ -147,11 +147,8 @@ class Dispatcher:
                 logger.warning("the client is closed: %s was cancelled", consumer.name)
                 consumer.scope.cancel()
 
-    def _note_quiet(self) -> None:
-        if all(consumer.is_closer for consumer in self._running):
-            self._quiet.set()
-
-    async def _consume(self, consumer: Consumer, scope: anyio.CancelScope) -> None:
+    async def consume(self, consumer: Consumer, scope: anyio.CancelScope) -> None:
+        """Be the task of one consumer; `start` begins it."""
         _calling.set(consumer)
         mailbox = consumer.route.mailbox
         try:
@@ -176,6 +173,10 @@ class Dispatcher:
         finally:
             self._running.discard(consumer)
             self._note_quiet()
+
+    def _note_quiet(self) -> None:
+        if all(consumer.is_closer for consumer in self._running):
+            self._quiet.set()
 
     async def _call(self, consumer: Consumer, event: object) -> None:
         try:

@@ -445,6 +445,7 @@ class Driver:
         if self._library == "trio":
             import trio
 
+            _keep_ctrl_c_out()
             self._host_task = trio.lowlevel.spawn_system_task(
                 self._host, name="ctrader client", context=contextvars.copy_context()
             )
@@ -611,6 +612,33 @@ def _library() -> str:
 
     cancelled = anyio.get_cancelled_exc_class()
     return "asyncio" if issubclass(cancelled, asyncio.CancelledError) else "trio"
+
+
+def _keep_ctrl_c_out() -> None:
+    """Have trio raise Ctrl-C in its main task, never in a task or amid a step of the driver.
+
+    In a task of the client it would end the client and go no further, as the host task lets
+    nothing escape; amid a step it would leave the session half changed. asyncio cancels its main
+    task by itself.
+    """
+    import trio
+
+    for function in (
+        Driver._keep_time,
+        Driver._read,
+        Driver._run_link,
+        Driver._write,
+        Driver.attach,
+        Driver.change,
+        Driver.close,
+        Driver.connect,
+        Driver.detach,
+        Driver.register,
+        Driver.run,
+        Driver.unregister,
+        Dispatcher.consume,
+    ):
+        trio.lowlevel.enable_ki_protection(function)
 
 
 def _running_loop(library: str) -> object:

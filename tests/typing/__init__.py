@@ -1,0 +1,1 @@
+"""What both type checkers must say of the public face; nothing here is run."""
