@@ -155,7 +155,8 @@ class Authentication:
             account = self._authorization.accounts.get(command.account_id)
             if account is not None and account.is_ready:
                 self._pending.end(pending.call_id)
-        elif isinstance(command, Authorize):
+        else:
+            assert isinstance(command, Authorize)
             self._authorize(pending, command)
 
     def leave(self, pending: Pending) -> None:
@@ -263,9 +264,8 @@ class Authentication:
 
     def retry_account(self, account_id: int) -> None:
         """Authenticate an account again that was refused while restoring."""
-        account = self._authorization.accounts.get(account_id)
-        if account is not None:
-            self.authenticate_account(account)
+        # Only an account that is kept has the timer, and it loses it when it is removed.
+        self.authenticate_account(self._authorization.accounts[account_id])
 
     def _account_answered(
         self, account: AccountSession, credentials: AccountCredentials, error: Exception | None
@@ -299,10 +299,8 @@ class Authentication:
         for pending in self._waiting_for(account_id):
             self._pending.end(pending.call_id, error=refusal)
         if not account.is_kept:
-            # The first answer is for whoever asked, and nothing is left of the attempt.
-            if self._authorization.accounts.get(account_id) is account:
-                del self._authorization.accounts[account_id]
-            self._requests.release()
+            # The first answer is for whoever asked: `undo` forgot the account with the last of
+            # them, and nothing is left of the attempt.
             return
         self._context.emit(
             SubscriptionRestoreFailedEvent(account_id=account_id, error=refusal, topic="account")
@@ -376,11 +374,9 @@ class Authentication:
         return secrets
 
 
-def _account_of(pending: Pending) -> int | None:
-    match pending.command:
-        case Authorize() as command:
-            return command.credentials.account_id
-        case WaitReady() as command:
-            return command.account_id
-        case _:
-            return None
+def _account_of(pending: Pending) -> int:
+    command = pending.command
+    if isinstance(command, Authorize):
+        return command.credentials.account_id
+    assert isinstance(command, WaitReady)
+    return command.account_id

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from ctrader.errors import DeserializationError
+from ctrader.errors import DeserializationError, ProtocolError
+from ctrader.models.wire import text_of
 from ctrader.proto import ProtoMessage
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE, PROTO_MESSAGE
 from ctrader.protocol.framing import encode_frame
@@ -76,10 +77,8 @@ def open_envelope(body: bytes) -> Envelope:
         raise DeserializationError(PROTO_MESSAGE, body) from error
     if not envelope.HasField("payloadType"):
         raise DeserializationError(PROTO_MESSAGE, body, reason="it names no payload type")
-    if not envelope.HasField("clientMsgId"):
-        return Envelope(envelope.payloadType, envelope.payload, None)
-    client_msg_id: object = envelope.clientMsgId
-    # The parser lets bytes through that are no text, and gives them as they are.
-    if not isinstance(client_msg_id, str):
-        raise DeserializationError(PROTO_MESSAGE, body, reason="its message id is not UTF-8")
+    try:
+        client_msg_id = text_of(envelope, "clientMsgId")
+    except ProtocolError as error:
+        raise DeserializationError(PROTO_MESSAGE, body, reason=str(error)) from error
     return Envelope(envelope.payloadType, envelope.payload, client_msg_id)

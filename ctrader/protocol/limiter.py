@@ -153,13 +153,16 @@ class Outbox:
         """Hold back a payload type that was refused for its rate; return until when.
 
         The wait is what the server told, and no less than one that doubles with each refusal in
-        a row: after a sustained drain the hint alone is not enough.
+        a row: after a sustained drain the hint alone is not enough. Requests that were under way
+        when the first of them was refused are refused too; all of that is one refusal.
         """
-        refusals = self._refusals.get(payload_type, 0)
-        self._refusals[payload_type] = refusals + 1
-        patience = min(_LONGEST_BLOCK, _WINDOW << min(refusals, 16))
-        wait = max(to_nanos(retry_after or 0.0), patience)
-        until = max(now + wait, self._blocked.get(payload_type, 0))
+        until = now + to_nanos(retry_after or 0.0)
+        earlier = self.blocked_until(payload_type, now)
+        if earlier is None:
+            refusals = self._refusals.get(payload_type, 0)
+            self._refusals[payload_type] = refusals + 1
+            earlier = now + min(_LONGEST_BLOCK, _WINDOW << min(refusals, 16))
+        until = max(until, earlier)
         self._blocked[payload_type] = until
         return until
 

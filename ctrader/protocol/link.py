@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from ctrader.errors import (
     ClientClosedError,
@@ -172,7 +172,8 @@ class Link:
 
     def ended(self, cause: Exception | None) -> None:
         """Take note that the transport ended, or that it could not be opened."""
-        match self._context.phase:
+        phase = self._context.phase
+        match phase:
             case Phase.CONNECTING:
                 if not isinstance(cause, CTraderConnectionError):
                     config = self._context.config
@@ -185,6 +186,8 @@ class Link:
             case Phase.IDLE | Phase.WAITING | Phase.FINISHED:
                 # The end of a transport that had been given up before.
                 pass
+            case _:
+                assert_never(phase)
 
     def silent(self) -> None:
         """Give up a link on which nothing arrives any more."""

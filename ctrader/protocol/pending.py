@@ -95,9 +95,6 @@ class PendingCommands:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __contains__(self, call_id: CallId) -> bool:
-        return call_id in self._by_id
-
     def get(self, call_id: CallId) -> Pending:
         """Return a command that has not ended."""
         return self._by_id[call_id]
@@ -199,7 +196,8 @@ class Waits:
             self._events[pending.call_id] = command
             self._context.watch = self._watch
             self._decoder.wait_for(command.kinds)
-        elif isinstance(command, Pause):
+        else:
+            assert isinstance(command, Pause)
             # A pause ends when it is over, whatever time the caller gave for the rest.
             timers = self._context.timers
             timers.clear(Timer.CALL, pending.call_id)

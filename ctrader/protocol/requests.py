@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from google.protobuf.message import Message
 
@@ -208,7 +208,8 @@ class Requests:
                 else refusal,
             )
             return
-        match judge(call, message):
+        verdict = judge(call, message)
+        match verdict:
             case Verdict.PROGRESS:
                 pass
             case Verdict.DONE:
@@ -231,6 +232,8 @@ class Requests:
                 self.failed(
                     call, UnexpectedResponseError(expected.__name__, type(message).__name__)
                 )
+            case _:
+                assert_never(verdict)
 
     def failed(self, call: PendingCall, error: CTraderError) -> None:
         """End a request whose answer makes no sense."""

@@ -7,7 +7,7 @@ with the small machines that this module puts together and routes between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -242,7 +242,9 @@ class Session:
         """Return frames for the transport, empty where nothing is to be sent now.
 
         Frames are chosen at this moment, the most urgent first, as far as the rates allow; what
-        is returned counts as sent, so call it only when it is written right after.
+        is returned counts as sent, so call it only when it is written right after. Take the
+        effects afterwards, also when nothing is returned: a request that needs no answer is done
+        with this, and one whose deadline has come ends here instead of being sent.
 
         Args:
             now: Monotonic time.
@@ -326,8 +328,8 @@ class Session:
             raise ClientClosedError
 
     def _fired(self, deadline: Deadline) -> None:
-        key = deadline.key
-        match deadline.timer:
+        timer, key = deadline.timer, deadline.key
+        match timer:
             case Timer.CONNECT:
                 self._link.took_too_long()
             case Timer.RECONNECT:
@@ -353,6 +355,8 @@ class Session:
                 self._subscriber.retry(key)
             case Timer.CLOSE:
                 self._link.grace_over()
+            case _:
+                assert_never(timer)
 
     def _envelope_received(self, envelope: Envelope) -> None:
         call = self._requests.find(envelope.client_msg_id)

@@ -117,7 +117,8 @@ class Subscriber:
             self._pending.end(pending.call_id, error=refusal)
         elif self._context.phase is Phase.IDLE:
             self._pending.end(pending.call_id, error=not_connected())
-        elif isinstance(command, Subscribe):
+        else:
+            assert isinstance(command, Subscribe)
             new: list[Topic] = []
             for topic in command.topics:
                 entry = self._ledger.get(topic)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from ctrader.proto import (
     ProtoOASubscribeDepthQuotesReq,
@@ -314,3 +314,5 @@ def _messages(topic: Topic, symbols: list[int], *, adds: bool) -> tuple[Message,
                 ProtoOAUnsubscribeDepthQuotesReq(ctidTraderAccountId=account_id, symbolId=symbols),
                 ProtoOAUnsubscribeDepthQuotesRes,
             )
+        case _:
+            assert_never(topic)

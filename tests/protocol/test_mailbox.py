@@ -134,12 +134,11 @@ def test_quotes_alone_never_make_a_consumer_fail():
 )
 def test_executions_order_errors_and_account_events_are_urgent(event):
     box = Mailbox("test")
-    box.put(spot(1, 10))
-    assert not box.is_urgent
-    box.put(event)
-    assert box.is_urgent
-    box.take()
-    assert not box.is_urgent
+    urgent: list[bool] = []
+    for step in (lambda: box.put(spot(1, 10)), lambda: box.put(event), box.take):
+        step()
+        urgent.append(box.is_urgent)
+    assert urgent == [False, True, False]
 
 
 def test_other_events_are_not_urgent():
