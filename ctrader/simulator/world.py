@@ -145,9 +145,12 @@ class World:
 
     def run(self, operation: Op[T], timeout: float | None = None) -> T:
         """Step an operation to its end and return its result; its error is raised."""
-        task = self.start(operation, timeout)
+        return self.finish(self.start(operation, timeout)).result
+
+    def finish(self, task: Task[T]) -> Task[T]:
+        """Run until an operation has ended, well or not."""
         self.run_until(lambda: task.is_done)
-        return task.result
+        return task
 
     def connect(self, timeout: float | None = None) -> None:
         """Open the first connection.
@@ -160,8 +163,7 @@ class World:
         self._waiting[call_id] = task
         next(task.operation)
         self._settle()
-        self.run_until(lambda: task.is_done)
-        _ = task.result
+        _ = self.finish(task).result
 
     def close(self, grace: float = 2.0) -> None:
         """Close the client and run to the end of its session."""

@@ -63,8 +63,7 @@ def test_day_with_a_cut_every_ten_minutes_loses_and_doubles_no_order(seed: int) 
             world.run_for(rng.uniform(0, 0.09))
             world.cut()
             cuts += 1
-        world.run_until(lambda: task.is_done)
-        match task.error:
+        match world.finish(task).error:
             case None:
                 filled.add(client_order_id)
             case OrderNotSentError():
@@ -77,7 +76,7 @@ def test_day_with_a_cut_every_ten_minutes_loses_and_doubles_no_order(seed: int) 
         assert world.session.is_ready
 
     orders = exchange.books[account].orders.values()
-    placed = [o.client_order_id for o in orders if o.client_order_id.startswith("day-")]
+    placed = [o.client_order_id for o in orders if (o.client_order_id or "").startswith("day-")]
     assert len(placed) == len(set(placed))
     assert filled <= set(placed)
     assert not_sent.isdisjoint(placed)
