@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ctrader.errors import APIError, scrub
 from ctrader.protocol.backoff import Backoff
 from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
+from ctrader.protocol.limiter import LONGEST_HINT
 from ctrader.protocol.timers import TimerTable
 from ctrader.units import SECOND, to_nanos
 
@@ -96,8 +97,12 @@ class Context:
         return datetime.fromtimestamp(unix + (at - base) / SECOND, UTC)
 
     def after(self, seconds: float) -> Nanos:
-        """Return the moment that lies so many seconds ahead."""
-        return self.now + to_nanos(max(0.0, seconds))
+        """Return the moment that lies so many seconds ahead; less than none is this moment.
+
+        Raises:
+            ValueError: it is NaN or infinite.
+        """
+        return self.now + max(0, to_nanos(seconds))
 
     def backoff(self, shortest: float, longest: float) -> Backoff:
         """Make a backoff between two waits, given in seconds."""
@@ -107,10 +112,10 @@ class Context:
         """Return when to ask again after a refusal: no sooner than the server asks for."""
         wait = backoff.next()
         if isinstance(error, APIError):
-            wait = max(wait, to_nanos(error.retry_after or 0.0))
+            wait = max(wait, to_nanos(min(error.retry_after or 0.0, LONGEST_HINT)))
             if error.maintenance_end is not None:
                 rest = (error.maintenance_end - self.wall()).total_seconds()
-                wait = max(wait, to_nanos(max(0.0, rest)))
+                wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
         return self.now + wait
 
     def scrubbed(self, text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.protocol.commands import Call, CallId, Completion, Priority
 from ctrader.protocol.limiter import Lane, lane_of
+from ctrader.protocol.orders import TRADING_REQUESTS
 
 if TYPE_CHECKING:
     from random import Random
@@ -48,7 +49,7 @@ class PendingCall:
     @property
     def is_trading(self) -> bool:
         """Whether it may change what is at the market, so that it is sent once only."""
-        return self.call.priority is Priority.TRADING
+        return self.call.priority is Priority.TRADING or type(self.request) in TRADING_REQUESTS
 
     @property
     def is_sent(self) -> bool:

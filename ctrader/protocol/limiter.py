@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from ctrader.protocol.timers import TimerTable
     from ctrader.units import Nanos
 
-__all__ = ["HISTORICAL_RATE", "NORMAL_RATE", "Lane", "Outbox", "lane_of"]
+__all__ = ["HISTORICAL_RATE", "LONGEST_HINT", "NORMAL_RATE", "Lane", "Outbox", "lane_of"]
 
 NORMAL_RATE: Final = 45
 """Requests in any second; the server allows 50."""
 HISTORICAL_RATE: Final = 4
 """Requests for history in any second; the server allows 5."""
+
+LONGEST_HINT: Final = 86_400.0
+"""Seconds of a server's hint to wait that are believed: no limit of a rate lasts over a day."""
 
 _WINDOW: Final = SECOND
 _LONGEST_BLOCK: Final = 60 * SECOND
@@ -156,7 +159,7 @@ class Outbox:
         a row: after a sustained drain the hint alone is not enough. Requests that were under way
         when the first of them was refused are refused too; all of that is one refusal.
         """
-        until = now + to_nanos(retry_after or 0.0)
+        until = now + to_nanos(min(retry_after or 0.0, LONGEST_HINT))
         earlier = self.blocked_until(payload_type, now)
         if earlier is None:
             refusals = self._refusals.get(payload_type, 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from google.protobuf.message import Message
+
 from ctrader.errors import (
     APIError,
     DuplicateClientOrderIdError,
@@ -12,16 +14,31 @@ from ctrader.errors import (
     OrderRejectedError,
     code_proves_refusal,
 )
-from ctrader.proto import ProtoOANewOrderReq
+from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOACancelOrderReq,
+    ProtoOAClosePositionReq,
+    ProtoOANewOrderReq,
+)
 
 if TYPE_CHECKING:
     from random import Random
 
-    from google.protobuf.message import Message
-
     from ctrader.protocol.correlation import PendingCall
 
-__all__ = ["OrderRegistry", "trading_failure", "trading_refusal"]
+__all__ = ["TRADING_REQUESTS", "OrderRegistry", "trading_failure", "trading_refusal"]
+
+TRADING_REQUESTS: Final[frozenset[type[Message]]] = frozenset(
+    {
+        ProtoOAAmendOrderReq,
+        ProtoOAAmendPositionSLTPReq,
+        ProtoOACancelOrderReq,
+        ProtoOAClosePositionReq,
+        ProtoOANewOrderReq,
+    }
+)
+"""Requests that change what is at the market: none of them is ever sent twice."""
 
 _ID_BITS: Final = 96
 
@@ -42,25 +59,22 @@ class OrderRegistry:
     def prepare(self, request: Message) -> tuple[Message, str | None]:
         """Return a request as it is to be sent, with its client order id.
 
-        Only new orders have one; any other request comes back as it is.
+        The caller's message stays as it is, and may be changed and used again: what is sent is
+        what was submitted. Only new orders have a client order id.
 
         Raises:
             DuplicateClientOrderIdError: the id was used before in this client's life.
         """
-        if not isinstance(request, ProtoOANewOrderReq):
-            return request, None
-        chosen = request.clientOrderId
-        if chosen in self._used:
-            raise DuplicateClientOrderIdError(chosen)
-        if not chosen:
-            chosen = f"ct-{self._rng.getrandbits(_ID_BITS):024x}"
-            # The caller's message stays as it is: it may be used for the next order as well.
-            copy = ProtoOANewOrderReq()
-            copy.CopyFrom(request)
-            copy.clientOrderId = chosen
-            request = copy
-        self._used.add(chosen)
-        return request, chosen
+        copy = type(request)()
+        copy.CopyFrom(request)
+        if not isinstance(copy, ProtoOANewOrderReq):
+            return copy, None
+        if copy.clientOrderId in self._used:
+            raise DuplicateClientOrderIdError(copy.clientOrderId)
+        if not copy.clientOrderId:
+            copy.clientOrderId = f"ct-{self._rng.getrandbits(_ID_BITS):024x}"
+        self._used.add(copy.clientOrderId)
+        return copy, copy.clientOrderId
 
     def release(self, client_order_id: str) -> None:
         """Let an id be used again whose order was proved not sent."""

@@ -36,7 +36,12 @@ from ctrader.protocol.effects import Phase
 from ctrader.protocol.envelope import encode_message
 from ctrader.protocol.framing import MAX_FRAME_LENGTH
 from ctrader.protocol.limiter import Outbox
-from ctrader.protocol.orders import OrderRegistry, trading_failure, trading_refusal
+from ctrader.protocol.orders import (
+    TRADING_REQUESTS,
+    OrderRegistry,
+    trading_failure,
+    trading_refusal,
+)
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
@@ -147,7 +152,7 @@ class Requests:
         request, client_order_id = command.request, None
         try:
             _check_sendable(request)
-            if command.priority is Priority.TRADING:
+            if command.priority is Priority.TRADING or type(request) in TRADING_REQUESTS:
                 request, client_order_id = self._orders.prepare(request)
         except (ProtocolError, DuplicateClientOrderIdError) as error:
             self._pending.end(pending.call_id, error=error)

@@ -18,7 +18,7 @@ from ctrader.protocol.commands import Call, Priority
 from ctrader.protocol.correlation import PendingCall
 from ctrader.protocol.limiter import HISTORICAL_RATE, NORMAL_RATE, Lane, Outbox, lane_of
 from ctrader.protocol.timers import Timer, TimerTable
-from ctrader.units import MILLISECOND, SECOND
+from ctrader.units import DAY, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -214,3 +214,7 @@ def test_drain_gives_everything_most_urgent_first(outbox):
         outbox.push(call)
     assert outbox.drain() == [order, read, bulk]
     assert outbox.drain() == []
+
+
+def test_absurd_hint_blocks_for_a_day_at_most(outbox):
+    assert outbox.block(2137, T0, 2.0**64) == T0 + DAY

@@ -20,6 +20,7 @@ from ctrader.errors import (
 from ctrader.events import ExecutionEvent, OrderErrorEvent
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
+    ProtoOAAccountAuthRes,
     ProtoOAAccountDisconnectEvent,
     ProtoOAApplicationAuthReq,
     ProtoOACancelOrderReq,
@@ -540,3 +541,26 @@ def test_bytes_after_the_last_answer_are_left_unread():
     filled = encode_message(peer.execution("ORDER_FILLED"), peer.sent[0].message_id)
     peer.receive(filled + filled)
     assert len(peer.seen(ExecutionEvent)) == 1
+
+
+def test_order_in_the_clothes_of_a_read_is_still_sent_once_only() -> None:
+    peer = ready()
+    call_id = peer.submit(Call(market_order(), completion=Completion.FILLED, account_id=ACCOUNT))
+    assert len(peer.requests(ORDER)) == 1
+    peer.reconnect()
+    peer.answer(ProtoOAAccountAuthReq, ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT))
+    assert [type(sent.message) for sent in peer.history].count(ORDER) == 1
+    assert isinstance(peer.errors[call_id], OrderOutcomeUnknownError)
+
+
+def test_order_changed_by_its_caller_after_submission_is_sent_as_submitted() -> None:
+    peer = ready()
+    peer.can_write = False
+    request = market_order()
+    request.clientOrderId = "mine"
+    submitted = request.volume
+    peer.submit(trade_call(request))
+    request.volume = 999
+    peer.can_write = True
+    peer.write()
+    assert [message.volume for message in peer.requests(ORDER)] == [submitted]
