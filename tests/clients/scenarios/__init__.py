@@ -1,0 +1,1 @@
+"""Scenarios that both clients play: on asyncio, on trio and without a loop."""

@@ -1,0 +1,1 @@
+"""Tests on real EURUSD hours; `nox -s replay` runs them."""
