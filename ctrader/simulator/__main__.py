@@ -93,7 +93,8 @@ def serve(
                 print(ready_line(simulator), flush=True)
                 # A wait without an end would keep Windows from delivering Ctrl-C.
                 while not done.wait(0.5):
-                    pass
+                    if not simulator.is_running:  # its thread said why on standard error
+                        return 1
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -99,7 +99,13 @@ def _authenticate_account(
         raise Refusal("CANT_ROUTE_REQUEST", "Cannot route request")
     if not book.spec.enabled:
         raise Refusal("RET_ACCOUNT_DISABLED", "Trading account is disabled")
-    if session.has_account(account_id):
+    known = session.accounts.get(account_id)
+    if known is not None and not session.exchange.grants.is_current(known.access_token):
+        # The session outlived a refresh, where that is switched on: from now on it lives by the
+        # new token, with its subscriptions.
+        known.grant, known.access_token = grant, request.accessToken
+        return ProtoOAAccountAuthRes(ctidTraderAccountId=account_id)
+    if known is not None:
         raise Refusal("ALREADY_LOGGED_IN", "Trading account is already authorized in this channel")
     session.accounts[account_id] = AccountSession(book, grant, request.accessToken)
     return ProtoOAAccountAuthRes(ctidTraderAccountId=account_id)
@@ -120,7 +126,9 @@ def _refresh(
     session: ServerSession, request: ProtoOARefreshTokenReq, _: str | None
 ) -> ProtoOARefreshTokenRes:
     exchange = session.exchange
-    grant, old = exchange.grants.refresh(request.refreshToken, exchange.unix_now())
+    grant, old = exchange.grants.refresh(
+        request.refreshToken, exchange.unix_now(), client_id=session.client_id
+    )
     # The answer goes first: the new pair must be out before the old one is seen to be dead.
     session.afterwards.append(
         lambda: exchange.invalidate_token(old, "Access token has been refreshed")

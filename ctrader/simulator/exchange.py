@@ -92,10 +92,10 @@ class Exchange:
             switches: What to do where the real server's behaviour is not known.
 
         Raises:
-            ValueError: the speed is not a positive number.
+            ValueError: the speed is no number, or the market would stand still.
         """
-        if not 0 < speed < 1e9:
-            raise ValueError(f"speed must be a positive number, not {speed}")
+        if not 1e-6 <= speed < 1e9:
+            raise ValueError(f"speed must be a number from 0.000001 on, not {speed}")
         self.switches = Switches() if switches is None else switches
         """What the broker does where the real server's behaviour is not known."""
         self.catalogue = catalogue

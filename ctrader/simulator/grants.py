@@ -126,15 +126,26 @@ class Grants:
             raise Refusal(self._switches.expired_token_code, "Access token is expired")
         return grant
 
-    def refresh(self, refresh_token: str, unix_now: int) -> tuple[Grant, str]:
+    def is_current(self, access_token: str) -> bool:
+        """Tell whether an access token is neither superseded nor revoked."""
+        return access_token in self._by_access
+
+    def refresh(
+        self, refresh_token: str, unix_now: int, *, client_id: str | None
+    ) -> tuple[Grant, str]:
         """Spend a refresh token; return its grant and the old access token.
 
+        Args:
+            client_id: The program that asks; a token serves only the one that it was given to.
+
         Raises:
-            Refusal: the token is unknown or was spent before; nothing else changes then.
+            Refusal: the token is unknown, another program's, or was spent before; nothing else
+                changes then.
         """
-        grant = self._by_refresh.pop(refresh_token, None)
-        if grant is None:
+        grant = self._by_refresh.get(refresh_token)
+        if grant is None or grant.client_id != client_id:
             raise Refusal("CH_ACCESS_TOKEN_INVALID", "Invalid refresh token")
+        del self._by_refresh[refresh_token]
         old = grant.access_token
         self._by_access.pop(old, None)
         grant.access_token, grant.refresh_token = self._token(), self._token()

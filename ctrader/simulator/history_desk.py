@@ -17,6 +17,7 @@ from ctrader.proto import (
     ProtoOAOrderListByPositionIdRes,
     ProtoOAOrderListReq,
     ProtoOAOrderListRes,
+    ProtoOAOrderStatus,
 )
 from ctrader.simulator.book import AccountBook, Deal, Order
 from ctrader.simulator.market_desk import check_window
@@ -106,7 +107,11 @@ def _orders_of_position(
     book = session.account(request.ctidTraderAccountId).book
     start, end = _window(session, request, None)
     orders, more = _newest(
-        [each for each in _ended_orders(book) if each.position_id == request.positionId],
+        [
+            each
+            for each in _ended_orders(book)
+            if each.position_id == request.positionId and not _is_cancelled_protection(each)
+        ],
         _updated,
         _updated,
         start,
@@ -142,6 +147,12 @@ def _order_details(
 def _ended_orders(book: AccountBook) -> list[Order]:
     """Return the orders that are history: those that wait are in the reconcile answer."""
     return [order for order in book.orders.values() if order.order_id not in book.working]
+
+
+def _is_cancelled_protection(order: Order) -> bool:
+    """Tell whether the list of a position's orders leaves an order out, as recorded."""
+    cancelled = order.status == ProtoOAOrderStatus.ORDER_STATUS_CANCELLED
+    return order.is_protective and cancelled
 
 
 def _listed(session: ServerSession, book: AccountBook, deal: Deal) -> ProtoOADeal:

@@ -44,6 +44,9 @@ _ORDER: Final = ("time", "open", "high", "low", "close", "volume")
 _PRICES: Final = ("open", "high", "low", "close")
 _FORMATS: Final = ("%Y.%m.%d %H:%M:%S", "%Y.%m.%d %H:%M", "%d.%m.%Y %H:%M:%S.%f", "%Y%m%d %H%M%S")
 _SECONDS_LIMIT: Final = 100_000_000_000  # a larger stamp is in milliseconds
+_LATEST: Final = 2_147_483_646_000  # milliseconds; the largest stamp that the protocol takes
+_PRICE_LIMIT: Final = 1_000_000_000
+_VOLUME_LIMIT: Final = 1_000_000_000_000  # ticks in one bar
 
 
 class BarFileError(ValueError):
@@ -76,15 +79,20 @@ def read_bars(path: str | PathLike[str]) -> list[SourceBar]:
         OSError: the file cannot be opened.
     """
     name = fspath(path)
-    with open(name, encoding="utf-8-sig", newline="") as file:
-        sample = file.read(4096)
-        file.seek(0)
-        separator = max(",;\t", key=sample.count)
-        rows = [
-            (number, [cell.strip() for cell in row])
-            for number, row in enumerate(csv.reader(file, delimiter=separator), 1)
-            if any(cell.strip() for cell in row)
-        ]
+    try:
+        with open(name, encoding="utf-8-sig", newline="") as file:
+            sample = file.read(4096)
+            file.seek(0)
+            separator = max(",;\t", key=sample.count)
+            rows = [
+                (number, [cell.strip() for cell in row])
+                for number, row in enumerate(csv.reader(file, delimiter=separator), 1)
+                if any(cell.strip() for cell in row)
+            ]
+    except UnicodeDecodeError as error:
+        raise BarFileError(f"{name} is no text in UTF-8: {error.reason}") from error
+    except csv.Error as error:
+        raise BarFileError(f"{name} is no CSV file: {error}") from error
     if not rows:
         raise BarFileError(f"{name} holds no bars")
     columns, rows = _find_columns(name, rows)
@@ -186,7 +194,7 @@ def _read_row(name: str, number: int, row: list[str], columns: dict[str, int]) -
             price = Decimal(value)
         except InvalidOperation:
             raise BarFileError(f"{where}: {key} {value!r} is not a number") from None
-        if not price.is_finite() or price <= 0:
+        if not price.is_finite() or not 0 < price < _PRICE_LIMIT:
             raise BarFileError(f"{where}: {key} {value!r} is not a positive price")
         prices[key] = price
     if prices["high"] < max(prices.values()) or prices["low"] > min(prices.values()):
@@ -211,7 +219,7 @@ def _read_volume(where: str, row: list[str], column: int | None) -> int:
         volume = Decimal(row[column])
     except InvalidOperation:
         volume = Decimal(-1)
-    if not volume.is_finite() or volume < 0:
+    if not volume.is_finite() or not 0 <= volume < _VOLUME_LIMIT:
         raise BarFileError(f"{where}: volume {row[column]!r} is not a number of ticks")
     return int(volume)
 
@@ -221,7 +229,7 @@ def _read_time(where: str, value: str) -> int:
         number = Decimal(value)
     except InvalidOperation:
         return _read_date(where, value)
-    if not number.is_finite() or number < 0:
+    if not number.is_finite() or not 0 <= number <= _LATEST:
         raise BarFileError(f"{where}: time {value!r} is not an instant")
     return int(number if number >= _SECONDS_LIMIT else number * 1000)
 
@@ -241,7 +249,10 @@ def _read_date(where: str, value: str) -> int:
         raise BarFileError(f"{where}: time {value!r} is not an instant")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    stamp = round(moment.timestamp() * 1000)
+    if not 0 <= stamp <= _LATEST:
+        raise BarFileError(f"{where}: time {value!r} is not an instant since 1970")
+    return stamp
 
 
 def _ticks_of(bars: Sequence[SourceBar], spec: SymbolSpec) -> Iterable[Tick]:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -49,6 +50,7 @@ __all__ = ["Frame", "Simulator"]
 _SECOND: Final = 1_000_000_000
 _READ_SIZE: Final = 65_536
 _MAX_UNSENT: Final = 64 * 1024 * 1024  # bytes; a client that reads no more than that is dropped
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach wildcards
 _JOIN_TIMEOUT: Final = 10.0  # seconds; the thread ends within one pass of its loop
 
 
@@ -132,8 +134,10 @@ class Simulator:
             raise ConfigurationError(
                 "The simulator needs at least one account and one application."
             )
-        if not 0 < speed < 1e9:
-            raise ConfigurationError(f"The speed must be a positive number, not {speed}.")
+        if not 1e-6 <= speed < 1e9:
+            raise ConfigurationError(f"The speed must be a number from 0.000001 on, not {speed}.")
+        if not 0 <= port <= 65_535:
+            raise ConfigurationError(f"The port must be from 0 to 65535, not {port}.")
         switches = Switches() if switches is None else switches
         if replay is not None:
             prices = ReplayPrices(
@@ -163,7 +167,8 @@ class Simulator:
             switches=switches,
         )
         self._applications = tuple(applications)
-        self._accounts = tuple(accounts)
+        # Those that this listener serves come first: a client wants one that it can use.
+        self._accounts = tuple(sorted(accounts, key=lambda each: each.is_live != live))
         self._loop: _ServingLoop | None = None
         self._authority_file: str | None = None
 
@@ -180,38 +185,40 @@ class Simulator:
         if self._loop is not None:
             raise RuntimeError("the simulator runs already")
         context, authority = self._make_certificate() if self._tls else (None, None)
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = self._listen()
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(self._address)
-            listener.listen(128)
-            listener.setblocking(False)
             if authority is not None:
                 handle, self._authority_file = tempfile.mkstemp(".pem", "ctrader-simulator-")
                 with os.fdopen(handle, "wb") as file:
                     file.write(authority)
+            loop = _ServingLoop(
+                self._exchange,
+                self._lock,
+                listener,
+                context,
+                live=self._live,
+                record=self._record if self._recording else None,
+            )
+            loop.start()
         except BaseException:
             listener.close()
+            self._remove_authority()
             raise
-        self._loop = _ServingLoop(
-            self._exchange,
-            self._lock,
-            listener,
-            context,
-            live=self._live,
-            record=self._record if self._recording else None,
-        )
-        self._loop.start()
+        self._loop = loop
 
     def stop(self) -> None:
         """Cut every connection and stop serving; a second call does nothing."""
         loop, self._loop = self._loop, None
-        if loop is not None:
-            loop.stop()
-        if self._authority_file is not None:
-            os.unlink(self._authority_file)
-            self._authority_file = None
+        try:
+            if loop is not None:
+                loop.stop()
+        finally:
+            self._remove_authority()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves: it was started, not stopped, and its thread did not fail."""
+        return self._loop is not None and self._loop.is_alive
 
     def __enter__(self) -> Self:
         self.start()
@@ -226,9 +233,33 @@ class Simulator:
         self.stop()
 
     async def __aenter__(self) -> Self:
+        from anyio import CancelScope, get_cancelled_exc_class
         from anyio.to_thread import run_sync
 
-        await run_sync(self.start)
+        gate = threading.Lock()
+        abandoned = started = False
+
+        def begin() -> None:
+            nonlocal started
+            with gate:
+                if not abandoned:
+                    self.start()
+                    started = True
+
+        def undo() -> None:
+            nonlocal abandoned
+            abandoned = True  # before the gate: a start that has not begun must not begin any more
+            with gate:
+                if started:
+                    self.stop()
+
+        try:
+            await run_sync(begin)
+        except get_cancelled_exc_class():
+            # On asyncio a task is cancelled while the thread goes on starting.
+            with CancelScope(shield=True):
+                await run_sync(undo)
+            raise
         return self
 
     async def __aexit__(
@@ -294,7 +325,7 @@ class Simulator:
         from ctrader.config import ClientConfig
 
         settings: dict[str, Any] = {
-            "host": self.host,
+            "host": _LOOPBACK.get(self.host, self.host),
             "port": self.port,
             "use_ssl": self._tls,
             "client_id": self.client_id,
@@ -307,7 +338,7 @@ class Simulator:
         """Return the present tokens of an account.
 
         Args:
-            account: Place of the account among those that the simulator was given.
+            account: Place of the account among `accounts`.
 
         Raises:
             IndexError: there is no such account.
@@ -325,7 +356,7 @@ class Simulator:
 
     @property
     def accounts(self) -> tuple[AccountSpec, ...]:
-        """The accounts, in the order in which `credentials` counts them."""
+        """The accounts, those that are served here first, as `credentials` counts them."""
         return self._accounts
 
     # Scripting
@@ -377,6 +408,25 @@ class Simulator:
 
     # Private
 
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(self._address)
+            listener.listen(128)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def _remove_authority(self) -> None:
+        file, self._authority_file = self._authority_file, None
+        if file is not None:
+            # Whoever cleaned the folder of temporary files before took nothing that is needed.
+            Path(file).unlink(missing_ok=True)
+
     def _make_certificate(self) -> tuple[ssl.SSLContext, bytes]:
         try:
             import trustme
@@ -387,8 +437,8 @@ class Simulator:
             ) from None
         authority = trustme.CA()
         names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self._address[0]))
-        names.pop("0.0.0.0", None)  # a wildcard is no name
-        names.pop("::", None)
+        for wildcard in _LOOPBACK:
+            names.pop(wildcard, None)  # it is no name
         certificate = authority.issue_cert(*names)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # no stubs
@@ -442,7 +492,15 @@ class _ServingLoop:
     # Called from other threads
 
     def start(self) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._close()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         with self._lock:

@@ -260,6 +260,10 @@ class ServerSession:
             request.ParseFromString(envelope.payload)
         except DecodeError:
             raise Refusal("INVALID_REQUEST", "Message cannot be parsed") from None
+        for given, value in request.ListFields():
+            # The parser lets text through that is no UTF-8, and hands it out as bytes.
+            if given.type == given.TYPE_STRING and not isinstance(value, str):
+                raise Refusal("INVALID_REQUEST", f"{given.name} is no text in UTF-8")
         if not request.IsInitialized():
             # The stubs do not know the method that names the fields.
             missing = ", ".join(getattr(request, "FindInitializationErrors")())  # noqa: B009

@@ -406,6 +406,11 @@ class TradingFloor:
         self._check_tradeable(book, symbol, opening=not closing)
         quote = self._need_quote(symbol)
         side = int(request.tradeSide)
+        if not closing:
+            is_buy = side == ProtoOATradeSide.BUY
+            _check_positive(
+                is_buy, quote.ask if is_buy else quote.bid, relative_stop, relative_target
+            )
         if existing is not None and existing.executing is not None:
             raise OrderRefusal(
                 "POSITION_LOCKED",
@@ -550,6 +555,7 @@ class TradingFloor:
                         f"{price(own_price or 0)}",
                     )
             found.append(distance)
+        _check_positive(order.is_buy, own_price or 0, found[0], found[1])
         return found[0], found[1]
 
     def _await_expiration(self, book: AccountBook, order: Order) -> None:
@@ -595,8 +601,8 @@ class TradingFloor:
         side_price = quote.ask if order.is_buy else quote.bid
         direction = 1 if order.is_buy else -1
         limit, stop = order.limit_price, order.stop_price
-        hit = limit is not None and side_price * direction <= limit * direction
-        hit = hit or (stop is not None and side_price * direction >= stop * direction)
+        limited = limit is not None and side_price * direction <= limit * direction
+        hit = limited or (stop is not None and side_price * direction >= stop * direction)
         if not hit or not self._outside.is_open(order.symbol):
             return False
         order.executing = True
@@ -608,7 +614,8 @@ class TradingFloor:
             position.executing = order.order_id
         triggered = self._outside.market_now()
         self._outside.after(
-            self._switches.fill_delay, lambda: self._fill(book, order, triggered=triggered)
+            self._switches.fill_delay,
+            lambda: self._fill(book, order, triggered=triggered, limited=limited),
         )
         return True
 
@@ -640,25 +647,78 @@ class TradingFloor:
 
     # Private, fills
 
-    def _fill(self, book: AccountBook, order: Order, *, triggered: int | None = None) -> None:
-        """Fill an order at the present price; `triggered` is when a price released it."""
+    def _fill(
+        self,
+        book: AccountBook,
+        order: Order,
+        *,
+        triggered: int | None = None,
+        limited: bool = False,
+    ) -> None:
+        """Fill an order at the present price.
+
+        Args:
+            triggered: When a price released it.
+            limited: Whether that was its limit: a protective order has a stop as well.
+        """
         position = book.positions.get(order.position_id)
         quote = self._outside.quote(order.symbol.symbol_id)
         if position is None or quote is None or (order.closing and not position.is_open):
             self._reject(book, order)
             return
         market = quote.ask if order.is_buy else quote.bid
-        if order.limit_price is not None and self._was_limit(order, market):
+        if limited and order.limit_price is not None:
             # A limit is never filled at a worse price, even if the market left it meanwhile.
             better = min if order.is_buy else max
             market = better(market, order.limit_price)
         created = order.created if triggered is None else triggered
         order.executing = False
         self._retire(book, order)
+        if not order.closing:
+            other = self._netted(book, order, position)
+            if order.is_pending and not self._affordable(book, order, other):
+                return
+            if other is not None:
+                del book.positions[position.position_id]
+                order.position_id, position = other.position_id, other
+                if other.side != order.side:
+                    self._make_closing(order, other)
         if order.closing:
             self._fill_closing(book, order, position, market, created)
         else:
             self._fill_opening(book, order, position, order.volume, market, created)
+
+    def _netted(self, book: AccountBook, order: Order, position: Position) -> Position | None:
+        """Return the position that a fill belongs to instead of the empty one made for its order.
+
+        A netted account has one position for each symbol, and it may have been opened while the
+        order waited.
+        """
+        if position.is_open or book.spec.account_type != ProtoOAAccountType.NETTED:
+            return None
+        return next((each for each in book.open_positions() if each.symbol is order.symbol), None)
+
+    def _affordable(self, book: AccountBook, order: Order, other: Position | None) -> bool:
+        """Tell whether a pending order may be filled; one without the money for it is rejected."""
+        reduced = other.volume if other is not None and other.side != order.side else 0
+        opened = order.volume - reduced
+        if opened <= 0:
+            return True
+        try:
+            self._check_money(
+                book, order.symbol, order.side, opened, self._need_quote(order.symbol)
+            )
+        except Refusal as refusal:
+            self._end_pending(
+                book,
+                order,
+                ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
+                ProtoOAExecutionType.ORDER_REJECTED,
+                server=True,
+                error_code=refusal.code,
+            )
+            return False
+        return True
 
     def _reject(self, book: AccountBook, order: Order) -> None:
         """End a market order whose position was closed before its turn came."""
@@ -674,13 +734,6 @@ class TradingFloor:
             error_code="POSITION_NOT_OPEN",
         )
 
-    def _was_limit(self, order: Order, market: int) -> bool:
-        """Tell which of its two prices released an order."""
-        if order.stop_price is None or order.limit_price is None:
-            return order.limit_price is not None
-        # A protective order has both; the nearer one released it.
-        return abs(market - order.limit_price) < abs(market - order.stop_price)
-
     def _fill_opening(
         self,
         book: AccountBook,
@@ -692,19 +745,6 @@ class TradingFloor:
     ) -> None:
         now = self._outside.market_now()
         symbol = order.symbol
-        if order.order_type != ProtoOAOrderType.MARKET:
-            try:
-                self._check_money(book, symbol, order.side, volume, self._need_quote(symbol))
-            except Refusal as refusal:
-                self._end_pending(
-                    book,
-                    order,
-                    ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
-                    ProtoOAExecutionType.ORDER_REJECTED,
-                    server=True,
-                    error_code=refusal.code,
-                )
-                return
         rate = self._base_rate(symbol, book.deposit_asset, market)
         commission = -self._commission(book, symbol, volume, market)
         added = position.is_open
@@ -1160,6 +1200,8 @@ class TradingFloor:
     ) -> None:
         market = quote.ask if side == ProtoOATradeSide.BUY else quote.bid
         rate = self._base_rate(symbol, book.deposit_asset, market)
+        # What the position brings must be bookable when it is closed, so the rate must exist now.
+        self._converter.rate(symbol.quote, book.deposit_asset)
         needed = self._margin(book, symbol, side, volume, rate)
         free = self.equity(book) - self.used_margin(book)
         if needed + self._commission(book, symbol, volume, market) > free:
@@ -1281,6 +1323,15 @@ def _relative(
     if distance % symbol.grid:
         raise OrderRefusal("INVALID_REQUEST", f"Relative {words} has invalid precision")
     return distance
+
+
+def _check_positive(
+    is_buy: bool, own_price: int, stop_distance: int | None, target_distance: int | None
+) -> None:
+    """Refuse a distance that reaches down to zero: a stop of what is bought, a target else."""
+    downwards = stop_distance if is_buy else target_distance
+    if downwards is not None and downwards >= own_price:
+        raise OrderRefusal("TRADING_BAD_STOPS", "Protection can't be negative")
 
 
 def _check_sides(is_buy: bool, market: int, stop: int | None, target: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ctrader.simulator.session import ServerSession
 
 __all__ = ["add_routes"]
+
+_LARGEST_AMOUNT: Final = (1 << 63) - 1  # what an int64 field holds
 
 
 def add_routes(router: Router) -> None:
@@ -106,11 +108,11 @@ def _expected_margin(
     for volume in request.volume:
         if volume <= 0:
             raise Refusal("TRADING_BAD_VOLUME", f"Volume {volume} is not positive")
-        answer.margin.add(
-            volume=volume,
-            buyMargin=floor.expected_margin(book, symbol, ProtoOATradeSide.BUY, volume),
-            sellMargin=floor.expected_margin(book, symbol, ProtoOATradeSide.SELL, volume),
-        )
+        buy = floor.expected_margin(book, symbol, ProtoOATradeSide.BUY, volume)
+        sell = floor.expected_margin(book, symbol, ProtoOATradeSide.SELL, volume)
+        if max(buy, sell) > _LARGEST_AMOUNT:
+            raise Refusal("TRADING_BAD_VOLUME", f"Volume {volume} has no margin that can be told")
+        answer.margin.add(volume=volume, buyMargin=buy, sellMargin=sell)
     return answer
 
 

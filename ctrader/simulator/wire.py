@@ -9,6 +9,7 @@ from ctrader.proto import (
     ProtoOAArchivedSymbol,
     ProtoOAAsset,
     ProtoOAAssetClass,
+    ProtoOACommissionType,
     ProtoOACtidTraderAccount,
     ProtoOADayOfWeek,
     ProtoOADeal,
@@ -19,6 +20,7 @@ from ctrader.proto import (
     ProtoOAMinCommissionType,
     ProtoOAOrder,
     ProtoOAPosition,
+    ProtoOASwapCalculationType,
     ProtoOASymbol,
     ProtoOASymbolCategory,
     ProtoOASymbolDistanceType,
@@ -135,6 +137,9 @@ def archived_symbol_message(symbol: ArchivedSymbolSpec) -> ProtoOAArchivedSymbol
 
 def symbol_message(symbol: SymbolSpec, *, unknown_fields: bool) -> ProtoOASymbol:
     """Encode a symbol with its trading terms."""
+    commission = symbol.commission_rate
+    if symbol.commission_type != ProtoOACommissionType.PERCENTAGE_OF_VALUE:
+        commission //= 1_000_000  # a percentage is the same number in both fields, as recorded
     message = ProtoOASymbol(
         symbolId=symbol.symbol_id,
         digits=symbol.digits,
@@ -147,7 +152,7 @@ def symbol_message(symbol: SymbolSpec, *, unknown_fields: bool) -> ProtoOASymbol
         minVolume=symbol.min_volume,
         stepVolume=symbol.step_volume,
         maxExposure=symbol.max_exposure,
-        commission=symbol.commission_rate // 1_000_000,
+        commission=commission,
         slDistance=0,
         tpDistance=0,
         gslDistance=0,
@@ -174,7 +179,8 @@ def symbol_message(symbol: SymbolSpec, *, unknown_fields: bool) -> ProtoOASymbol
     set_enum(message, "minCommissionType", ProtoOAMinCommissionType.CURRENCY)
     set_enum(message, "tradingMode", symbol.trading_mode)
     set_enum(message, "rolloverCommission3Days", ProtoOADayOfWeek.WEDNESDAY)
-    set_enum(message, "swapCalculationType", symbol.swap_type)
+    if symbol.swap_type != ProtoOASwapCalculationType.PIPS:
+        set_enum(message, "swapCalculationType", symbol.swap_type)
     sessions = symbol.schedule or ((0, 7 * 86_400),)
     for start, end in sessions:
         message.schedule.add(startSecond=start, endSecond=end)
@@ -206,15 +212,15 @@ def ctid_account_message(spec: AccountSpec, book: AccountBook) -> ProtoOACtidTra
 
 
 def trader_message(book: AccountBook, *, unknown_fields: bool) -> ProtoOATrader:
-    """Encode an account with its balance and terms."""
+    """Encode an account with its balance and terms.
+
+    Bonuses and the strategies of margin and stop-out are left out, as in all recordings.
+    """
     spec = book.spec
     message = ProtoOATrader(
         ctidTraderAccountId=spec.account_id,
         balance=book.balance,
         balanceVersion=book.balance_version,
-        managerBonus=0,
-        ibBonus=0,
-        nonWithdrawableBonus=0,
         depositAssetId=book.deposit_asset,
         swapFree=False,
         leverageInCents=spec.leverage * 100,
@@ -225,13 +231,10 @@ def trader_message(book: AccountBook, *, unknown_fields: bool) -> ProtoOATrader:
         registrationTimestamp=book.opened,
         isLimitedRisk=False,
         moneyDigits=spec.money_digits,
-        fairStopOut=False,
     )
     set_enum(message, "accessRights", spec.access_rights)
     set_enum(message, "totalMarginCalculationType", spec.margin_calculation)
     set_enum(message, "accountType", spec.account_type)
-    set_enum(message, "limitedRiskMarginCalculationStrategy", 0)
-    set_enum(message, "stopOutStrategy", 0)
     if unknown_fields:
         message.MergeFromString(_UNKNOWN_IN_TRADER)
     return message

@@ -186,12 +186,27 @@ def test_files_of_bars_are_read_whatever_their_layout(tmp_path: Path, text: str)
             "time,open,high,low,close\n2024-05-06,1,2,1,2\n2024-05-06,1,2,1,2",
             "two bars for 2024-05-06 00:00:00",
         ),
+        ("time,open,high,low,close\n" + "9" * 21 + ",1,1,1,1", "is not an instant"),
+        ("time,open,high,low,close\n1e999999,1,1,1,1", "is not an instant"),
+        ("time,open,high,low,close\n1900-01-01,1,1,1,1", "is not an instant"),
+        (
+            "time,open,high,low,close\n2024-05-06,1,1e400,1,1",
+            "high '1e400' is not a positive price",
+        ),
+        ("time,open,high,low,close\n" + "x" * 200_000, "field larger than field limit"),
     ],
 )
 def test_bad_file_is_refused_by_line_and_value(tmp_path: Path, text: str, words: str):
     with pytest.raises(BarFileError) as caught:
         read_bars(write(tmp_path, text))
     assert words in str(caught.value)
+
+
+def test_file_that_is_no_text_is_refused(tmp_path: Path):
+    path = tmp_path / "bars.csv"
+    path.write_bytes(b"time,open,high,low,close\n\xff\xfe,1,1,1,1\n")
+    with pytest.raises(BarFileError, match=r"bars\.csv.* is no text in UTF-8"):
+        read_bars(path)
 
 
 def test_bars_become_four_ticks_through_the_nearer_end_first():

@@ -558,7 +558,8 @@ def test_lists_come_newest_first_with_the_levels_of_closing_orders():
         ProtoOAOrderListByPositionIdReq(ctidTraderAccountId=USD_ACCOUNT, positionId=5_000_001),
         ProtoOAOrderListByPositionIdRes,
     )
-    assert [order.orderId for order in orders.order] == [6_000_003, 6_000_002, 6_000_001]
+    # The protective order that the close cancelled is only in the list of the account, as recorded.
+    assert [order.orderId for order in orders.order] == [6_000_003, 6_000_001]
     assert orders.order[0].stopLoss == 1.12469
     short = peer.ask(
         ProtoOADealListReq(ctidTraderAccountId=USD_ACCOUNT, maxRows=1), ProtoOADealListRes

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -219,6 +221,91 @@ async def test_async_with_serves_on_either_loop():
         assert open_envelope((await stream.receive())[4:]).payload_type == 2101
 
 
+def test_start_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    simulator = Simulator()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start"):
+            simulator.start()
+    assert list(tmp_path.iterdir()) == []
+    # Nothing is held, so the same simulator can be started again.
+    with simulator:
+        assert simulator.is_running
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_task_cancelled_while_it_enters_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch):
+    began, going_on = threading.Event(), threading.Event()
+    start = Simulator.start
+
+    def start_slowly(simulator: Simulator) -> None:
+        began.set()
+        assert going_on.wait(5)
+        start(simulator)
+
+    simulator = Simulator(tls=False)
+
+    async def serve() -> None:
+        async with simulator:
+            raise AssertionError("it was cancelled before")
+
+    async def scenario() -> None:
+        task = asyncio.create_task(serve())
+        assert await asyncio.to_thread(began.wait, 5)
+        task.cancel()
+        await asyncio.sleep(0)
+        going_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    monkeypatch.setattr(Simulator, "start", start_slowly)
+    asyncio.run(scenario())
+    assert not simulator.is_running
+    assert "ctrader-simulator" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_simulator_whose_thread_died_says_so(capsys: pytest.CaptureFixture[str]):
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with Simulator(tls=False) as simulator:
+        with simulator.locked() as exchange:
+            exchange.after(0, fail)
+        deadline = time.monotonic() + 5
+        while simulator.is_running and time.monotonic() < deadline:
+            time.sleep(0.01)  # the thread ends by itself
+        assert not simulator.is_running
+
+
+def test_command_ends_when_its_thread_has_failed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Simulator, "is_running", False)
+    assert main(["--plain"]) == 1
+
+
+def test_first_account_is_one_that_the_listener_serves():
+    with Simulator(tls=False, live=True) as live, Simulator(tls=False) as demo:
+        assert live.credentials().account_id == 2_000_001
+        assert live.accounts[0].is_live
+        assert demo.credentials().account_id == 1_000_001
+        assert demo.credentials(3).account_id == 2_000_001
+
+
+def test_client_of_a_simulator_on_all_addresses_goes_to_loopback():
+    with Simulator(host="0.0.0.0") as simulator:  # what is tested
+        assert simulator.client_config().host == "127.0.0.1"
+        context = ssl.create_default_context(cafile=simulator.ca_file)
+        with (
+            socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1"),
+        ):
+            pass
+
+
 def test_missing_extra_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -232,7 +319,16 @@ def test_missing_extra_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    "options", [{"speed": 0}, {"speed": float("nan")}, {"accounts": ()}, {"applications": ()}]
+    "options",
+    [
+        {"speed": 0},
+        {"speed": 1e-7},
+        {"speed": float("nan")},
+        {"accounts": ()},
+        {"applications": ()},
+        {"port": 99_999},
+        {"port": -1},
+    ],
 )
 def test_impossible_options_are_refused(options: dict[str, object]):
     with pytest.raises(ConfigurationError):

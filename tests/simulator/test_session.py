@@ -37,6 +37,7 @@ from ctrader.proto import (
     ProtoOARefreshTokenReq,
     ProtoOARefreshTokenRes,
     ProtoOASubscribeSpotsReq,
+    ProtoOASwapCalculationType,
     ProtoOASymbolByIdReq,
     ProtoOASymbolByIdRes,
     ProtoOASymbolCategoryListReq,
@@ -222,6 +223,17 @@ def test_refresh_rotates_both_tokens_and_ends_every_session_with_the_old_one():
     assert refusal(peer, ProtoOARefreshTokenReq(refreshToken=spent)) == "CH_ACCESS_TOKEN_INVALID"
     peer.ask(account_auth(peer, token=answer.accessToken), ProtoOAAccountAuthRes)
     peer.ask(ProtoOARefreshTokenReq(refreshToken=answer.refreshToken), ProtoOARefreshTokenRes)
+
+
+def test_session_that_outlives_a_refresh_takes_the_new_token():
+    peer = log_in(new_peer(Switches(refresh_ends_sessions=False)), USD_ACCOUNT)
+    for _ in range(2):
+        refresh = peer.exchange.grants.grants[0].refresh_token
+        answer = peer.ask(ProtoOARefreshTokenReq(refreshToken=refresh), ProtoOARefreshTokenRes)
+        # Its accounts are named each time: the session knows which token it lives by.
+        peer.ask(account_auth(peer, token=answer.accessToken), ProtoOAAccountAuthRes)
+        assert refusal(peer, account_auth(peer)) == "ALREADY_LOGGED_IN"
+        assert peer.session.accounts_of_token(answer.accessToken) == [USD_ACCOUNT]
 
 
 def test_same_seed_gives_the_same_tokens():
@@ -412,6 +424,41 @@ def test_trader_shows_balance_and_terms():
     assert (trader.balance, trader.moneyDigits, trader.balanceVersion) == (10_000_000, 2, 1)
     assert (trader.leverageInCents, trader.traderLogin) == (10_000, 17_091_452)
     assert trader.SerializeToString().endswith(b"\xb8\x01\x04")
+
+
+def test_trader_has_the_fields_that_real_servers_send():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    trader = peer.ask(ProtoOATraderReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOATraderRes).trader
+    assert {field.name for field, _ in trader.ListFields()} == {
+        "accessRights",
+        "accountType",
+        "balance",
+        "balanceVersion",
+        "brokerName",
+        "ctidTraderAccountId",
+        "depositAssetId",
+        "frenchRisk",
+        "isLimitedRisk",
+        "leverageInCents",
+        "maxLeverage",
+        "moneyDigits",
+        "registrationTimestamp",
+        "swapFree",
+        "totalMarginCalculationType",
+        "traderLogin",
+    }
+
+
+def test_symbols_have_the_fields_that_real_servers_send():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    request = ProtoOASymbolByIdReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[1, 41, 270, 1001])
+    found = {each.symbolId: each for each in peer.ask(request, ProtoOASymbolByIdRes).symbol}
+    # As recorded: left out where it is the default, and the old rate of a percentage is the
+    # precise one, while that of the other types has six decimals less.
+    assert not found[1].HasField("swapCalculationType")
+    assert found[270].swapCalculationType == ProtoOASwapCalculationType.POINTS
+    assert (found[1].commission, found[1].preciseTradingCommissionRate) == (250, 250_000_000)
+    assert (found[41].commission, found[41].preciseTradingCommissionRate) == (70, 70)
 
 
 def test_other_reference_lists():

@@ -23,6 +23,8 @@ from ctrader.proto import (
     ProtoOAOrderDetailsReq,
     ProtoOAOrderDetailsRes,
     ProtoOAOrderErrorEvent,
+    ProtoOAOrderListByPositionIdReq,
+    ProtoOAOrderListByPositionIdRes,
     ProtoOAOrderListReq,
     ProtoOAOrderListRes,
     ProtoOAOrderType,
@@ -39,6 +41,7 @@ from ctrader.simulator.prices import TickPrices
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,
+    NETTED_ACCOUNT,
     START,
     USD_ACCOUNT,
     Peer,
@@ -404,6 +407,88 @@ def test_used_margin_of_both_sides(method: str, expected: int):
     events(peer)
     book = peer.exchange.books[USD_ACCOUNT]
     assert peer.exchange.floor.used_margin(book) == expected
+
+
+def test_take_profit_stays_a_limit_when_the_market_falls_back_before_the_fill():
+    peer = trader((0, 112567, 112569), (5, 112700, 112702), (5.01, 112600, 112602))
+    peer.send(order(relativeStopLoss=20, relativeTakeProfit=131))
+    peer.run(1)
+    peer.received()
+    (fill,) = events(peer, 6)
+    # The stop is nearer by then, but it was the target that released the order.
+    assert fill.order.executionPrice == 1.127
+
+
+def test_netted_account_never_holds_two_positions_of_a_symbol():
+    ticks = ((0, 112567, 112569), (10, 112400, 112402))
+    peer = log_in(Peer(scripted_exchange(ticks)), NETTED_ACCOUNT)
+    peer.send(order("LIMIT", limitPrice=1.125, ctidTraderAccountId=NETTED_ACCOUNT))
+    peer.send(order(ctidTraderAccountId=NETTED_ACCOUNT))
+    peer.send(order(ctidTraderAccountId=NETTED_ACCOUNT))  # the first is not filled yet
+
+    def held() -> list[tuple[int, int, int]]:
+        answer = peer.ask(
+            ProtoOAReconcileReq(ctidTraderAccountId=NETTED_ACCOUNT), ProtoOAReconcileRes
+        )
+        return [
+            (each.positionId, each.tradeData.tradeSide, each.tradeData.volume)
+            for each in answer.position
+        ]
+
+    found = events(peer, 1)
+    assert kinds(found) == [*["ORDER_ACCEPTED"] * 3, "ORDER_FILLED", "ORDER_FILLED"]
+    assert held() == [(POSITION + 1, ProtoOATradeSide.BUY, 200_000)]
+    (fill,) = events(peer, 12)
+    assert (fill.order.positionId, fill.deal.positionId) == (POSITION + 1, POSITION + 1)
+    assert (fill.position.tradeData.volume, fill.order.closingOrder) == (300_000, False)
+    peer.send(
+        order("LIMIT", "SELL", limitPrice=1.1, volume=400_000, ctidTraderAccountId=NETTED_ACCOUNT)
+    )
+    found = events(peer, 1)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_PARTIAL_FILL", "ORDER_FILLED"]
+    assert found[1].deal.closePositionDetail.closedVolume == 300_000
+    ((_, side, volume),) = held()
+    assert (side, volume) == (ProtoOATradeSide.SELL, 100_000)
+
+
+def test_netted_position_outlives_a_pending_order_without_money():
+    ticks = ((0, 112567, 112569), (10, 112400, 112402))
+    peer = log_in(Peer(scripted_exchange(ticks)), NETTED_ACCOUNT)
+    peer.send(order(ctidTraderAccountId=NETTED_ACCOUNT))
+    peer.send(
+        order("LIMIT", limitPrice=1.125, volume=900_000_000, ctidTraderAccountId=NETTED_ACCOUNT)
+    )
+    events(peer, 1)
+    (rejected,) = events(peer, 12)
+    assert (kinds([rejected]), rejected.errorCode) == (["ORDER_REJECTED"], "NOT_ENOUGH_MONEY")
+    assert rejected.position.tradeData.volume == 0
+    answer = peer.ask(ProtoOAReconcileReq(ctidTraderAccountId=NETTED_ACCOUNT), ProtoOAReconcileRes)
+    assert [each.tradeData.volume for each in answer.position] == [100_000]
+    assert len(answer.order) == 0
+
+
+def test_list_by_position_leaves_cancelled_protective_orders_out():
+    peer = trader((0, 112567, 112569), (20, 112000, 112002))
+    peer.send(order(relativeStopLoss=100))
+    events(peer)
+    peer.send(close())
+    events(peer)
+    peer.send(order(relativeStopLoss=100))
+    events(peer, 30)
+
+    def listed(position: int) -> list[int]:
+        request = ProtoOAOrderListByPositionIdReq(
+            ctidTraderAccountId=USD_ACCOUNT, positionId=position
+        )
+        answer = peer.ask(request, ProtoOAOrderListByPositionIdRes)
+        return [each.orderId for each in answer.order]
+
+    everything = peer.ask(ProtoOAOrderListReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAOrderListRes)
+    # Recorded: the account's list has the cancelled protective order, the position's has not,
+    # while one that was hit is in both.
+    assert len(everything.order) == 5
+    assert listed(POSITION) == [ORDER + 2, ORDER]
+    assert listed(POSITION + 1) == [ORDER + 4, ORDER + 3]
 
 
 def test_expected_margin_refuses_what_it_cannot_know():
