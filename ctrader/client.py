@@ -191,6 +191,7 @@ class CTraderClient:
 
         Raises:
             RuntimeError: the client belongs to another event loop.
+            ValueError: the grace period is NaN or infinite.
         """
         await self._driver.close(grace=grace)
 

@@ -10,7 +10,13 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ctrader.errors import CTraderConnectionError
-from ctrader.transport import closed_error, connection_error, require_loopback, set_socket_options
+from ctrader.transport import (
+    closed_error,
+    connection_error,
+    discard_unsent,
+    require_loopback,
+    set_socket_options,
+)
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream, SocketStream
@@ -99,17 +105,25 @@ class Connection:
         except _TRANSPORT_ERRORS as error:
             raise closed_error(error) from error
 
-    async def abort(self) -> None:
-        """Close it without waiting for the peer, also while cancelled."""
+    async def abort(self, *, discard: bool = False) -> None:
+        """Close it without waiting for the peer, also while cancelled.
+
+        Args:
+            discard: Whether what the peer has not taken yet must never reach it.
+        """
+        if discard:
+            discard_unsent(self._stream.extra(SocketAttribute.raw_socket))
         await _abort(self._stream)
 
 
 async def _secure(
     config: ClientConfig, context: ssl.SSLContext | None, stream: SocketStream
 ) -> ByteStream:
-    set_socket_options(stream.extra(SocketAttribute.raw_socket))
-    address = stream.extra(SocketAttribute.remote_address)
-    require_loopback(config, str(address[0]))
+    # The raw socket says in its own error that the peer is gone already; anyio's attribute of the
+    # address is missing then.
+    raw = stream.extra(SocketAttribute.raw_socket)
+    set_socket_options(raw)
+    require_loopback(config, str(raw.getpeername()[0]))
     if context is None:
         return stream
     return await TLSStream.wrap(

@@ -20,13 +20,13 @@ class AccountCredentials(GuardedModel):
     """Account id, tokens and their expiry.
 
     The tokens are plain strings, yet in no repr, no `model_dump()`, no iteration and no error;
-    pickling is refused. A refresh token works once: keep the newest pair, best in a `TokenStore`.
+    pickling is refused. A refresh token works once: keep the newest pair.
 
     Raises: ConfigurationError: a field is missing or makes no sense.
     """
 
     _PICKLE_REMEDY: ClassVar[str] = (
-        "Keep tokens in a TokenStore and load them in the other process."
+        "Keep the tokens where secrets are kept, and make the credentials in the other process."
     )
 
     account_id: int = Field(gt=0)

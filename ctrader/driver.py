@@ -37,7 +37,7 @@ from ctrader.protocol.requests import not_connected
 from ctrader.protocol.routing import Route, Router
 from ctrader.protocol.session import Session
 from ctrader.transport import refuse_proxy, tls_context
-from ctrader.units import SECOND, Nanos
+from ctrader.units import SECOND, Nanos, to_nanos
 
 if TYPE_CHECKING:
     import random
@@ -298,10 +298,10 @@ class Driver:
             await self._host_ended.wait()  # another task's attempt is being cleared away
         if self.is_finished or self._is_closing:
             raise self.finished_error()
+        now = time.monotonic_ns()
+        call_id = self._session.start(now, unix_now=time.time(), timeout=timeout)
         self._connecting += 1
         try:
-            now = time.monotonic_ns()
-            call_id = self._session.start(now, unix_now=time.time(), timeout=timeout)
             if not self._is_hosted:
                 self._start_host()
             await self._ended(call_id)
@@ -318,6 +318,7 @@ class Driver:
 
     async def close(self, *, grace: float = 2.0) -> None:
         """End the session and everything that runs; see `CTraderClient.close`."""
+        to_nanos(grace)  # refuses what is no number of seconds, before anything ends
         if not self._is_hosted:
             self._session.close(time.monotonic_ns(), grace=0)
             self._carry_out()
@@ -445,15 +446,16 @@ class Driver:
         if self._library == "trio":
             import trio
 
-            _keep_ctrl_c_out()
+            self._keep_ctrl_c_out()
             self._host_task = trio.lowlevel.spawn_system_task(
                 self._host, name="ctrader client", context=contextvars.copy_context()
             )
         else:
             import asyncio
 
-            host = self._host()
-            self._host_task = asyncio.get_running_loop().create_task(host, name="ctrader client")
+            task = asyncio.get_running_loop().create_task(self._host(), name="ctrader client")
+            task.add_done_callback(self._host_done)
+            self._host_task = task
 
     def _forget_link(self) -> None:
         # The cancellation of connect() came just when the link stood. A session knows no way back:
@@ -469,6 +471,32 @@ class Driver:
         for call_id in list(self._waiters):
             self._session.cancel(call_id, time.monotonic_ns())
             self._answer(call_id, None, CTraderConnectionClosedError("connect() did not succeed"))
+
+    def _keep_ctrl_c_out(self) -> None:
+        """Have trio raise Ctrl-C in its main task, never in a task or amid a step of the driver.
+
+        In a task of the client it would end the client and go no further, as the host task lets
+        nothing escape; amid a step it would leave the session half changed. asyncio cancels its
+        main task by itself.
+        """
+        import trio
+
+        for function in (
+            Driver._keep_time,
+            Driver._read,
+            Driver._run_link,
+            Driver._write,
+            Driver.attach,
+            Driver.change,
+            Driver.close,
+            Driver.connect,
+            Driver.detach,
+            Driver.register,
+            Driver.run,
+            Driver.unregister,
+            Dispatcher.consume,
+        ):
+            trio.lowlevel.enable_ki_protection(function)
 
     async def _host(self) -> None:
         """Own every task of the client; nothing but a cancellation leaves it."""
@@ -495,21 +523,39 @@ class Driver:
                 logger.error("the client failed and is closed", exc_info=failure)
                 closed = ClientClosedError(f"it failed with {type(failure).__name__}")
                 closed.__cause__ = failure
-                self._finish(closed)
+                self._break_off(closed)
             if cancellation is not None:
-                self._finish(ClientClosedError("its event loop ended"))
+                self._break_off(ClientClosedError("its event loop ended"))
                 raise cancellation from None
         finally:
-            self._tasks = None
-            self._writing = None
-            self._links.clear()
-            self._is_hosted = False
-            if self.is_finished:
-                self._thread = None  # nothing runs any more that could be disturbed
-                self.closed.set()
-            else:
-                self._reset()
-            self._host_ended.set()
+            self._leave_host()
+
+    def _host_done(self, task: object) -> None:
+        # asyncio never begins a task that is cancelled before its first step: its loop ends.
+        if self._is_hosted and task is self._host_task:
+            self._break_off(ClientClosedError("its event loop ended"))
+            self._leave_host()
+
+    def _break_off(self, error: ClientClosedError) -> None:
+        """End everything at once, though the session has not ended and may be what failed."""
+        try:
+            self._session.abandon(error, time.monotonic_ns())
+            self._carry_out()
+        except Exception:
+            logger.exception("the session could not be ended")
+        self._finish(error)
+
+    def _leave_host(self) -> None:
+        self._tasks = None
+        self._writing = None
+        self._links.clear()
+        self._is_hosted = False
+        if self.is_finished:
+            self._thread = None  # nothing runs any more that could be disturbed
+            self.closed.set()
+        else:
+            self._reset()
+        self._host_ended.set()
 
     async def _keep_time(self, scope: anyio.CancelScope) -> None:
         """Call the session at each of its deadlines."""
@@ -553,7 +599,9 @@ class Driver:
                     try:
                         await self._use(link, connection)
                     finally:
-                        await connection.abort()
+                        # Only an orderly end may leave something to be delivered.
+                        is_orderly = self._session.phase is Phase.CLOSING
+                        await connection.abort(discard=not is_orderly)
         finally:
             if self._writing is link:
                 self._writing = None
@@ -612,33 +660,6 @@ def _library() -> str:
 
     cancelled = anyio.get_cancelled_exc_class()
     return "asyncio" if issubclass(cancelled, asyncio.CancelledError) else "trio"
-
-
-def _keep_ctrl_c_out() -> None:
-    """Have trio raise Ctrl-C in its main task, never in a task or amid a step of the driver.
-
-    In a task of the client it would end the client and go no further, as the host task lets
-    nothing escape; amid a step it would leave the session half changed. asyncio cancels its main
-    task by itself.
-    """
-    import trio
-
-    for function in (
-        Driver._keep_time,
-        Driver._read,
-        Driver._run_link,
-        Driver._write,
-        Driver.attach,
-        Driver.change,
-        Driver.close,
-        Driver.connect,
-        Driver.detach,
-        Driver.register,
-        Driver.run,
-        Driver.unregister,
-        Dispatcher.consume,
-    ):
-        trio.lowlevel.enable_ki_protection(function)
 
 
 def _running_loop(library: str) -> object:

@@ -10,6 +10,7 @@ process (a cause that cannot be pickled travels as its text).
     │   ├── CTraderConnectionFailedError
     │   │   └── TlsVerificationError
     │   ├── CTraderConnectionClosedError
+    │   │   └── NotConnectedError
     │   ├── CTraderConnectionTimeoutError
     │   ├── CTraderReconnectAbandonedError
     │   └── InsecureTransportError
@@ -104,6 +105,7 @@ __all__ = [
     "MarketClosedError",
     "MaxExposureReachedError",
     "NoQuotesError",
+    "NotConnectedError",
     "NotEnoughMoneyError",
     "NotSubscribedError",
     "OrderError",
@@ -236,6 +238,14 @@ class CTraderConnectionClosedError(CTraderConnectionError):
         self.was_clean = was_clean
 
 
+class NotConnectedError(CTraderConnectionClosedError):
+    """The client was asked for something before its first connection."""
+
+    def __init__(self) -> None:
+        super().__init__("connect() has not succeeded yet", was_clean=True)
+        self.args = ("The client is not connected yet: call connect() first.",)
+
+
 class CTraderConnectionTimeoutError(CTraderConnectionError):
     """No answer came in time: to a connection attempt or to a request.
 
@@ -249,7 +259,7 @@ class CTraderConnectionTimeoutError(CTraderConnectionError):
 
     def __init__(self, timeout: float, operation: str = "operation") -> None:
         super().__init__(
-            f"{operation} got no answer within {timeout:g} s. "
+            f"{operation} got no answer within {timeout:.3g} s. "
             "Repeat it, or allow more time with timeout=.",
         )
         self.timeout = timeout
@@ -510,6 +520,11 @@ class AccountAuthError(AuthenticationError):
     def is_already_authorized(self) -> bool:
         """Tell whether the account was authorised on this link before: as good as success."""
         return self.error_code == "ALREADY_LOGGED_IN"
+
+    def _remedy(self) -> str:
+        # The server answers a request for an account that is not authorised with a general code,
+        # whose own remedy would send the reader looking for a mistake in the request.
+        return _AUTHORIZE if self.error_code == "INVALID_REQUEST" else super()._remedy()
 
 
 class TokenExpiredError(AuthenticationError):
@@ -1046,7 +1061,7 @@ def server_codes(entries: Iterable[ServerCode]) -> Mapping[str, ServerCode]:
 
 _LOOK_FIRST: Final = "Look at the orders and positions before you repeat it."
 _WAIT: Final = "Send fewer requests; wait before the next of this kind."
-_AUTHORIZE: Final = "Authorise the account on this link first."
+_AUTHORIZE: Final = "Authenticate the account with this client first."
 _NEW_TOKEN: Final = "Refresh the tokens, or let the user authorise anew."
 _SOON: Final = "Try again in a moment."
 _NAME: Final = "Look the symbol up by name in this account; ids differ between brokers and hosts."

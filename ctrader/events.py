@@ -62,6 +62,7 @@ from ctrader.models.positions import Position
 from ctrader.models.risk import MarginCall
 from ctrader.models.wire import (
     int_of,
+    millis_text,
     money_digits_of,
     required_enum_of,
     required_float_of,
@@ -126,6 +127,21 @@ class SpotEvent(Event, frozen=True, gc=False):
     """Bid after this event in 1/100000; None until one was seen on this link."""
     last_ask_points: int | None = None
     """Ask after this event in 1/100000; None until one was seen on this link."""
+
+    def __str__(self) -> str:
+        parts = [
+            f"account_id={self.account_id}",
+            f"symbol_id={self.symbol_id}",
+            f"bid={self.bid}",
+            f"ask={self.ask}",
+        ]
+        if self.trendbars:
+            parts.append(f"trendbar=[{', '.join(map(str, self.trendbars))}]")
+        if self.session_close_points is not None:
+            parts.append(f"session_close={self.session_close}")
+        if self.timestamp_ms is not None:
+            parts.append(f"timestamp={millis_text(self.timestamp_ms)}")
+        return f"SpotEvent({', '.join(parts)})"
 
     @property
     def bid(self) -> float | None:
@@ -662,7 +678,7 @@ class ConnectedEvent(Event, frozen=True, gc=False):
 
 
 class DisconnectedEvent(Event, frozen=True):
-    """The link is lost or was closed."""
+    """The link is lost; closing the client gives no such event."""
 
     cause: Exception
     """Why."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
+import struct
+import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from ctrader.errors import (
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "closed_error",
     "connection_error",
+    "discard_unsent",
     "refuse_proxy",
     "require_loopback",
     "set_socket_options",
@@ -100,6 +104,17 @@ def set_socket_options(connection: socket.socket) -> None:
     """Send small frames at once, and let the system notice a dead peer as well."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def discard_unsent(connection: socket.socket) -> None:
+    """Have the system throw away, at the close, what the peer has not taken yet.
+
+    Otherwise it goes on sending for minutes after a link was given up: an order whose outcome was
+    reported as unknown, and looked up in vain, would be carried out after all.
+    """
+    linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+    with contextlib.suppress(OSError):  # some systems refuse it once the peer is gone
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def connection_error(config: ClientConfig, cause: BaseException) -> CTraderConnectionError:

@@ -71,6 +71,9 @@ _MAX_GRID_DIGITS: Final = 15  # more do not fit a float
 _MAX_WIRE_INTEGER: Final = 2**63 - 1
 _MAX_EXPONENT: Final = 40  # exact arithmetic on 1e999999999 would eat the memory
 _FLOAT_NOISE: Final = 8  # units in the last place that a few additions of floats may leave behind
+# A difference of two prices, as distances are made, keeps the noise of the prices, of which its own
+# last places say nothing: in price units, what those of prices up to 100,000 leave behind.
+_DIFFERENCE_NOISE: Final = 9e-11
 _LOTS_CONTEXT: Final = Context(prec=28)
 
 
@@ -107,7 +110,8 @@ def price_to_wire(price: float | Decimal) -> int:
 
     Args:
         price: In price units. What a few additions leave behind in a float (1.1 + 0.002 is
-            1.1020000000000001) is forgiven; anything larger is not.
+            1.1020000000000001) is forgiven, and so is what the difference of two prices
+            leaves behind; anything larger is not.
 
     Raises: OrderInvalidError: it has more than 5 decimals, or is NaN, infinite or too large.
     """
@@ -315,7 +319,9 @@ def _exact(value: int | float | Decimal, field: str) -> Fraction:
     return Fraction(value)
 
 
-def _whole(value: float | Decimal, scale: int, field: str) -> int | None:
+def _whole(
+    value: float | Decimal, scale: int, field: str, *, least_noise: float = 0.0
+) -> int | None:
     """Return value x scale if that is a whole number, float noise forgiven."""
     scaled = _exact(value, field) * scale
     if scaled.denominator == 1:
@@ -323,16 +329,16 @@ def _whole(value: float | Decimal, scale: int, field: str) -> int | None:
     if not isinstance(value, float):
         return None
     # The invariant: what is forgiven is under a thousandth of a step, so it can never choose a
-    # neighbour.
+    # neighbour; and nothing small becomes zero.
     nearest = round(scaled)
-    noise = _FLOAT_NOISE * math.ulp(value)
-    if noise * scale < 1e-3 and abs(value - nearest / scale) <= noise:
+    noise = max(_FLOAT_NOISE * math.ulp(value), least_noise)
+    if nearest and noise * scale < 1e-3 and abs(value - nearest / scale) <= noise:
         return nearest
     return None
 
 
 def _on_grid(price: float | Decimal, digits: int, field: str = "price") -> int | None:
-    return _whole(price, 10**digits, field)
+    return _whole(price, 10**digits, field, least_noise=_DIFFERENCE_NOISE)
 
 
 def _grid_digits(digits: int) -> int:

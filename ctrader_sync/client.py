@@ -186,6 +186,9 @@ class SyncCTraderClient:
 
         Args:
             grace: Seconds to wait for the answers to trading requests under way.
+
+        Raises:
+            ValueError: the grace period is NaN or infinite.
         """
         self._driver.close(grace=grace)
 

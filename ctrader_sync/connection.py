@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from ctrader.transport import (
     closed_error,
     connection_error,
+    discard_unsent,
     require_loopback,
     set_socket_options,
 )
@@ -46,6 +48,22 @@ _Address: TypeAlias = tuple[int, int, int, str, Any]
 
 class _AbandonedError(Exception):
     """The attempt was told to give up."""
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """A TLS socket that closes itself when the peer is gone before TLS begins.
+
+    The standard one takes the connection over, finds out, and raises without closing it.
+    """
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError as error:
+            self.close()
+            if error.errno != errno.ENOTCONN:
+                raise
+            raise _os_error(errno.ECONNRESET) from None
 
 
 class Attempt:
@@ -175,6 +193,7 @@ class Attempt:
         self._sockets = [chosen]
 
     def _secure(self, connection: socket.socket, context: ssl.SSLContext) -> socket.socket:
+        context.sslsocket_class = _TlsSocket
         tls = context.wrap_socket(
             connection, server_hostname=self._config.host, do_handshake_on_connect=False
         )
@@ -281,6 +300,11 @@ class Link:
             except (OSError, ValueError) as error:
                 # Sending the farewell raises whenever the peer's own is not there yet.
                 self._fail(error)
+        self.connection.close()
+
+    def abort(self) -> None:
+        """Close; what the peer has not taken yet never reaches it."""
+        discard_unsent(self.connection)
         self.connection.close()
 
     def _fail(self, cause: Exception | None) -> None:

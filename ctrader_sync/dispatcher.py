@@ -116,6 +116,11 @@ class Dispatcher:
         self._queue.append(consumer)
         self._summon()
 
+    def ensure_service(self) -> None:
+        """Try again where no thread could be had before. Call it with the lock held."""
+        if self._queue and not self._threads:
+            self._summon()
+
     def step_aside(self) -> None:
         """Let another thread take over at once: the caller, if it is a handler, will wait."""
         turn = self._turns.get(threading.get_ident())
@@ -162,10 +167,15 @@ class Dispatcher:
             self._is_summoned = True
             self._wake.notify()
         elif len(self._threads) < MAX_THREADS:
-            self._is_summoned = True
             thread = threading.Thread(target=self._serve, name="ctrader-events", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # The system has none left, or the interpreter is ending; the link goes on.
+                logger.warning("Handlers have to wait: %s.", error)
+                return
+            self._is_summoned = True
             self._threads.append(thread)
-            thread.start()
         # Otherwise all of them are busy, and the first to end its batch looks at the queue.
 
     def _takeover_in(self) -> float:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from ctrader.errors import CTraderError, ForkedClientError
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route, Router
+from ctrader.units import to_nanos
 from ctrader_sync.dispatcher import Consumer, Dispatcher
 from ctrader_sync.pump import Errand, Pump
 
@@ -234,6 +235,7 @@ class Driver:
         Args:
             grace: Seconds to wait for the answers to orders under way.
         """
+        to_nanos(grace)  # refuses what is no number of seconds, before anything ends
         if self._is_forked:
             return  # the child's copies were closed at the fork
         if self._dispatcher.is_current_thread:
@@ -317,6 +319,7 @@ class Driver:
     def _deliver(self, events: list[object]) -> None:
         for mailbox in self._router.route(events):
             self._wakers[mailbox]()
+        self._dispatcher.ensure_service()
 
     def _wake_everyone(self) -> None:
         self._dispatcher.stop()
@@ -326,8 +329,13 @@ class Driver:
     def _attach(self, route: Route, wake: Callable[[], None]) -> None:
         if self._pump.finished.is_set():
             raise self._pump.closed_error()
-        self._router.add(route)
+        # The waker comes first: Ctrl-C in between must leave no route without one.
         self._wakers[route.mailbox] = wake
+        try:
+            self._router.add(route)
+        except ValueError:
+            del self._wakers[route.mailbox]
+            raise
         self._pump.session.listen(*self._router.wanted())
 
     def _detach(self, route: Route) -> None:

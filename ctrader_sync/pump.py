@@ -39,6 +39,9 @@ __all__ = ["Errand", "Pump"]
 
 logger: Final = logging.getLogger("ctrader.client")
 
+LONGEST_SLEEP: Final = 86_400.0
+"""Seconds of one sleep; the system takes no more than 24 days, whatever a user waits for."""
+
 Action: TypeAlias = Callable[[Nanos], None]
 
 
@@ -180,7 +183,11 @@ class Pump:
                 thread = threading.Thread(
                     target=self._run, args=(waker[0],), name="ctrader-io", daemon=True
                 )
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # the system has no thread left
+                    _close_both(waker)
+                    raise
                 # Only a thread that is noted here runs: Ctrl-C may strike just before.
                 self._thread, self._waker = thread, waker
             self._inbox.append(action)
@@ -265,7 +272,7 @@ class Pump:
         if link is not None and link.has_more:
             timeout = 0.0
         self._watch(selector)
-        ready = selector.select(timeout)
+        ready = selector.select(None if timeout is None else min(timeout, LONGEST_SLEEP))
         is_link_ready = False
         for key, _ in ready:
             if key.fileobj is wake:
@@ -346,7 +353,11 @@ class Pump:
 
     def _drop_link(self, link: Link) -> None:
         self._link = None
-        link.close()
+        # Only an orderly end may leave something to be delivered.
+        if self.session.phase is Phase.CLOSING:
+            link.close()
+        else:
+            link.abort()
 
     def _carry_out(self, now: Nanos) -> None:
         while effects := self.session.take_effects():
@@ -408,6 +419,12 @@ class Pump:
         error = ClientClosedError(f"it broke down with {type(cause).__name__}")
         error.__cause__ = cause
         with self._lock:
+            try:
+                now = time.monotonic_ns()
+                self.session.abandon(error, now)
+                self._carry_out(now)
+            except Exception:
+                logger.exception("The session could not be ended.")
             # What is left of the session cannot be trusted: a closed one answers in its place.
             self.session = self._new_session()
             self.session.close(time.monotonic_ns())
@@ -430,6 +447,11 @@ def _waker() -> tuple[socket.socket, socket.socket]:
 def _wake(writer: socket.socket) -> None:
     with contextlib.suppress(BlockingIOError):  # full of wakes already
         writer.send(b"\0")
+
+
+def _close_both(waker: tuple[socket.socket, socket.socket]) -> None:
+    for end in waker:
+        end.close()
 
 
 def _discard(attempt: Attempt) -> None:

@@ -120,13 +120,17 @@ class EventStream(Generic[E]):
             try:
                 return self._buffer.popleft()
             except IndexError:
-                self._fetch(until)
+                # Empty, or another thread was quicker; its error must not trail the next one.
+                pass
+            self._fetch(until)
 
     def _fetch(self, until: float | None) -> None:
         """Fill the buffer, waiting if there is nothing yet; StopIteration at the orderly end."""
         self._driver.prepare_wait()
         with self._arrival:
             while not self._is_closed:
+                if self._buffer:
+                    return  # another thread fetched, perhaps the last events of all
                 if len(self._route.mailbox):
                     # The router puts in nothing but events of this stream's type.
                     self._buffer.extend(cast("Iterable[E]", self._route.mailbox.take()))

@@ -68,7 +68,7 @@ def trade(
             NewOrderRequest(
                 symbol_id=symbol_id,
                 side=OrderSide.BUY,
-                volume=symbol.lots_to_volume(lots),  # refuses what is between two steps
+                volume=symbol.lots_to_volume(lots),  # exact, or an error
                 relative_stop_loss=symbol.pips_to_price(20),
                 relative_take_profit=symbol.pips_to_price(40),
             ),

@@ -33,6 +33,7 @@ from ctrader.errors import (
     FramingError,
     InsecureTransportError,
     MaintenanceError,
+    NotConnectedError,
     NotEnoughMoneyError,
     OrderError,
     OrderInvalidError,
@@ -76,6 +77,7 @@ SAMPLES: list[CTraderError] = [
     CTraderConnectionFailedError("demo", 5035, OSError(111, "refused")),
     TlsVerificationError("demo", 5035, OSError("bad certificate")),
     CTraderConnectionClosedError("peer left", True),
+    NotConnectedError(),
     CTraderConnectionTimeoutError(30.0, "ProtoOATraderReq"),
     CTraderReconnectAbandonedError("5 attempts", OSError("down")),
     InsecureTransportError("192.0.2.1", 5035),
@@ -276,6 +278,8 @@ def test_kind_questions():
     assert isinstance(api_error("BLOCKED_PAYLOAD_TYPE"), RateLimitedError)
     assert isinstance(api_error("SERVER_IS_UNDER_MAINTENANCE"), MaintenanceError)
     assert AccountAuthError("ALREADY_LOGGED_IN").is_already_authorized()
+    # The general code's own remedy would send the reader looking into the request.
+    assert "Authenticate the account" in str(AccountAuthError("INVALID_REQUEST"))
     assert not AccountAuthError("RET_ACCOUNT_DISABLED").is_already_authorized()
 
 

@@ -160,6 +160,18 @@ def test_bar_in_a_spot_without_a_bid_closes_at_the_last_bid() -> None:
     assert SpotEvent.from_proto(message, 105).trendbars[0].close_points == 105
 
 
+def test_text_of_a_spot_shows_prices() -> None:
+    bar = Trendbar(TrendbarPeriod.M1, 29_922_900, 1, 1, 1, 1, 1)
+    assert str(SpotEvent(5, 1, 109_849, None)) == (
+        "SpotEvent(account_id=5, symbol_id=1, bid=1.09849, ask=None)"
+    )
+    everything = SpotEvent(5, 1, None, 109_851, (bar,), 110_000, 1_795_374_733_258)
+    assert str(everything) == (
+        "SpotEvent(account_id=5, symbol_id=1, bid=None, ask=1.09851, "
+        f"trendbar=[{bar}], session_close=1.1, timestamp=2026-11-22 19:12:13.258000+00:00)"
+    )
+
+
 def test_spot_made_directly_knows_its_own_sides() -> None:
     assert SpotEvent(31, 4, 1, 2).quote == Quote(4, 31, 1, 2)
 

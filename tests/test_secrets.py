@@ -81,7 +81,9 @@ LIBRARY: Final = Path(ctrader.__file__).parent
 EVENTS: Final = frozenset(
     found
     for name in ctrader.__all__
-    if isinstance(found := getattr(ctrader, name), type) and issubclass(found, Event)
+    if isinstance(found := getattr(ctrader, name), type)
+    and issubclass(found, Event)
+    and found is not Event
 )
 
 

@@ -87,8 +87,13 @@ def test_every_wire_price_comes_back(value):
 @given(st.integers(1, 10**10), st.integers(-(10**7), 10**7))
 def test_noise_of_float_arithmetic_is_forgiven(price, distance):
     total = price_from_wire(price) + price_from_wire(distance)
-    if abs(price + distance) * 1000 > price:  # no cancellation that lays the noise bare
-        assert price_to_wire(total) == price + distance
+    assert price_to_wire(total) == price + distance
+
+
+@given(st.integers(1, 10**10), st.integers(1, 10**10))
+def test_difference_of_two_prices_is_a_distance(price, level):
+    distance = price_from_wire(price) - price_from_wire(level)
+    assert price_to_wire(distance) == price - level
 
 
 @pytest.mark.parametrize(

@@ -25,4 +25,7 @@ def main() -> int:
             f"ctrader: the command needs {error.name}: pip install 'ctrader[cli]'", file=sys.stderr
         )
         return 2
+    except KeyboardInterrupt:
+        # Loading takes a noticeable part of a second, long enough for a change of mind.
+        return 130
     return run(sys.argv[1:])

@@ -21,7 +21,6 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count it
 
 app: Final = typer.Typer(
     name="ctrader",
-    help="A client for the cTrader Open API.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,6 +44,27 @@ def run(arguments: Sequence[str]) -> int:
         # Every command of typer ends like this, well or not.
         return end.code if isinstance(end.code, int) else FAILED
     return 0  # pragma: no cover - an application of typer always exits
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        show_version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_versions: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_version,
+            help="Print the versions and exit.",
+        ),
+    ] = False,
+) -> None:
+    """A client for the cTrader Open API."""
 
 
 @app.command()

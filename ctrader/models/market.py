@@ -22,7 +22,7 @@ import msgspec
 
 from ctrader.enums import TrendbarPeriod
 from ctrader.errors import DeserializationError, ProtocolError
-from ctrader.models.wire import enum_of, required_enum_of
+from ctrader.models.wire import enum_of, millis_text, minutes_text, required_enum_of
 from ctrader.proto.registry import GET_TICKDATA_RES
 from ctrader.units import datetime_from_millis, datetime_from_minutes, price_from_wire
 
@@ -51,6 +51,13 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     """Price to buy at, in 1/100000."""
     timestamp_ms: int | None = None
     """When the newer side changed, in Unix milliseconds; None without spot timestamps."""
+
+    def __str__(self) -> str:
+        moment = "None" if self.timestamp_ms is None else millis_text(self.timestamp_ms)
+        return (
+            f"Quote(symbol_id={self.symbol_id}, account_id={self.account_id}, "
+            f"bid={self.bid}, ask={self.ask}, timestamp={moment})"
+        )
 
     @property
     def bid(self) -> float:
@@ -90,6 +97,10 @@ class DepthQuote(msgspec.Struct, frozen=True, gc=False):
     is_bid: bool
     """True for a buyer's entry, False for a seller's."""
 
+    def __str__(self) -> str:
+        side = "bid" if self.is_bid else "ask"
+        return f"DepthQuote(quote_id={self.quote_id}, {side}={self.price}, size={self.size})"
+
     @property
     def price(self) -> float:
         """Price of the entry."""
@@ -128,6 +139,13 @@ class Trendbar(msgspec.Struct, frozen=True, gc=False):
     """Number of ticks, not of units."""
     repaired: bool = False
     """True if high or low was widened to hold open and close: the server erred."""
+
+    def __str__(self) -> str:
+        return (
+            f"Trendbar(period={self.period.name}, timestamp={minutes_text(self.start_minutes)}, "
+            f"open={self.open}, high={self.high}, low={self.low}, close={self.close}, "
+            f"volume={self.volume}{', repaired' if self.repaired else ''})"
+        )
 
     @property
     def timestamp(self) -> datetime:
@@ -235,6 +253,9 @@ class TickData(msgspec.Struct, frozen=True, gc=False):
     """When the price came, in Unix milliseconds."""
     price_points: int
     """The price in 1/100000."""
+
+    def __str__(self) -> str:
+        return f"TickData(timestamp={millis_text(self.timestamp_ms)}, price={self.price})"
 
     @property
     def timestamp(self) -> datetime:

@@ -398,6 +398,8 @@ class Symbol(Entity):
     def lots_to_volume(self, lots: float | Decimal) -> int:
         """Convert lots to a volume in hundredths of a unit.
 
+        The symbol's limits and step are not looked at; `check_order` does that.
+
         Raises:
             OrderInvalidError: that is not a whole positive number; nothing is rounded.
         """

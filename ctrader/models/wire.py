@@ -11,6 +11,8 @@ __all__ = [
     "enum_of",
     "float_of",
     "int_of",
+    "millis_text",
+    "minutes_text",
     "missing_fields",
     "money_digits_of",
     "money_of",
@@ -27,11 +29,9 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
-from google.protobuf.unknown_fields import UnknownFieldSet
-
 from ctrader.enums import WireEnum
 from ctrader.errors import ProtocolError
-from ctrader.units import datetime_from_millis, money_from_wire
+from ctrader.units import datetime_from_millis, datetime_from_minutes, money_from_wire
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,7 +46,9 @@ class _Findable(Protocol):
     def FindInitializationErrors(self) -> list[str]: ...  # noqa: N802 (the runtime's name)
 
 
-_VARINT: Final = 0  # wire type of every enum
+_WIRE_TYPE: Final = 0b111  # bits of a field's key that say how its value is written
+_GROUP_START: Final = 3
+_MORE: Final = 0x80  # bit of a varint's byte that says that another follows
 _MAX_MONEY_DIGITS: Final = 18  # 8 is the most that any asset uses; 18 is what an int64 can hold
 
 
@@ -194,17 +196,47 @@ def missing_fields(message: Message) -> tuple[str, ...]:
 
 
 def _unknown_number(message: Message, field: str) -> int | None:
-    """Find the number of an enum value that the schema does not know, None where none came."""
+    """Find the number of an enum value that the schema does not know, None where none came.
+
+    It reads the message's bytes. The runtime's own view of unknown fields builds Python objects
+    inside C code, where an exception of a signal handler, such as Ctrl-C, ends the interpreter.
+    """
     field_number = message.DESCRIPTOR.fields_by_name[field].number
+    data = message.SerializePartialToString()
     number: int | None = None
-    fields = UnknownFieldSet(message)
-    for index in range(len(fields)):
-        unknown = fields[index]
-        if unknown.field_number == field_number and unknown.wire_type == _VARINT:
-            # Enums are 32 bits wide and signed; a negative one arrives as its complement.
-            low = unknown.data & 0xFFFF_FFFF
-            number = low - 0x1_0000_0000 if low & 0x8000_0000 else low
+    position = depth = 0
+    while position < len(data):
+        key, position = _varint(data, position)
+        match key & _WIRE_TYPE:
+            case 0:
+                value, position = _varint(data, position)
+                if key >> 3 == field_number and not depth:
+                    # Enums are 32 bits wide and signed; a negative one comes as its complement.
+                    low = value & 0xFFFF_FFFF
+                    number = low - 0x1_0000_0000 if low & 0x8000_0000 else low
+            case 1:
+                position += 8
+            case 2:
+                length, position = _varint(data, position)
+                position += length
+            case 5:
+                position += 4
+            case group:
+                # An unknown group brackets fields of its own.
+                depth += 1 if group == _GROUP_START else -1
     return number
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Read a number that the runtime has written; return it with the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return value, position
+        shift += 7
 
 
 def _is_unknown_enum(message: Message, path: str) -> bool:
@@ -222,3 +254,20 @@ def _is_unknown_enum(message: Message, path: str) -> bool:
 
 def _complaint(message: Message, field: str, problem: str) -> ProtocolError:
     return ProtocolError(f"{message.DESCRIPTOR.name}.{field} {problem}")
+
+
+def millis_text(millis: int) -> str:
+    """Return Unix milliseconds as text for people."""
+    # Text must never fail, so a moment outside the calendar is shown as the wire has it.
+    try:
+        return str(datetime_from_millis(millis))
+    except ProtocolError:
+        return f"{millis} ms"
+
+
+def minutes_text(minutes: int) -> str:
+    """Return Unix minutes as text for people."""
+    try:
+        return str(datetime_from_minutes(minutes))
+    except ProtocolError:
+        return f"{minutes} min"

@@ -214,6 +214,9 @@ class Authentication:
             for pending in self._pending.all():
                 if is_request(pending):
                     self._pending.end(pending.call_id, error=refusal)
+            if self._restoring is not None:
+                # Nobody may ask again, and streams would wait for ever: the session ends with it.
+                self._context.drop_link(refusal)
 
     # The accounts
 

@@ -97,12 +97,8 @@ class Context:
         return datetime.fromtimestamp(unix + (at - base) / SECOND, UTC)
 
     def after(self, seconds: float) -> Nanos:
-        """Return the moment that lies so many seconds ahead; less than none is this moment.
-
-        Raises:
-            ValueError: it is NaN or infinite.
-        """
-        return self.now + max(0, to_nanos(seconds))
+        """Return the moment that lies so many seconds ahead."""
+        return self.now + to_nanos(max(0.0, seconds))
 
     def backoff(self, shortest: float, longest: float) -> Backoff:
         """Make a backoff between two waits, given in seconds."""

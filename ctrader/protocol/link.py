@@ -229,6 +229,11 @@ class Link:
                 self._pending.abandon(pending, closed)
         self._all_ended()
 
+    def abandon(self, error: CTraderError) -> None:
+        """End the session at once, without the transport."""
+        if self._context.phase is not Phase.FINISHED:
+            self._finish(error)
+
     def grace_over(self) -> None:
         """Wait no longer, for the answers first, then for the transport."""
         if self._is_shut:

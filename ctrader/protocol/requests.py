@@ -13,6 +13,7 @@ from ctrader.errors import (
     CTraderError,
     DuplicateClientOrderIdError,
     FramingError,
+    NotConnectedError,
     OrderRejectedError,
     ProtocolError,
     UnexpectedResponseError,
@@ -333,9 +334,9 @@ class Requests:
                 self._pending.end(call.call_id, error=closed)
 
 
-def not_connected() -> CTraderConnectionClosedError:
+def not_connected() -> NotConnectedError:
     """Return the error of a command that comes before the first connection."""
-    return CTraderConnectionClosedError("not connected: call connect() first")
+    return NotConnectedError()
 
 
 def _lost_link(cause: Exception) -> CTraderConnectionClosedError:

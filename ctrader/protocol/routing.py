@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ctrader.events import SpotEvent
+from ctrader.events import Event, SpotEvent
+from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 
 if TYPE_CHECKING:
     from ctrader.protocol.mailbox import Mailbox
@@ -35,13 +36,26 @@ class Router:
         """Add a consumer's wish.
 
         Raises:
-            ValueError: the route filters by a field that this type of event does not have.
+            ValueError: it is no type of event, so that nothing would ever come; or it filters by
+                a field that this type of event does not have, or by what is no id.
         """
+        kind: object = route.event_type
+        if not _is_event_type(kind):
+            name = kind.__name__ if isinstance(kind, type) else repr(kind)
+            raise ValueError(
+                f"{name} is no type of event: take a class of ctrader.events, such as SpotEvent, "
+                "or a message class of ctrader.proto"
+            )
         for field in ("account_id", "symbol_id"):
-            if getattr(route, field) is not None and not hasattr(route.event_type, field):
+            wanted: object = getattr(route, field)
+            if wanted is None:
+                continue
+            if not hasattr(route.event_type, field):
                 raise ValueError(
                     f"{route.event_type.__name__} has no {field}: register without {field}="
                 )
+            if not isinstance(wanted, int) or isinstance(wanted, bool):
+                raise ValueError(f"{field}={wanted!r} is no id: give the number as an int")
         self._routes.setdefault(route.event_type, []).append(route)
 
     def remove(self, route: Route) -> bool:
@@ -84,3 +98,9 @@ class Router:
                 return frozenset(self._routes), None
             symbols.add(route.symbol_id)
         return frozenset(self._routes), frozenset(symbols)
+
+
+def _is_event_type(kind: object) -> bool:
+    if not isinstance(kind, type):
+        return False
+    return (issubclass(kind, Event) and kind is not Event) or kind in PAYLOAD_TYPE_BY_MESSAGE

@@ -15,6 +15,7 @@ from ctrader.errors import (
     APIError,
     ClientClosedError,
     CTraderConnectionClosedError,
+    CTraderError,
     DeserializationError,
     ProtocolError,
     api_error,
@@ -229,6 +230,14 @@ class Session:
         """
         self._context.now = now
         self._link.close(grace)
+
+    def abandon(self, error: CTraderError, now: Nanos) -> None:
+        """End the session at once: its driver cannot go on. `Finished` follows.
+
+        Trading requests that were handed over end as what they are: of unknown outcome.
+        """
+        self._context.now = now
+        self._link.abandon(error)
 
     # Outputs
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Deadline", "Timer", "TimerTable"]
+
+
+_TIDY_ABOVE: Final = 256
+"""Entries of the heap that are not worth looking through."""
 
 
 class Timer(Enum):
@@ -124,3 +128,15 @@ class TimerTable:
         self._count += 1
         self._queued[name] = at
         heappush(self._heap, (at, self._count, name))
+        if len(self._heap) > max(_TIDY_ABOVE, 2 * len(self._at)):
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop the entries of timers that were cleared: a far deadline would keep its own."""
+        self._heap = [
+            entry
+            for entry in self._heap
+            if entry[2] in self._at and self._queued[entry[2]] == entry[0]
+        ]
+        heapify(self._heap)
+        self._queued = {name: at for at, _, name in self._heap}

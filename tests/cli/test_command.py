@@ -185,6 +185,25 @@ def test_version_names_what_it_runs_on(capsys: pytest.CaptureFixture[str]):
     assert "protobuf" in output
 
 
+def test_version_is_an_option_too(capsys: pytest.CaptureFixture[str]):
+    assert command("version") == 0
+    expected = capsys.readouterr().out
+    assert command("--version") == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_ctrl_c_while_loading_ends_with_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    class Interrupted:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "ctrader.cli.commands", Interrupted())
+    assert main() == 130
+    assert not capsys.readouterr().err
+
+
 def test_entry_point_reads_the_command_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -35,6 +35,36 @@ def bar_at(period: TrendbarPeriod, start: datetime) -> Trendbar:
     return Trendbar(period, int(start.timestamp()) // 60, 1, 1, 1, 1, 1)
 
 
+# Text
+
+
+def test_text_shows_prices_and_times_and_repr_the_wire():
+    quote = Quote(1, 1000001, 109_849, 109_851, 1_795_374_733_258)
+    assert str(quote) == (
+        "Quote(symbol_id=1, account_id=1000001, bid=1.09849, ask=1.09851, "
+        "timestamp=2026-11-22 19:12:13.258000+00:00)"
+    )
+    assert "bid_points=109849" in repr(quote)
+    assert str(Quote(1, 2, 1, 2)).endswith("timestamp=None)")
+    assert str(DepthQuote(7, 109_849, 500, True)) == "DepthQuote(quote_id=7, bid=1.09849, size=500)"
+    assert str(DepthQuote(7, 1, 5, False)) == "DepthQuote(quote_id=7, ask=1e-05, size=5)"
+    assert str(Trendbar(TrendbarPeriod.H1, 29_922_900, 1, 2, 4, 3, 9)) == (
+        "Trendbar(period=H1, timestamp=2026-11-22 19:00:00+00:00, "
+        "open=2e-05, high=4e-05, low=1e-05, close=3e-05, volume=9)"
+    )
+    assert str(Trendbar(TrendbarPeriod.H1, 0, 1, 1, 1, 1, 1, True)).endswith("repaired)")
+    assert str(TickData(1_795_374_733_258, 109_849)) == (
+        "TickData(timestamp=2026-11-22 19:12:13.258000+00:00, price=1.09849)"
+    )
+
+
+def test_text_of_times_that_no_calendar_has_does_not_fail():
+    assert str(TickData(2**62, 0)) == f"TickData(timestamp={2**62} ms, price=0.0)"
+    assert f"timestamp={2**62} ms" in str(Quote(1, 2, 3, 4, 2**62))
+    bar = Trendbar(TrendbarPeriod(99), 2**62, 1, 1, 1, 1, 1)
+    assert f"timestamp={2**62} min" in str(bar)
+
+
 # Quotes
 
 

@@ -73,6 +73,26 @@ def test_unknown_field_of_another_wire_type_is_no_enum_value() -> None:
     assert enum_of(deal, "dealStatus", DealStatus) is None
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(b"\x91\x06" + bytes(8), id="64 bits"),
+        pytest.param(b"\x95\x06" + bytes(4), id="32 bits"),
+        pytest.param(b"\x92\x06\x02\x60\x05", id="bytes that look like the field"),
+        pytest.param(b"\x93\x06\x60\x05\x94\x06", id="the same number inside a group"),
+        pytest.param(b"\x93\x06\x9b\x06\x60\x05\x9c\x06\x94\x06", id="groups in groups"),
+    ],
+)
+def test_unknown_fields_around_an_unknown_enum_value_are_passed_over(other: bytes) -> None:
+    alone = ProtoOADeal.FromString(other)
+    before = ProtoOADeal.FromString(other + b"\x60\x21")
+    after = ProtoOADeal.FromString(b"\x60\x21" + other)
+
+    assert enum_of(alone, "dealStatus", DealStatus) is None
+    assert enum_of(before, "dealStatus", DealStatus) == 0x21
+    assert enum_of(after, "dealStatus", DealStatus) == 0x21
+
+
 def test_required_enum_that_is_absent_is_refused() -> None:
     with pytest.raises(ProtocolError, match=r"ProtoOATradeData\.tradeSide is missing"):
         required_enum_of(ProtoOATradeData(), "tradeSide", OrderSide)

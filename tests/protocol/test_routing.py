@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctrader.enums import ExecutionType
-from ctrader.events import ConnectedEvent, DepthEvent, ExecutionEvent, SpotEvent
+from ctrader.events import ConnectedEvent, DepthEvent, Event, ExecutionEvent, SpotEvent
 from ctrader.proto import ProtoOASpotEvent
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route, Router
@@ -99,3 +99,15 @@ def test_one_consumer_of_all_symbols_wants_all():
     router.add(Route(SpotEvent, Mailbox("1"), symbol_id=1))
     router.add(Route(SpotEvent, Mailbox("2"), account_id=7))
     assert router.wanted() == (frozenset({SpotEvent}), None)
+
+
+@pytest.mark.parametrize("kind", [Event, int, "SpotEvent", None, object()])
+def test_what_is_no_type_of_event_is_refused(kind):
+    with pytest.raises(ValueError, match="no type of event"):
+        Router().add(Route(kind, Mailbox("x")))
+
+
+@pytest.mark.parametrize("symbol_id", ["1", 1.0, True, SpotEvent])
+def test_filter_that_is_no_id_is_refused(symbol_id):
+    with pytest.raises(ValueError, match="no id"):
+        Router().add(Route(SpotEvent, Mailbox("x"), symbol_id=symbol_id))

@@ -1,0 +1,1 @@
+"""What hostile networks, careless users and busy machines do to the clients."""
