@@ -21,9 +21,10 @@ from ctrader.proto import (
     ProtoOAVersionReq,
     ProtoOAVersionRes,
 )
+from ctrader.simulator.account_messages import ctid_account_message
 from ctrader.simulator.grants import Grant
 from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.wire import ctid_account_message, set_enum
+from ctrader.simulator.wire import set_enum
 
 if TYPE_CHECKING:
     from ctrader.simulator.router import Router

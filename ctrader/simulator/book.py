@@ -103,6 +103,12 @@ class Position:
         """Whether it has a stop loss or a take profit."""
         return self.stop_loss is not None or self.take_profit is not None
 
+    def close(self, at: int) -> None:
+        """Become closed, without protection."""
+        self.status = int(ProtoOAPositionStatus.POSITION_STATUS_CLOSED)
+        self.stop_loss = self.take_profit = None
+        self.closed = self.updated = at
+
 
 @dataclass(slots=True, kw_only=True)
 class Order:
@@ -161,6 +167,36 @@ class Order:
             ProtoOAOrderType.STOP,
             ProtoOAOrderType.STOP_LIMIT,
         )
+
+    def become_closing(self, position: Position) -> None:
+        """Become an order that closes a position.
+
+        Texts that it has none of are the position's. Closing orders always have a client order
+        id: the server makes one up, as recorded.
+        """
+        self.closing = True
+        self.shown_stop_loss, self.shown_take_profit = position.stop_loss, position.take_profit
+        if self.client_order_id is None:
+            self.client_order_id = str(self.order_id % 100_000)
+        self.label = position.label if self.label is None else self.label
+        self.comment = position.comment if self.comment is None else self.comment
+
+    def become_protective(self, position: Position) -> None:
+        """Become the order that holds a position's stop loss and take profit."""
+        self.closing = True
+        self.client_order_id = str(self.order_id % 100_000)
+        self.label, self.comment = position.label, position.comment
+
+    def end(self, status: int, at: int) -> None:
+        """Come to a last state."""
+        self.status = int(status)
+        self.updated = self.closed = at
+
+    def fill(self, market: int, at: int) -> None:
+        """Become filled to the last unit at a price."""
+        self.end(ProtoOAOrderStatus.ORDER_STATUS_FILLED, at)
+        self.execution_price = Fraction(market)
+        self.executed_volume = self.volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +268,10 @@ class AccountBook:
     def open_positions(self) -> Iterator[Position]:
         """Go through the positions that hold anything, oldest first."""
         return (position for position in self.positions.values() if position.is_open)
+
+    def open_position_of(self, symbol: SymbolSpec) -> Position | None:
+        """Return the oldest open position of a symbol, None where there is none."""
+        return next((each for each in self.open_positions() if each.symbol is symbol), None)
 
     def book(self, amount: int, at: int) -> None:
         """Add to the balance, or take from it."""

@@ -22,7 +22,7 @@ from ctrader.proto import (
 from ctrader.simulator.book import AccountBook, Deal, Order
 from ctrader.simulator.market_desk import check_window
 from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.wire import deal_message, order_message
+from ctrader.simulator.trade_messages import deal_message, order_message
 
 if TYPE_CHECKING:
     from ctrader.simulator.router import Router

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ctrader.proto import ProtoOASpotEvent
+from ctrader.simulator.bar_messages import forming_bar_message
 from ctrader.simulator.calendar import (
     MINUTE,
     next_period_start,
@@ -14,7 +15,6 @@ from ctrader.simulator.calendar import (
     trading_day_start,
 )
 from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick
-from ctrader.simulator.wire import forming_bar_message
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -20,6 +20,7 @@ from ctrader.proto import (
     ProtoOAUnsubscribeSpotsReq,
     ProtoOAUnsubscribeSpotsRes,
 )
+from ctrader.simulator.bar_messages import history_bar_message
 from ctrader.simulator.calendar import (
     HOUR,
     WINDOW_LIMITS,
@@ -28,7 +29,7 @@ from ctrader.simulator.calendar import (
 )
 from ctrader.simulator.market import SpotSubscription
 from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.wire import history_bar_message, set_enum
+from ctrader.simulator.wire import set_enum
 
 if TYPE_CHECKING:
     from ctrader.simulator.prices import Bar, PriceSource

@@ -23,9 +23,9 @@ from ctrader.proto import (
     ProtoOATraderReq,
     ProtoOATraderRes,
 )
+from ctrader.simulator.account_messages import trader_message
 from ctrader.simulator.catalogue import SymbolSpec
-from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.wire import (
+from ctrader.simulator.catalogue_messages import (
     archived_symbol_message,
     asset_class_message,
     asset_message,
@@ -33,8 +33,8 @@ from ctrader.simulator.wire import (
     leverage_message,
     light_symbol_message,
     symbol_message,
-    trader_message,
 )
+from ctrader.simulator.refusals import Refusal
 
 if TYPE_CHECKING:
     from ctrader.simulator.router import Router

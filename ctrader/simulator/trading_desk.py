@@ -19,7 +19,7 @@ from ctrader.proto import (
     ProtoOATradeSide,
 )
 from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.wire import order_message, position_message
+from ctrader.simulator.trade_messages import order_message, position_message
 
 if TYPE_CHECKING:
     from ctrader.simulator.book import AccountBook

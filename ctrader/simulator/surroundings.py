@@ -1,0 +1,63 @@
+"""What the trading floor needs of the exchange around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ctrader.simulator.catalogue import SymbolSpec
+from ctrader.simulator.prices import Quote
+from ctrader.simulator.refusals import OrderRefusal
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+__all__ = ["Surroundings", "need_quote"]
+
+
+class Surroundings(Protocol):
+    """Time, prices and the connections, as the floor sees them."""
+
+    def market_now(self) -> int:
+        """Return the present instant of the market, milliseconds UTC."""
+        ...
+
+    def quote(self, symbol_id: int) -> Quote | None:
+        """Return both sides of a symbol as they are now."""
+        ...
+
+    def is_open(self, symbol: SymbolSpec) -> bool:
+        """Tell whether a symbol trades now."""
+        ...
+
+    def after(self, delay: float, action: Callable[[], None]) -> None:
+        """Do something when some seconds have passed."""
+        ...
+
+    def at(self, instant: int, action: Callable[[], None]) -> None:
+        """Do something at an instant of the market."""
+        ...
+
+    def publish(self, account_id: int, message: Message, origin: str | None) -> None:
+        """Send an event to every connection on which the account is authorised."""
+        ...
+
+    def watch(self, symbol_id: int) -> None:
+        """Ask for the ticks of a symbol."""
+        ...
+
+    def unwatch(self, symbol_id: int) -> None:
+        """Let go of a symbol's ticks once."""
+        ...
+
+
+def need_quote(surroundings: Surroundings, symbol: SymbolSpec) -> Quote:
+    """Return both sides of a symbol as they are now.
+
+    Raises:
+        Refusal: there is no price of it.
+    """
+    quote = surroundings.quote(symbol.symbol_id)
+    if quote is None:
+        raise OrderRefusal("NO_QUOTES", f"There is no price of {symbol.name}")
+    return quote
