@@ -39,11 +39,9 @@ class Router:
             ValueError: it is no type of event, so that nothing would ever come; or it filters by
                 a field that this type of event does not have, or by what is no id.
         """
-        kind: object = route.event_type
-        if not _is_event_type(kind):
-            name = kind.__name__ if isinstance(kind, type) else repr(kind)
+        if not _is_event_type(route.event_type):
             raise ValueError(
-                f"{name} is no type of event: take a class of ctrader.events, such as SpotEvent, "
+                f"{route.event_type!r} is no type of event: take a class of ctrader.events, such as SpotEvent, "
                 "or a message class of ctrader.proto"
             )
         for field in ("account_id", "symbol_id"):
