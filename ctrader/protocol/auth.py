@@ -97,12 +97,17 @@ class AccountSession:
     trigger: AuthTrigger
     backoff: Backoff
     state: AuthState = AuthState.WANTED
-    is_kept: bool = False
-    """It had its first success: from now on it is authenticated again after every loss."""
+    accepted: AccountCredentials | None = None
+    """The credentials that the server accepted last, None before the first success."""
     is_ready: bool = False
     """Authenticated, and everything wanted is restored on this link."""
     error: Exception | None = None
     """The last refusal, None after a success."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it had its first success: from then on it is authenticated after every loss."""
+        return self.accepted is not None
 
     @property
     def account_id(self) -> int:

@@ -238,6 +238,7 @@ class Authentication:
             is_same = account.credentials.access_token == credentials.access_token
             account.credentials = credentials
             if is_same and account.state is AuthState.DONE:
+                account.accepted = credentials
                 self._pending.end(
                     pending.call_id,
                     ProtoOAAccountAuthRes(ctidTraderAccountId=credentials.account_id),
@@ -283,7 +284,7 @@ class Authentication:
             self.authenticate_account(account)
         elif error is None or is_already_done(error):
             account.state = AuthState.DONE
-            account.is_kept = True
+            account.accepted = credentials
             account.backoff.reset()
             self._requests.release()
             self._subscriber.carry_out(account_id)
@@ -304,6 +305,11 @@ class Authentication:
         if not account.is_kept:
             # The first answer is for whoever asked: `undo` forgot the account with the last of
             # them, and nothing is left of the attempt.
+            return
+        if account.accepted is not account.credentials and account.accepted is not None:
+            # Whoever handed these in was told. What worked before is what is kept.
+            account.credentials = account.accepted
+            self.authenticate_account(account)
             return
         self._context.emit(
             SubscriptionRestoreFailedEvent(account_id=account_id, error=refusal, topic="account")

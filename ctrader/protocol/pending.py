@@ -174,7 +174,10 @@ class PendingCommands:
     def timed_out(self, call_id: CallId) -> None:
         """End a command whose deadline has come."""
         pending = self._by_id[call_id]
-        self.abandon(pending, CTraderConnectionTimeoutError(pending.timeout, pending.name))
+        name = pending.name
+        if pending.call is not None and not pending.call.is_sent:
+            name += ", which could not be sent yet,"
+        self.abandon(pending, CTraderConnectionTimeoutError(pending.timeout, name))
 
 
 class Waits:

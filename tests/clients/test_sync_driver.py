@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import selectors
 import signal
 import socket
@@ -73,6 +74,7 @@ class Peer:
         self.bytes_received = 0
         self.ended = threading.Semaphore(0)
         self._context = context
+        self._using = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._connections: list[socket.socket] = []
@@ -94,7 +96,8 @@ class Peer:
 
     def send(self, message: Message) -> None:
         for connection in self._connections:
-            connection.sendall(encode_message(message))
+            with self._using:
+                connection.sendall(encode_message(message))
 
     def cut(self) -> None:
         for connection in self._connections:
@@ -139,13 +142,20 @@ class Peer:
         frames = FrameBuffer()
         self._connections.append(connection)
         try:
-            while data := connection.recv(65536):
+            while data := self._receive(connection):
                 self.bytes_received += len(data)
                 block, spans = frames.feed(data)
                 for start, end in spans:
                     self._answer(connection, block[start:end])
         finally:
             self._connections.remove(connection)
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        # A TLS socket must not be used by two threads at once: wait first, then read.
+        if not (isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            select.select([connection], [], [])
+        with self._using:
+            return connection.recv(65536)
 
     def _answer(self, connection: socket.socket, frame: bytes) -> None:
         envelope = open_envelope(frame)
@@ -155,7 +165,8 @@ class Peer:
         elif envelope.payload_type == VERSION and not self.is_silent:
             answer = ProtoOAVersionRes(version="7")
         if answer is not None:
-            connection.sendall(encode_message(answer, envelope.client_msg_id))
+            with self._using:
+                connection.sendall(encode_message(answer, envelope.client_msg_id))
         with self._arrived:
             self.received.append(envelope.payload_type)
             self._arrived.notify_all()

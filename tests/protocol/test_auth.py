@@ -96,7 +96,7 @@ def test_lost_link_makes_everything_wanted_again():
     auth = Authorization()
     auth.application = AuthState.DONE
     kept, new = account(1, AuthState.DONE), account(2, AuthState.SENT)
-    kept.is_kept = kept.is_ready = True
+    kept.accepted, kept.is_ready = kept.credentials, True
     auth.accounts = {1: kept, 2: new}
     auth.lost()
     assert not auth.is_application_authenticated

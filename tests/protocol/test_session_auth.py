@@ -571,12 +571,31 @@ def test_refused_account_may_be_given_new_credentials():
     assert peer.requests(AUTH) == []
 
 
-def test_refused_new_credentials_of_a_kept_account_are_raised_and_retried():
+def test_refused_new_credentials_of_a_kept_account_give_way_to_those_that_were_accepted():
     peer = Peer()
     peer.make_ready()
-    call_id = peer.submit(Authorize(credentials(token="a-newer-token")))
+    peer.clear()
+    call_id = peer.submit(Authorize(credentials(token="a-wrong-token")))
     peer.refuse(AUTH, "CH_ACCESS_TOKEN_INVALID")
     assert isinstance(peer.errors[call_id], TokenExpiredError)
+    assert [request.accessToken for request in peer.requests(AUTH)] == [
+        "a-wrong-token",
+        "the-access-token",
+    ]
+    peer.answer(AUTH)
+    assert peer.is_ready()
+    assert peer.seen(SubscriptionRestoreFailedEvent) == []
+    kept = peer.session.credentials(ACCOUNT)
+    assert kept is not None
+    assert kept.access_token == "the-access-token"
+
+
+def test_accepted_credentials_that_are_refused_later_are_reported_and_retried():
+    peer = Peer()
+    peer.make_ready()
+    peer.reconnect()
+    peer.clear()
+    peer.refuse(AUTH, "CH_ACCESS_TOKEN_INVALID")
     assert len(peer.seen(SubscriptionRestoreFailedEvent)) == 1
     peer.advance(2)
     assert len(peer.open(AUTH)) == 1
