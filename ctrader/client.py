@@ -103,6 +103,10 @@ class CTraderClient:
 
     # Namespaces
 
+    def __repr__(self) -> str:
+        """Name the server; nothing that must stay secret."""
+        return f"<CTraderClient of {self.config.host}:{self.config.port}>"
+
     @property
     def auth(self) -> AuthManager:
         """Authentication of the application and of accounts, and their tokens."""

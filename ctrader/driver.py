@@ -79,13 +79,14 @@ class _Waiter(Flag):
 class _Link:
     """One attempt at a connection, and the connection if it succeeds."""
 
-    __slots__ = ("cause", "epoch", "flag", "scope")
+    __slots__ = ("cause", "discards", "epoch", "flag", "scope")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.scope = anyio.CancelScope()
         self.flag = Flag()  # wakes the writer
         self.cause: CTraderConnectionError | None = None
+        self.discards = True
 
 
 class Driver:
@@ -399,9 +400,10 @@ class Driver:
                 if self._tasks is not None and not self._stop.is_set:
                     opening = self._links[epoch] = _Link(epoch)
                     self._tasks.start_soon(self._run_link, opening, name=f"ctrader link {epoch}")
-            case CloseConnection(epoch):
+            case CloseConnection(epoch, discards):
                 closing = self._links.get(epoch)
                 if closing is not None:
+                    closing.discards = discards
                     if self._writing is closing:
                         self._writing = None
                     closing.scope.cancel()
@@ -599,9 +601,7 @@ class Driver:
                     try:
                         await self._use(link, connection)
                     finally:
-                        # Only an orderly end may leave something to be delivered.
-                        is_orderly = self._session.phase is Phase.CLOSING
-                        await connection.abort(discard=not is_orderly)
+                        await connection.abort(discard=link.discards)
         finally:
             if self._writing is link:
                 self._writing = None

@@ -351,13 +351,12 @@ class Pump:
         self._link = Link(attempt.epoch, attempt.connection)
         self.session.connection_made(attempt.epoch, now, unix_now=time.time())
 
-    def _drop_link(self, link: Link) -> None:
+    def _drop_link(self, link: Link, *, discards: bool = True) -> None:
         self._link = None
-        # Only an orderly end may leave something to be delivered.
-        if self.session.phase is Phase.CLOSING:
-            link.close()
-        else:
+        if discards:
             link.abort()
+        else:
+            link.close()
 
     def _carry_out(self, now: Nanos) -> None:
         while effects := self.session.take_effects():
@@ -374,8 +373,8 @@ class Pump:
                 self._end_call(call_id, None, error)
             case OpenConnection(epoch):
                 self._open(epoch, now)
-            case CloseConnection(epoch):
-                self._close(epoch, now)
+            case CloseConnection(epoch, discards):
+                self._close(epoch, now, discards=discards)
             case PhaseChanged(phase):
                 logger.debug("The client is %s.", phase.value)
             case Finished(error):
@@ -397,11 +396,11 @@ class Pump:
         else:
             self._attempt = attempt
 
-    def _close(self, epoch: int, now: Nanos) -> None:
+    def _close(self, epoch: int, now: Nanos, *, discards: bool) -> None:
         if self._attempt is not None and self._attempt.epoch == epoch:
             self._give_up(self._attempt)
         elif self._link is not None and self._link.epoch == epoch:
-            self._drop_link(self._link)
+            self._drop_link(self._link, discards=discards)
         self.session.connection_lost(epoch, now, None)
 
     def _give_up(self, attempt: Attempt) -> None:

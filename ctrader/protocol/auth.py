@@ -106,7 +106,7 @@ class AccountSession:
 
     @property
     def is_kept(self) -> bool:
-        """Whether it had its first success: from then on it is authenticated after every loss."""
+        """Whether it succeeded once, and so is authenticated again after a loss."""
         return self.accepted is not None
 
     @property

@@ -58,6 +58,10 @@ class CloseConnection:
     """
 
     epoch: int
+    discards: bool = True
+    """Throw away what the peer has not taken yet: the system would go on delivering it, and an
+    order that was reported as of unknown outcome must not arrive later. So ends every link but
+    that of an orderly close that leaves no order open."""
 
 
 @dataclass(frozen=True, slots=True)

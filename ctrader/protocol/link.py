@@ -144,6 +144,7 @@ class Link:
         context.timers.clear(Timer.CONNECT)
         context.timers.set(Timer.HEALTHY, context.now + HEALTHY_AFTER)
         self._requests.opened()
+        self._pending.leaves_unknown = False
         self.heartbeat.opened(context.now)
         again = self._was_connected
         self._was_connected = True
@@ -307,7 +308,8 @@ class Link:
         context = self._context
         if context.phase is Phase.CLOSING and not self._is_shut and not len(self._pending):
             self._is_shut = True
-            context.effects.append(CloseConnection(self.epoch))
+            is_orderly = not self._pending.leaves_unknown
+            context.effects.append(CloseConnection(self.epoch, discards=not is_orderly))
             context.timers.set(Timer.CLOSE, context.now + TRANSPORT_GRACE)
 
     def _abandon_all(self, cause: CTraderError) -> None:

@@ -77,7 +77,7 @@ class CommandMachine(Protocol):
 class PendingCommands:
     """Number commands, watch their deadlines, and end each of them once."""
 
-    __slots__ = ("_by_id", "_context", "_last_id", "_machines", "emptied")
+    __slots__ = ("_by_id", "_context", "_last_id", "_machines", "emptied", "leaves_unknown")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -86,6 +86,8 @@ class PendingCommands:
         self._last_id: CallId = 0
         self.emptied: Callable[[], None] = _ignore
         """Called when the last command has ended."""
+        self.leaves_unknown = False
+        """A trading request that this link took has ended without an answer."""
 
     def serve(self, machine: CommandMachine, *commands: type) -> None:
         """Let a machine carry out commands of these types."""
@@ -154,6 +156,7 @@ class PendingCommands:
         """End a command whose caller went away, without an effect; None if it has ended."""
         pending = self.remove(call_id)
         if pending is not None:
+            self._note_unknown(pending)
             self._machines[type(pending.command)].undo(pending)
             if not self._by_id:
                 self.emptied()
@@ -166,10 +169,16 @@ class PendingCommands:
         says so.
         """
         call = pending.call
+        self._note_unknown(pending)
         if call is not None and call.is_trading:
             self.end(pending.call_id, error=trading_failure(call, str(cause), cause))
         else:
             self.end(pending.call_id, error=cause)
+
+    def _note_unknown(self, pending: Pending) -> None:
+        call = pending.call
+        if call is not None and call.is_trading and call.is_sent:
+            self.leaves_unknown = True
 
     def timed_out(self, call_id: CallId) -> None:
         """End a command whose deadline has come."""

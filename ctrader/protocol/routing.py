@@ -41,8 +41,8 @@ class Router:
         """
         if not _is_event_type(route.event_type):
             raise ValueError(
-                f"{route.event_type!r} is no type of event: take a class of ctrader.events, such as SpotEvent, "
-                "or a message class of ctrader.proto"
+                f"{route.event_type!r} is no type of event: take a class of ctrader.events, such "
+                "as SpotEvent, or a message class of ctrader.proto"
             )
         for field in ("account_id", "symbol_id"):
             wanted: object = getattr(route, field)

@@ -87,6 +87,9 @@ class Fills:
 
     def _reject(self, book: AccountBook, order: Order) -> None:
         """End a market order whose position was closed before its turn came."""
+        position = book.positions.get(order.position_id)
+        if position is not None and position.executing == order.order_id:
+            position.executing = None
         if order.is_protective:
             return  # it ended with its position
         order.end(ProtoOAOrderStatus.ORDER_STATUS_REJECTED, self._outside.market_now())
@@ -94,7 +97,7 @@ class Fills:
             book,
             ProtoOAExecutionType.ORDER_REJECTED,
             order,
-            book.positions.get(order.position_id),
+            position,
             error_code="POSITION_NOT_OPEN",
         )
 

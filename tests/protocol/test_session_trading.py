@@ -40,7 +40,7 @@ from ctrader.protocol.commands import (
     Completion,
     Priority,
 )
-from ctrader.protocol.effects import CallCompleted, Finished, Phase
+from ctrader.protocol.effects import CallCompleted, CloseConnection, Finished, Phase
 from ctrader.protocol.envelope import encode_envelope, encode_message
 from ctrader.units import SECOND
 from tests.protocol.peer import ACCOUNT, Peer, credentials, market_order, trade_call
@@ -459,7 +459,7 @@ def test_close_waits_for_the_answer_to_an_order():
     assert peer.closed == []
     peer.answer(ORDER, peer.execution("ORDER_FILLED"))
     assert call_id in peer.results
-    assert peer.closed == [1]
+    assert peer.seen(CloseConnection) == [CloseConnection(1, discards=False)]
     peer.connection_lost(None)
     assert peer.outputs[-1] == Finished(None)
 
@@ -472,9 +472,30 @@ def test_close_waits_no_longer_than_its_grace():
     assert call_id not in peer.errors
     peer.advance(0.1)
     assert isinstance(unknown(peer, call_id).cause, ClientClosedError)
-    assert peer.closed == [1]
+    assert peer.seen(CloseConnection) == [CloseConnection(1, discards=True)]
     peer.advance(1)
     assert peer.session.phase is Phase.FINISHED
+
+
+@pytest.mark.parametrize("ending", ["timeout", "cancel"])
+def test_close_after_an_order_without_an_answer_delivers_nothing_more(ending):
+    peer = ready()
+    call_id = peer.submit(trade_call(), timeout=1)
+    if ending == "timeout":
+        peer.advance(1)
+        unknown(peer, call_id)
+    else:
+        assert peer.cancel(call_id) is CancelResult.SENT
+    peer.close()
+    assert peer.seen(CloseConnection) == [CloseConnection(1, discards=True)]
+
+
+def test_order_without_an_answer_on_an_earlier_link_does_not_spoil_the_close():
+    peer = ready()
+    peer.submit(trade_call())
+    peer.reconnect()
+    peer.close()
+    assert peer.seen(CloseConnection)[-1] == CloseConnection(2, discards=False)
 
 
 def test_close_without_grace_does_not_wait():
