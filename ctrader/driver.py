@@ -19,6 +19,7 @@ from ctrader.errors import (
     CTraderConnectionClosedError,
     CTraderConnectionError,
     CTraderError,
+    NotConnectedError,
 )
 from ctrader.flag import Flag
 from ctrader.protocol.effects import (
@@ -33,7 +34,6 @@ from ctrader.protocol.effects import (
     PhaseChanged,
 )
 from ctrader.protocol.mailbox import Mailbox
-from ctrader.protocol.requests import not_connected
 from ctrader.protocol.routing import Route, Router
 from ctrader.protocol.session import Session
 from ctrader.transport import refuse_proxy, tls_context
@@ -359,7 +359,7 @@ class Driver:
             if not waiter.is_set:
                 if not self._is_hosted:
                     # Nobody keeps time yet: what the session does not refuse at once never ends.
-                    raise not_connected()
+                    raise NotConnectedError
                 await waiter.wait()
         except BaseException:
             if self._waiters.pop(call_id, None) is not None:

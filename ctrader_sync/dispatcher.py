@@ -142,9 +142,13 @@ class Dispatcher:
         Call it after `stop`, without the lock, and not from a handler.
         """
         until = time.monotonic() + timeout
-        for thread in list(self._threads):
-            while thread.is_alive() and (left := until - time.monotonic()) > 0:
-                thread.join(min(left, JOIN_SLICE))
+        # A thread that ends may have left the rest to one that was started meanwhile: look again.
+        while threads := self._living_threads():
+            for thread in threads:
+                while thread.is_alive() and (left := until - time.monotonic()) > 0:
+                    thread.join(min(left, JOIN_SLICE))
+            if time.monotonic() >= until:
+                break
         with self._lock:
             abandoned = self._queue
             self._queue = []
@@ -231,6 +235,10 @@ class Dispatcher:
             self.enqueue(consumer)
 
     # Private: without the lock
+
+    def _living_threads(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads)
 
     def _serve(self) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctrader.enums import AuthTrigger
-from ctrader.errors import AccountAuthError, APIError
+from ctrader.errors import AccountAuthError, APIError, NotConnectedError
 from ctrader.events import (
     DataGapEvent,
     ReadyEvent,
@@ -31,7 +31,6 @@ from ctrader.protocol.auth import (
 from ctrader.protocol.commands import Authorize, Call, Priority, WaitApplication, WaitReady
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.pending import is_request
-from ctrader.protocol.requests import not_connected
 from ctrader.protocol.timers import Timer
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ class Authentication:
         if refusal is not None:
             self._pending.end(pending.call_id, error=refusal)
         elif self._context.phase is Phase.IDLE:
-            self._pending.end(pending.call_id, error=not_connected())
+            self._pending.end(pending.call_id, error=NotConnectedError())
         elif isinstance(command, WaitApplication):
             if self._authorization.is_application_authenticated:
                 self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
 
-__all__ = ["Requests", "not_connected"]
+__all__ = ["Requests"]
 
 _ENVELOPE_ALLOWANCE: Final = 128
 """Bytes of a frame that the envelope may need besides the message."""
@@ -164,7 +164,7 @@ class Requests:
         if self._authorization.application_error is not None:
             self._pending.end(pending.call_id, error=self._authorization.application_error)
         elif self._context.phase is Phase.IDLE:
-            self._pending.abandon(pending, not_connected())
+            self._pending.abandon(pending, NotConnectedError())
         elif call.is_trading and (obstacle := self._trading_obstacle(call)) is not None:
             self._pending.end(pending.call_id, error=trading_failure(call, obstacle))
         else:
@@ -332,11 +332,6 @@ class Requests:
                 self._parked[call.call_id] = call
             else:
                 self._pending.end(call.call_id, error=closed)
-
-
-def not_connected() -> NotConnectedError:
-    """Return the error of a command that comes before the first connection."""
-    return NotConnectedError()
 
 
 def _lost_link(cause: Exception) -> CTraderConnectionClosedError:

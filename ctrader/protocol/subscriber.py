@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctrader.errors import APIError
+from ctrader.errors import APIError, NotConnectedError
 from ctrader.events import SubscriptionRestoreFailedEvent
 from ctrader.protocol.auth import AuthState
 from ctrader.protocol.commands import SpotTopic, Subscribe, Topic, Unsubscribe
 from ctrader.protocol.effects import Phase
-from ctrader.protocol.requests import not_connected
 from ctrader.protocol.subscriptions import LedgerEntry, SubscriptionLedger, WireRequest
 from ctrader.protocol.timers import Timer
 
@@ -116,7 +115,7 @@ class Subscriber:
         elif refusal is not None:
             self._pending.end(pending.call_id, error=refusal)
         elif self._context.phase is Phase.IDLE:
-            self._pending.end(pending.call_id, error=not_connected())
+            self._pending.end(pending.call_id, error=NotConnectedError())
         else:
             assert isinstance(command, Subscribe)
             new: list[Topic] = []
