@@ -146,6 +146,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
                     "fills",
                     "grants",
                     "history_desk",
+                    "ladder",
                     "levels",
                     "limits",
                     "margin",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Final, Literal, TypeAlias
 
 from ctrader.proto import (
+    ProtoOANotificationType,
     ProtoOAOrderStatus,
     ProtoOAOrderType,
     ProtoOAPositionStatus,
@@ -14,7 +16,29 @@ from ctrader.proto import (
 )
 from ctrader.simulator.catalogue import AccountSpec, SymbolSpec
 
-__all__ = ["AccountBook", "ClosedPart", "Deal", "Entry", "Order", "Position", "opposite"]
+__all__ = [
+    "AccountBook",
+    "Booking",
+    "BookingKind",
+    "ClosedPart",
+    "Deal",
+    "Entry",
+    "MarginCall",
+    "Offset",
+    "Order",
+    "Position",
+    "opposite",
+]
+
+
+BookingKind: TypeAlias = Literal["deal", "cash", "bonus"]
+"""What changed a balance: a closing deal, a deposit or withdrawal, a bonus."""
+
+_MARGIN_CALLS: Final = (
+    ProtoOANotificationType.MARGIN_LEVEL_THRESHOLD_1,
+    ProtoOANotificationType.MARGIN_LEVEL_THRESHOLD_2,
+    ProtoOANotificationType.MARGIN_LEVEL_THRESHOLD_3,
+)
 
 
 def opposite(side: int) -> int:
@@ -31,6 +55,8 @@ class Entry:
     commission: int
     """Booked for what is still open, negative."""
     margin_rate: Fraction
+    deal_id: int = 0
+    """Deal that made it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -200,6 +226,36 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Offset:
+    """What a closing deal took out of an opening one."""
+
+    opening_deal_id: int
+    closing_deal_id: int
+    volume: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """One change of a balance, or of a bonus."""
+
+    booking_id: int
+    at: int
+    """When, milliseconds UTC."""
+    kind: BookingKind
+    amount: int
+    """What was added, negative where it was taken, in the smallest unit of the currency."""
+    balance: int
+    """The balance after it."""
+    balance_version: int
+    change_type: int = 0
+    """What it was for, as the protocol numbers it; 0 for a deal."""
+    deal_id: int | None = None
+    note: str | None = None
+    equity: int | None = None
+    """Equity after it, None where there was no price to tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedPart:
     """What a closing deal settled."""
 
@@ -235,6 +291,19 @@ class Deal:
     closed_part: ClosedPart | None = None
 
 
+@dataclass(slots=True)
+class MarginCall:
+    """One warning of an account: below which margin level, and when it came last."""
+
+    call_type: int
+    threshold: float
+    """Percent; 0 is no warning."""
+    updated: int
+    """When the threshold was set, milliseconds UTC."""
+    triggered: int | None = None
+    """When the warning came last, None where it never did."""
+
+
 class AccountBook:
     """The books of one account; ids come from the exchange."""
 
@@ -260,6 +329,18 @@ class AccountBook:
         """Pending and protective orders that wait for a price, by id."""
         self.deals: list[Deal] = []
         """All deals, oldest first."""
+        self.offsets: list[Offset] = []
+        """Which closing deals took what out of which opening ones, oldest first."""
+        self.journal: list[Booking] = []
+        """All changes of the balance and the bonuses after the first deposit, oldest first."""
+        self.manager_bonus = 0
+        self.ib_bonus = 0
+        self.non_withdrawable_bonus = 0
+        self.margin_calls: dict[int, MarginCall] = {
+            int(kind): MarginCall(int(kind), level, opened)
+            for kind, level in zip(_MARGIN_CALLS, spec.margin_call_levels, strict=True)
+        }
+        """The warnings by their type."""
         self.last_closing: int | None = None
         """When the last closing deal was, None where there was none."""
         self.last_booking: int = opened
@@ -271,10 +352,46 @@ class AccountBook:
 
     def open_position_of(self, symbol: SymbolSpec) -> Position | None:
         """Return the oldest open position of a symbol, None where there is none."""
-        return next((each for each in self.open_positions() if each.symbol is symbol), None)
+        return next(
+            (each for each in self.open_positions() if each.symbol.symbol_id == symbol.symbol_id),
+            None,
+        )
 
-    def book(self, amount: int, at: int) -> None:
+    def renew_symbol(self, symbol: SymbolSpec) -> None:
+        """Let what is open trade on a symbol's changed terms."""
+        for position in self.positions.values():
+            if position.symbol.symbol_id == symbol.symbol_id:
+                position.symbol = symbol
+        for order in self.orders.values():
+            if order.symbol.symbol_id == symbol.symbol_id:
+                order.symbol = symbol
+
+    def book(
+        self,
+        amount: int,
+        at: int,
+        *,
+        kind: BookingKind = "deal",
+        change_type: int = 0,
+        deal_id: int | None = None,
+        note: str | None = None,
+        equity: int | None = None,
+    ) -> Booking:
         """Add to the balance, or take from it."""
         self.balance += amount
         self.balance_version += 1
         self.last_booking = at
+        booking = Booking(
+            booking_id=len(self.journal) + 1,
+            at=at,
+            kind=kind,
+            amount=amount,
+            balance=self.balance,
+            balance_version=self.balance_version,
+            change_type=change_type,
+            deal_id=deal_id,
+            note=note,
+            equity=equity,
+        )
+        self.journal.append(booking)
+        return booking

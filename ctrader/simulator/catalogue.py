@@ -13,7 +13,11 @@ from ctrader.proto import (
     ProtoOAClientPermissionScope,
     ProtoOACommissionType,
     ProtoOADayOfWeek,
+    ProtoOALimitedRiskMarginCalculationStrategy,
+    ProtoOAMinCommissionType,
+    ProtoOAStopOutStrategy,
     ProtoOASwapCalculationType,
+    ProtoOASymbolDistanceType,
     ProtoOATotalMarginCalculationType,
     ProtoOATradingMode,
 )
@@ -29,6 +33,7 @@ __all__ = [
     "AssetSpec",
     "Catalogue",
     "CategorySpec",
+    "HolidaySpec",
     "LeverageSpec",
     "SymbolSpec",
 ]
@@ -86,6 +91,23 @@ class ArchivedSymbolSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HolidaySpec:
+    """One day on which a symbol does not trade, or trades for a part of the day."""
+
+    holiday_id: int
+    name: str
+    date: int
+    """Day since 1 January 1970, in the holiday's own zone."""
+    description: str = ""
+    zone: str = "UTC"
+    is_recurring: bool = False
+    """Whether it comes every year."""
+    start_second: int | None = None
+    """Where the closed part of the day begins; None with `end_second` closes the whole day."""
+    end_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolSpec:
     """One symbol and everything the exchange must know to trade it."""
 
@@ -115,19 +137,47 @@ class SymbolSpec:
     commission_rate: int = 0
     """Rate a side, times 10^8 (10^5 for percentages)."""
     min_commission: int = 0
-    """Smallest commission a side, times 10^8, in US dollars."""
+    """Smallest commission a side, times 10^8."""
+    min_commission_type: int = ProtoOAMinCommissionType.CURRENCY
+    min_commission_asset: str = "USD"
+    """In what the smallest commission is kept, if its type is CURRENCY."""
     swap_long: float = 0.0
     swap_short: float = 0.0
     swap_type: int = ProtoOASwapCalculationType.PIPS
     swap_rollover: int = ProtoOADayOfWeek.WEDNESDAY
+    """Day whose swap counts three times."""
+    swap_period: int = 24
+    """Hours from one swap to the next."""
+    swap_time: int = 1259
+    """Minute of the day, UTC, of the first swap."""
+    skip_swap_periods: int = 0
+    """Swaps that a young position is spared."""
+    swap_at_weekends: bool = False
+    rollover_commission: int = 0
+    """What swap-free accounts pay a lot and day, US dollars times 10^8."""
+    rollover_commission_3_days: int = ProtoOADayOfWeek.WEDNESDAY
+    skip_rollover_days: int = 3
+    """Days that a young position of a swap-free account is spared."""
     conversion_fee_rate: int = 0
     """Fee on profits in a foreign currency, in hundredths of a percent."""
     leverage_id: int = 1
     max_exposure: int = 10_000_000_000_000
     short_selling: bool = True
+    stop_loss_distance: int = 0
+    """Smallest distance of a stop loss from the price, in the unit of `distance_type`."""
+    take_profit_distance: int = 0
+    guaranteed_distance: int = 0
+    """Smallest distance of a guaranteed stop loss."""
+    distance_type: int = ProtoOASymbolDistanceType.SYMBOL_DISTANCE_IN_POINTS
+    """Points, or hundredths of a percent of the price."""
+    guaranteed_stops: bool = False
+    """Whether guaranteed stop losses are offered."""
+    guaranteed_charge: int = 0
+    """What a guaranteed stop loss costs a unit of the base asset, quote currency times 10^8."""
     schedule: tuple[tuple[int, int], ...] = ()
     """Weekly sessions, seconds from Sunday 00:00 in the zone; none is always open."""
     schedule_zone: str = "America/New_York"
+    holidays: tuple[HolidaySpec, ...] = ()
     trading_mode: int = ProtoOATradingMode.ENABLED
     measurement_units: str = ""
     enabled: bool = True
@@ -153,6 +203,19 @@ class AccountSpec:
     broker_name: str = "Simulated Broker"
     access_rights: int = ProtoOAAccessRights.FULL_ACCESS
     margin_calculation: int = ProtoOATotalMarginCalculationType.SUM
+    stop_out_level: int = 50
+    """Margin level in percent at which positions are closed; 0 never."""
+    stop_out_strategy: int = ProtoOAStopOutStrategy.MOST_MARGIN_USED_FIRST
+    fair_stop_out: bool = False
+    """Whether a stop-out closes no more of a position than it must."""
+    margin_call_levels: tuple[float, float, float] = (100.0, 70.0, 60.0)
+    """The three margin levels in percent below which the user is warned; 0 is no warning."""
+    swap_free: bool = False
+    is_limited_risk: bool = False
+    """Whether every position must have a guaranteed stop loss."""
+    limited_risk_strategy: int = ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_LEVERAGE
+    max_positions: int = 0
+    """Most positions and pending orders together; 0 is no limit."""
     enabled: bool = True
     """False for an account that may not be authorised any more."""
 

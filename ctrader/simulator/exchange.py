@@ -8,12 +8,19 @@ not thread-safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from heapq import heappop, heappush
 from random import Random
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from ctrader.proto import ProtoOAAccountDisconnectEvent, ProtoOAAccountsTokenInvalidatedEvent
+from ctrader.proto import (
+    ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountsTokenInvalidatedEvent,
+    ProtoOASymbolChangedEvent,
+    ProtoOATraderUpdatedEvent,
+)
+from ctrader.simulator.account_messages import trader_message
 from ctrader.simulator.book import AccountBook
 from ctrader.simulator.calendar import TradingHours
 from ctrader.simulator.catalogue import (
@@ -26,6 +33,7 @@ from ctrader.simulator.catalogue import (
     SymbolSpec,
 )
 from ctrader.simulator.grants import Grant, Grants
+from ctrader.simulator.ladder import Ladder, ladder_of
 from ctrader.simulator.market import Market
 from ctrader.simulator.money import Converter
 from ctrader.simulator.prices import PriceSource, Quote, Tick
@@ -139,12 +147,7 @@ class Exchange:
         """Rates between currencies."""
         self.floor = TradingFloor(self, catalogue, self.converter, self.switches)
         """Orders and positions."""
-        self._hours = {
-            symbol.symbol_id: TradingHours(
-                () if self.switches.always_open else symbol.schedule, symbol.schedule_zone
-            )
-            for symbol in catalogue.symbols
-        }
+        self._hours = {symbol.symbol_id: self._hours_of(symbol) for symbol in catalogue.symbols}
 
     # Time
 
@@ -245,6 +248,78 @@ class Exchange:
         """Tell whether a symbol trades now."""
         return self._hours[symbol.symbol_id].is_open(self.market_now())
 
+    def is_holiday(self, symbol: SymbolSpec) -> bool:
+        """Tell whether a symbol is closed now because of a holiday."""
+        return False
+
+    def ladder(self, symbol_id: int) -> Ladder | None:
+        """Return what may be traded now at which prices, None where there is no price."""
+        quote = self.quote(symbol_id)
+        return None if quote is None else ladder_of(self.symbols[symbol_id], quote)
+
+    # Terms
+
+    def change_symbol(self, symbol_id: int, **terms: object) -> None:
+        """Change terms of a symbol, and tell every connection with an account.
+
+        Args:
+            symbol_id: The symbol.
+            terms: Fields of `SymbolSpec` with their new values.
+
+        Raises:
+            KeyError: there is no such symbol.
+            TypeError: a symbol has no such term.
+            ValueError: what the symbol is cannot change, only what it is traded on.
+        """
+        fixed = {"symbol_id", "base", "quote", "digits"} & set(terms)
+        if fixed:
+            raise ValueError(f"{', '.join(sorted(fixed))} of a symbol cannot change")
+        # A dataclass checks the names; its fields have no common type.
+        symbol = replace(self.symbols[symbol_id], **cast("dict[str, Any]", terms))
+        self.symbols[symbol_id] = symbol
+        self._hours[symbol_id] = self._hours_of(symbol)
+        for book in self.books.values():
+            book.renew_symbol(symbol)
+            self.publish(
+                book.spec.account_id,
+                ProtoOASymbolChangedEvent(
+                    ctidTraderAccountId=book.spec.account_id, symbolId=[symbol_id]
+                ),
+                None,
+            )
+
+    def change_account(self, account_id: int, **terms: object) -> None:
+        """Change terms of an account, and tell every connection on which it is authorised.
+
+        Args:
+            account_id: The account.
+            terms: Fields of `AccountSpec` with their new values.
+
+        Raises:
+            KeyError: there is no such account.
+            TypeError: an account has no such term.
+            ValueError: what the account is cannot change.
+        """
+        fixed = {"account_id", "deposit_asset", "balance", "is_live", "money_digits"} & set(terms)
+        if fixed:
+            raise ValueError(f"{', '.join(sorted(fixed))} of an account cannot change")
+        book = self.books[account_id]
+        book.spec = replace(book.spec, **cast("dict[str, Any]", terms))
+        self.publish_account(account_id)
+
+    def publish_account(self, account_id: int) -> None:
+        """Tell every connection on which an account is authorised what it looks like now."""
+        message = trader_message(
+            self.books[account_id], unknown_fields=self.switches.write_unknown_fields
+        )
+        self.publish(
+            account_id,
+            ProtoOATraderUpdatedEvent(ctidTraderAccountId=account_id, trader=message),
+            None,
+        )
+
+    # Watching
+
     def watch(self, symbol_id: int) -> None:
         """Ask for the ticks of a symbol."""
         self.market.watch(symbol_id)
@@ -258,6 +333,11 @@ class Exchange:
     def _schedule(self, due: int, action: Callable[[], None]) -> None:
         self._sequence += 1
         heappush(self._heap, (due, self._sequence, action))
+
+    def _hours_of(self, symbol: SymbolSpec) -> TradingHours:
+        return TradingHours(
+            () if self.switches.always_open else symbol.schedule, symbol.schedule_zone
+        )
 
     def _on_tick(self, symbol_id: int, tick: Tick) -> None:
         self.floor.on_tick(symbol_id)

@@ -78,7 +78,7 @@ class Margin:
         older = sum(
             each.volume
             for each in _before(book, position)
-            if each.symbol is symbol and each.side == side
+            if each.symbol.symbol_id == symbol.symbol_id and each.side == side
         )
         amount = margin_of(
             volume,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ctrader.simulator.catalogue import SymbolSpec
+from ctrader.simulator.ladder import Ladder
 from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal
 
@@ -28,6 +29,14 @@ class Surroundings(Protocol):
 
     def is_open(self, symbol: SymbolSpec) -> bool:
         """Tell whether a symbol trades now."""
+        ...
+
+    def is_holiday(self, symbol: SymbolSpec) -> bool:
+        """Tell whether a symbol is closed now because of a holiday."""
+        ...
+
+    def ladder(self, symbol_id: int) -> Ladder | None:
+        """Return what may be traded now at which prices, None where there is no price."""
         ...
 
     def after(self, delay: float, action: Callable[[], None]) -> None:
