@@ -1,7 +1,8 @@
 """The checks of this project; `nox` alone runs everything that a change must pass.
 
 By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
-real hourly bars, `long` repeats the long tests.
+real hourly bars, `foreign` runs clients that others wrote against it, `long` repeats the long
+tests.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ OLDEST = "3.11"
 OTHERS = ["3.12", "3.13"]
 CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "benchmarks", "scripts", "noxfile.py"]
 WORKERS = "2"
+FOREIGN = {
+    "--official": ("3.11", "ctrader-open-api==0.9.2"),
+    "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
+}
 COVERAGE_PERCENT = "95"
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -109,6 +114,39 @@ def replay(session: nox.Session) -> None:
     session.install(".[simulator]", *group("test"))
     session.install("--no-deps", "backtesting>=0.3.3,<1")
     session.run("pytest", "tests/replay", "-m", "replay", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def foreign(session: nox.Session) -> None:
+    """Run clients that others wrote against `ctrader simulator`, and compare with its ledger.
+
+    Each client has an environment of its own, on a Python that its pins allow, in which nothing of
+    this project can be imported. It needs a POSIX system.
+    """
+    session.install(".[cli]", "virtualenv")
+    folder = Path(session.create_tmp())
+    arguments: list[str] = []
+    for option, (python, requirement) in FOREIGN.items():
+        home = folder / option.strip("-")
+        session.run("virtualenv", "--quiet", "--python", python, str(home))
+        interpreter = str(home / "bin" / "python")
+        session.run(interpreter, "-m", "pip", "install", "--quiet", requirement, external=True)
+        arguments += [option, interpreter]
+    session.run("python", "-m", "tests.foreign", *arguments, *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def recordings(session: nox.Session) -> None:
+    """Hold models and simulator against what a real server was recorded to say.
+
+    The recordings are no part of the repository: `nox -s recordings -- --recordings PATH`.
+    """
+    if not any(each.partition("=")[0] == "--recordings" for each in session.posargs):
+        session.error(
+            "say where the folder of recordings is: nox -s recordings -- --recordings PATH"
+        )
+    session.install(".[simulator]", *group("test"))
+    session.run("pytest", "tests/recordings", *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         UnknownEnumValueError,
         UnknownPayloadTypeError,
         UnknownTimezoneError,
+        UnsupportedMessageError,
     )
     from ctrader.events import (
         AccountDisconnectEvent,
@@ -159,6 +160,7 @@ if TYPE_CHECKING:
         UnknownMessageEvent,
     )
     from ctrader.models import (
+        CLEAR,
         Account,
         AccountSummary,
         AmendOrderRequest,
@@ -167,6 +169,7 @@ if TYPE_CHECKING:
         Asset,
         AssetClass,
         Bars,
+        Clear,
         CloseDetail,
         ClosePositionRequest,
         Commission,
@@ -198,6 +201,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CLEAR",
     "DEFAULT_PORT",
     "DEMO_HOST",
     "LIVE_HOST",
@@ -236,6 +240,7 @@ __all__ = [
     "CTraderReconnectAbandonedError",
     "ChangeBalanceType",
     "ChangeBonusType",
+    "Clear",
     "ClientClosedError",
     "ClientConfig",
     "ClientDisconnectEvent",
@@ -365,6 +370,7 @@ __all__ = [
     "UnknownMessageEvent",
     "UnknownPayloadTypeError",
     "UnknownTimezoneError",
+    "UnsupportedMessageError",
     "check_order",
 ]
 
@@ -469,6 +475,7 @@ if not TYPE_CHECKING:
             "UnknownEnumValueError",
             "UnknownPayloadTypeError",
             "UnknownTimezoneError",
+            "UnsupportedMessageError",
         ),
         "ctrader.events": (
             "AccountDisconnectEvent",
@@ -514,6 +521,8 @@ if not TYPE_CHECKING:
             "Asset",
             "AssetClass",
             "Bars",
+            "CLEAR",
+            "Clear",
             "CloseDetail",
             "ClosePositionRequest",
             "Commission",

@@ -37,6 +37,8 @@ class AccountCredentials(GuardedModel):
     """Token that buys the next pair, once."""
     expires_at: float = Field(ge=0)
     """When the access token ends, in Unix seconds."""
+    token_type: str = "bearer"
+    """What kind of token it is, in the server's words."""
 
     @field_validator("expires_at")
     @classmethod
@@ -58,7 +60,11 @@ class AccountCredentials(GuardedModel):
         return self.time_until_expiry() <= 0
 
     def with_refreshed_tokens(
-        self, access_token: str, refresh_token: str, expires_in: int
+        self,
+        access_token: str,
+        refresh_token: str,
+        expires_in: int,
+        token_type: str = "bearer",
     ) -> AccountCredentials:
         """Return credentials of the same account with the pair that a refresh gave.
 
@@ -66,10 +72,12 @@ class AccountCredentials(GuardedModel):
             access_token: The new access token.
             refresh_token: The new refresh token.
             expires_in: Life of the new access token, in seconds from now.
+            token_type: What kind of token it is, in the server's words.
         """
         return AccountCredentials(
             account_id=self.account_id,
             access_token=access_token,
             refresh_token=refresh_token,
             expires_at=time.time() + expires_in,
+            token_type=token_type,
         )

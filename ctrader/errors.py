@@ -33,6 +33,7 @@ process (a cause that cannot be pickled travels as its text).
     │   ├── ServerUnavailableError
     │   ├── ConnectionLimitError
     │   ├── InvalidRequestError
+    │   ├── UnsupportedMessageError
     │   ├── IncorrectBoundariesError
     │   ├── AlreadySubscribedError
     │   ├── NotSubscribedError
@@ -135,6 +136,7 @@ __all__ = [
     "UnknownEnumValueError",
     "UnknownPayloadTypeError",
     "UnknownTimezoneError",
+    "UnsupportedMessageError",
     "api_error",
     "code_proves_refusal",
     "maintenance_end_from_wire",
@@ -667,6 +669,10 @@ class AlreadySubscribedError(APIError):
     """The subscription existed already, which is as good as success."""
 
 
+class UnsupportedMessageError(APIError):
+    """The server does not take this kind of message, or is silent about it."""
+
+
 class NotSubscribedError(APIError):
     """There is no subscription to spots (or P&L) that this request needs."""
 
@@ -1070,7 +1076,11 @@ _HOST: Final = "Check that the host fits the account (demo or live); otherwise t
 SERVER_CODES: Final = server_codes(
     [
         ServerCode("UNKNOWN_ERROR", APIError, _LOOK_FIRST, proves_refusal=False),
-        ServerCode("UNSUPPORTED_MESSAGE", APIError, "The server does not take this message here."),
+        ServerCode(
+            "UNSUPPORTED_MESSAGE",
+            UnsupportedMessageError,
+            "The server does not take this message here.",
+        ),
         ServerCode("INVALID_REQUEST", InvalidRequestError, "Correct what the text names."),
         ServerCode("TIMEOUT_ERROR", APIError, _LOOK_FIRST, proves_refusal=False),
         ServerCode("ENTITY_NOT_FOUND", APIError, "Check the id."),

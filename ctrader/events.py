@@ -532,6 +532,15 @@ class MarginCallTriggerEvent(Event, frozen=True, gc=False):
     """When the threshold was last set, in Unix milliseconds; None where unsaid."""
 
     @property
+    def margin_call(self) -> MarginCall:
+        """The threshold, as `accounts.get_margin_calls` gives it."""
+        return MarginCall(
+            margin_call_type=self.margin_call_type,
+            margin_level_threshold=self.margin_level_threshold,
+            last_update_timestamp=self.timestamp,
+        )
+
+    @property
     def timestamp(self) -> datetime | None:
         """When the threshold was last set, None where it is not said."""
         return None if self.timestamp_ms is None else datetime_from_millis(self.timestamp_ms)

@@ -111,6 +111,7 @@ if TYPE_CHECKING:
         UnknownEnumValueError,
         UnknownPayloadTypeError,
         UnknownTimezoneError,
+        UnsupportedMessageError,
     )
     from ctrader.events import (
         AccountDisconnectEvent,
@@ -148,6 +149,7 @@ if TYPE_CHECKING:
         UnknownMessageEvent,
     )
     from ctrader.models import (
+        CLEAR,
         Account,
         AccountSummary,
         AmendOrderRequest,
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
         Asset,
         AssetClass,
         Bars,
+        Clear,
         CloseDetail,
         ClosePositionRequest,
         Commission,
@@ -198,6 +201,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CLEAR",
     "DEFAULT_PORT",
     "DEMO_HOST",
     "LIVE_HOST",
@@ -235,6 +239,7 @@ __all__ = [
     "CTraderReconnectAbandonedError",
     "ChangeBalanceType",
     "ChangeBonusType",
+    "Clear",
     "ClientClosedError",
     "ClientConfig",
     "ClientDisconnectEvent",
@@ -365,6 +370,7 @@ __all__ = [
     "UnknownMessageEvent",
     "UnknownPayloadTypeError",
     "UnknownTimezoneError",
+    "UnsupportedMessageError",
     "check_order",
 ]
 
@@ -469,6 +475,7 @@ if not TYPE_CHECKING:
             "UnknownEnumValueError",
             "UnknownPayloadTypeError",
             "UnknownTimezoneError",
+            "UnsupportedMessageError",
         ),
         "ctrader.events": (
             "AccountDisconnectEvent",
@@ -514,6 +521,8 @@ if not TYPE_CHECKING:
             "Asset",
             "AssetClass",
             "Bars",
+            "CLEAR",
+            "Clear",
             "CloseDetail",
             "ClosePositionRequest",
             "Commission",

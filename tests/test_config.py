@@ -332,6 +332,7 @@ def test_from_env_reads_every_scalar_field(tmp_path: Path):
         "reconnect_attempts": 3,
         "reconnect_min_wait": 2.0,
         "reconnect_max_wait": 4.0,
+        "spot_timestamps": False,
         "ca_file": str(file),
         "proxy": PROXY,
     }

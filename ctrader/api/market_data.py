@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ctrader.api.base import BaseAPI
@@ -11,7 +12,6 @@ from ctrader.operations import market_data as operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from ctrader.enums import TrendbarPeriod
     from ctrader.models.market import TickData, Trendbar
@@ -185,6 +185,48 @@ class MarketDataAPI(BaseAPI):
         """
         return await self._runner.run(
             history.get_trendbars(account_id, symbol_id, period, from_timestamp, to_timestamp),
+            timeout,
+            paged=True,
+        )
+
+    async def get_last_trendbars(
+        self,
+        account_id: int,
+        symbol_id: int,
+        period: TrendbarPeriod,
+        count: int,
+        to_timestamp: datetime | None = None,
+        timeout: float | None = None,
+    ) -> list[Trendbar]:
+        """Read a number of bars, counted back from a moment.
+
+        Example:
+            bars = await client.market_data.get_last_trendbars(
+                account_id, symbol_id, TrendbarPeriod.H1, 200
+            )
+
+        Backed by `ProtoOAGetTrendbarsReq` with `count`, at most 5,000 bars a request and 4
+        requests a second. Weekends and other times without a tick have no bars and do not count.
+        The last bar may still be forming.
+
+        Args:
+            account_id: The account; it must be authenticated.
+            symbol_id: The symbol.
+            period: Length of the bars.
+            count: How many bars.
+            to_timestamp: End, an aware datetime; a bar that starts then is included. None for now.
+            timeout: Seconds for each request; None takes the client's default.
+
+        Returns: The bars, oldest first, each once; fewer where the server has no more.
+
+        Raises:
+            ValueError: the count is below 1, or the time is naive or outside 1970 to 2038.
+            SymbolNotFoundError: the account has no such symbol.
+        """
+        return await self._runner.run(
+            history.get_last_trendbars(
+                account_id, symbol_id, period, count, to_timestamp, now=datetime.now(UTC)
+            ),
             timeout,
             paged=True,
         )

@@ -82,6 +82,25 @@ class SymbolsAPI(BaseAPI):
             operations.get_by_ids(account_id, symbol_ids), timeout, paged=True
         )
 
+    async def get_archived_by_ids(
+        self, account_id: int, symbol_ids: Sequence[int], timeout: float | None = None
+    ) -> list[ArchivedSymbol]:
+        """Ask which of some symbols are not traded any more.
+
+        Backed by `ProtoOASymbolByIdReq`, fifty symbols a request. All that are archived are in
+        `list_archived`.
+
+        Args:
+            account_id: The account.
+            symbol_ids: Ids of symbols; one that is repeated counts once.
+            timeout: Seconds for each request; None takes the client's default.
+
+        Returns: Those that are archived, in the order of the ids; others are left out.
+        """
+        return await self._runner.run(
+            operations.get_archived_by_ids(account_id, symbol_ids), timeout, paged=True
+        )
+
     async def get_by_id(
         self, account_id: int, symbol_id: int, timeout: float | None = None
     ) -> Symbol:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CLEAR",
     "Account",
     "AccountSummary",
     "AmendOrderRequest",
@@ -12,6 +13,7 @@ __all__ = [
     "AssetClass",
     "Bars",
     "BonusDepositWithdraw",
+    "Clear",
     "CloseDetail",
     "ClosePositionRequest",
     "Commission",
@@ -90,6 +92,10 @@ from ctrader.models.positions import (
     ClosePositionRequest,
     Position,
     PositionUnrealizedPnL,
+)
+from ctrader.models.request import (
+    CLEAR,
+    Clear,
 )
 from ctrader.models.risk import (
     DynamicLeverage,

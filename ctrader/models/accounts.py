@@ -19,6 +19,7 @@ from ctrader.enums import (
     AccountType,
     ChangeBalanceType,
     ChangeBonusType,
+    ClientPermissionScope,
     LimitedRiskMarginCalculationStrategy,
     StopOutStrategy,
     TotalMarginCalculationType,
@@ -169,10 +170,20 @@ class AccountSummary(Entity):
     """When a position was last closed."""
     last_balance_update_timestamp: datetime | None = None
     """When the balance last changed."""
+    permission_scope: ClientPermissionScope | None = None
+    """What the token may do: look only, or trade too; None where unsaid."""
 
     @classmethod
-    def from_proto(cls, message: ProtoOACtidTraderAccount) -> AccountSummary:
+    def from_proto(
+        cls,
+        message: ProtoOACtidTraderAccount,
+        permission_scope: ClientPermissionScope | None = None,
+    ) -> AccountSummary:
         """Read an entry of the account list.
+
+        Args:
+            message: The entry.
+            permission_scope: What the token that the list was asked for with may do.
 
         Raises:
             ProtocolError: a time or a text in it makes no sense.
@@ -184,6 +195,7 @@ class AccountSummary(Entity):
             broker_name=text_of(message, "brokerTitleShort") or "",
             last_closing_deal_timestamp=time_of(message, "lastClosingDealTimestamp"),
             last_balance_update_timestamp=time_of(message, "lastBalanceUpdateTimestamp"),
+            permission_scope=permission_scope,
         )
 
 
@@ -218,6 +230,8 @@ class DepositWithdraw(Entity):
     """Version of the balance after the change."""
     equity: Decimal | None = None
     """Equity after the change, if the server says it."""
+    money_digits: int | None = None
+    """Decimals of these amounts on the wire; None where unsaid, then 2."""
 
     @classmethod
     def from_proto(
@@ -242,6 +256,7 @@ class DepositWithdraw(Entity):
             note=text_of(message, "externalNote") or "",
             balance_version=int_of(message, "balanceVersion"),
             equity=money_of(message, "equity", digits),
+            money_digits=digits,
         )
 
 
@@ -266,6 +281,8 @@ class BonusDepositWithdraw(Entity):
     """Remark of the broker."""
     introducing_broker_id: int | None = None
     """The introducing broker, if one is concerned."""
+    money_digits: int | None = None
+    """Decimals of these amounts on the wire; None where unsaid, then 2."""
 
     @classmethod
     def from_proto(
@@ -291,4 +308,5 @@ class BonusDepositWithdraw(Entity):
             change_timestamp=required_time_of(message, "changeBonusTimestamp"),
             note=text_of(message, "externalNote") or "",
             introducing_broker_id=int_of(message, "introducingBrokerId"),
+            money_digits=digits,
         )

@@ -20,6 +20,9 @@ from ctrader.errors import OrderInvalidError
 from ctrader.models.entity import Entity
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
 from ctrader.models.request import (
+    ClearableDistance,
+    ClearableExpiration,
+    ClearablePrice,
     ClientOrderId,
     Comment,
     Distance,
@@ -32,6 +35,7 @@ from ctrader.models.request import (
     TradingRequest,
     Volume,
     member_of,
+    set_or_none,
 )
 from ctrader.models.wire import (
     enum_of,
@@ -46,8 +50,8 @@ from ctrader.proto import ProtoOAAmendOrderReq, ProtoOANewOrderReq
 from ctrader.units import (
     PRICE_DIGITS,
     millis_from_datetime,
+    nearest_on_grid,
     price_from_wire,
-    price_on_grid,
     price_to_wire,
 )
 
@@ -71,9 +75,20 @@ _PRICE_FIELDS: Final = (
 _DISTANCE_FIELDS: Final = ("relative_stop_loss", "relative_take_profit")
 
 _FOREIGN_FIELDS: Final = {
-    OrderType.MARKET: ("limit_price", "stop_price", "base_slippage_price", "slippage_in_points"),
-    OrderType.MARKET_RANGE: ("limit_price", "stop_price"),
-    OrderType.LIMIT: ("stop_price", "base_slippage_price", "slippage_in_points"),
+    OrderType.MARKET: (
+        "limit_price",
+        "stop_price",
+        "base_slippage_price",
+        "slippage_in_points",
+        "stop_trigger_method",
+    ),
+    OrderType.MARKET_RANGE: ("limit_price", "stop_price", "stop_trigger_method"),
+    OrderType.LIMIT: (
+        "stop_price",
+        "base_slippage_price",
+        "slippage_in_points",
+        "stop_trigger_method",
+    ),
     OrderType.STOP: ("limit_price", "base_slippage_price", "slippage_in_points"),
     OrderType.STOP_LIMIT: ("limit_price", "base_slippage_price"),
 }
@@ -89,6 +104,7 @@ _REMEDIES: Final = {
     "stop_price": "stop_price is for order_type STOP or STOP_LIMIT",
     "base_slippage_price": "base_slippage_price is for order_type MARKET_RANGE",
     "slippage_in_points": "slippage_in_points is for order_type MARKET_RANGE or STOP_LIMIT",
+    "stop_trigger_method": "stop_trigger_method is for order_type STOP or STOP_LIMIT",
 }
 
 
@@ -309,11 +325,11 @@ class NewOrderRequest(TradingRequest):
                     f"the server refuses it as a price on a {kind.name} order. Give the distance "
                     f"from the fill as relative_{field}",
                 )
-        unprotected = self.stop_loss is None and self.relative_stop_loss is None
-        if kind is OrderType.MARKET and self.trailing_stop_loss and unprotected:
-            raise self._refused(
-                "trailing_stop_loss", "a trailing stop needs relative_stop_loss to start from"
-            )
+        if self.stop_loss is None and self.relative_stop_loss is None:
+            remedy = "relative_stop_loss" if at_market else "stop_loss or relative_stop_loss"
+            for field in ("trailing_stop_loss", "guaranteed_stop_loss"):
+                if getattr(self, field):
+                    raise self._refused(field, f"there is no stop loss; give {remedy} too")
 
     def _check_expiration(self, kind: OrderType) -> None:
         until_date = self.time_in_force is TimeInForce.GOOD_TILL_DATE
@@ -325,7 +341,9 @@ class NewOrderRequest(TradingRequest):
                 "only an order with time_in_force GOOD_TILL_DATE expires; give both or neither",
             )
         if until_date and kind in (OrderType.MARKET, OrderType.MARKET_RANGE):
-            raise self._refused("time_in_force", f"a {kind.name} order is filled now or not at all")
+            raise self._refused(
+                "time_in_force", f"a {kind.name} order is filled now or not at all; leave it out"
+            )
 
     def _refused(self, field: str, why: str) -> OrderInvalidError:
         return _refused(self, field, why, self.client_order_id)
@@ -347,7 +365,7 @@ class NewOrderRequest(TradingRequest):
         )
         write_enum(message, "orderType", self.order_type)
         write_enum(message, "tradeSide", self.side)
-        if self.sends("time_in_force"):
+        if self.names("time_in_force"):
             write_enum(message, "timeInForce", self.time_in_force)
         if self.base_slippage_price is not None:
             message.baseSlippagePrice = self.base_slippage_price
@@ -367,8 +385,9 @@ class AmendOrderRequest(TradingRequest):
     """A change of a pending order.
 
     Whether the server keeps or clears what is left out is not settled, so everything that shall
-    stay must be sent again: `completed_from` fills in the order's present terms. None clears a
-    term, a field that is not named keeps it. Side, symbol and kind cannot change.
+    stay must be sent again: `completed_from` fills in the order's present terms. `CLEAR` removes a
+    level or the time of expiry; what is not named, or named as None, stays as it is. Side, symbol
+    and kind cannot change.
     """
 
     order_id: Id
@@ -379,27 +398,34 @@ class AmendOrderRequest(TradingRequest):
     """New limit."""
     stop_price: Price | None = None
     """New trigger."""
-    stop_loss: Price | None = None
-    """New stop loss as a price."""
-    take_profit: Price | None = None
-    """New take profit as a price."""
-    expiration_timestamp: Expiration | None = None
-    """New time of expiry; it makes the order `GOOD_TILL_DATE`."""
+    stop_loss: ClearablePrice | None = None
+    """New stop loss as a price; `CLEAR` removes it, in whichever form it was given."""
+    take_profit: ClearablePrice | None = None
+    """New take profit as a price; `CLEAR` removes it, in whichever form it was given."""
+    expiration_timestamp: ClearableExpiration | None = None
+    """New time of expiry, which makes it `GOOD_TILL_DATE`; `CLEAR` lets it work on."""
     slippage_in_points: Points | None = None
     """New slippage, in the symbol's smallest price steps."""
     trailing_stop_loss: Flag | None = None
     """Whether the stop loss follows the price."""
     guaranteed_stop_loss: Flag | None = None
     """Whether the stop loss is filled at its price."""
-    relative_stop_loss: Distance | None = None
-    """New distance of the stop loss from the fill, in price units."""
-    relative_take_profit: Distance | None = None
-    """New distance of the take profit from the fill, in price units."""
+    relative_stop_loss: ClearableDistance | None = None
+    """New distance of the stop loss from the fill; `CLEAR` removes it."""
+    relative_take_profit: ClearableDistance | None = None
+    """New distance of the take profit from the fill; `CLEAR` removes it."""
     stop_trigger_method: _Trigger | None = None
     """Which quotes trigger the stop."""
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> Self:
+        if self.named().keys() <= {"order_id"}:
+            raise OrderInvalidError(
+                f"the amendment of order {self.order_id} names nothing to change: None keeps what "
+                "is there. Give a new value, or CLEAR to remove a level or the expiration.",
+                field="order_id",
+                value=self.order_id,
+            )
         _refuse_both(self, None)
         return self
 
@@ -412,20 +438,31 @@ class AmendOrderRequest(TradingRequest):
             order: The order as the server holds it now.
 
         Raises:
-            OrderInvalidError: the order is not the one to change.
+            OrderInvalidError: the order is not the one to change, or one of its kind does not have
+                what the request names; or the stop loss shall follow the price, or be guaranteed,
+                and there is none.
         """
         if order.order_id != self.order_id:
             raise _refused(self, "order_id", f"the terms given are those of order {order.order_id}")
+        kind = order.order_type
+        for field in _FOREIGN_FIELDS.get(kind, ()):
+            if field in type(self).model_fields and self.names(field):
+                raise _refused(
+                    self,
+                    field,
+                    f"order {self.order_id} is a {kind.name} order, which has none; "
+                    f"{_REMEDIES[field]}",
+                )
         terms: dict[str, object] = {
             "volume": order.volume,
             "expiration_timestamp": order.expiration_timestamp,
         }
-        if order.order_type is OrderType.LIMIT:
+        if kind is OrderType.LIMIT:
             terms["limit_price"] = order.limit_price
         else:
             terms["stop_price"] = order.stop_price
             terms["stop_trigger_method"] = order.stop_trigger_method
-        if order.order_type is OrderType.STOP_LIMIT:
+        if kind is OrderType.STOP_LIMIT:
             terms["slippage_in_points"] = order.slippage_in_points
         for field, price, distance in (
             ("stop_loss", order.stop_loss, order.stop_loss_distance),
@@ -434,15 +471,24 @@ class AmendOrderRequest(TradingRequest):
             relative = f"relative_{field}"
             if not (self.names(field) or self.names(relative)):
                 terms[field if price else relative] = price or distance or None
-        terms.update({field: getattr(self, field) for field in self.model_fields_set})
-        # Only with a stop loss: of a position the server refuses False without one.
-        if terms.get("stop_loss") is not None or terms.get("relative_stop_loss") is not None:
+        terms.update(self.named())
+        if any(isinstance(terms.get(f), float) for f in ("stop_loss", "relative_stop_loss")):
+            # Only with a stop loss: of a position the server refuses False without one.
             terms.setdefault("trailing_stop_loss", order.trailing_stop_loss)
             terms.setdefault("guaranteed_stop_loss", order.guaranteed_stop_loss)
+        else:
+            for field in ("trailing_stop_loss", "guaranteed_stop_loss"):
+                if terms.get(field):
+                    raise _refused(
+                        self,
+                        field,
+                        f"order {self.order_id} would have no stop loss; give stop_loss or "
+                        "relative_stop_loss too",
+                    )
         return AmendOrderRequest.model_validate(terms)
 
     def to_proto(self, account_id: int) -> ProtoOAAmendOrderReq:
-        """Write the request as the server takes it; what is None is left out.
+        """Write the request as the server takes it; what is None or `CLEAR` is left out.
 
         Args:
             account_id: The account that the order is on.
@@ -463,27 +509,48 @@ OrderRequest: TypeAlias = (
 """Everything that changes orders and positions."""
 
 
-def check_order(request: OrderRequest, symbol: Symbol) -> None:
-    """Check a request against its symbol: price grid, distances and volume.
+def check_order(
+    request: OrderRequest,
+    symbol: Symbol,
+    *,
+    open_volume: int | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Check a request against its symbol: prices, distances and volume.
 
-    The volume of a close is left to the server: what is open may be more, or less even, than the
-    symbol now allows to open.
+    The client does this by itself before it sends a request. A part of a position may be closed
+    by the symbol's step, and either nothing may be left of it or what the symbol allows to hold;
+    all of it may always be closed.
 
     Args:
         request: What shall be sent.
         symbol: The symbol, with its digits and its volume limits.
+        open_volume: What is open of the position to close; without it the volume of a close is
+            not checked.
+        now: The present, an aware datetime; without it the expiration is not checked.
 
     Raises:
-        OrderInvalidError: a price is off the grid, or the volume off the limits or the step; it
-            names the nearest valid values.
+        OrderInvalidError: a price or distance has too many decimals, the volume is outside the
+            limits or off the step, or the expiration has passed; it names the nearest valid values.
     """
     if isinstance(request, ClosePositionRequest):
+        if open_volume is not None:
+            _check_close(request, symbol, open_volume)
         return
     _check_prices(request, symbol)
     if isinstance(request, AmendPositionRequest):
         return
     if request.volume is not None:
         _check_volume(request, request.volume, symbol)
+    expiration = set_or_none(request.expiration_timestamp)
+    if now is not None and expiration is not None and expiration <= now:
+        raise OrderInvalidError(
+            f"expiration_timestamp {expiration.isoformat()} has passed: it is {now.isoformat()}. "
+            "Give a later one, or leave it out for an order that works until it is cancelled.",
+            client_order_id=_client_order_id(request),
+            field="expiration_timestamp",
+            value=expiration,
+        )
 
 
 def _check_prices(
@@ -493,32 +560,76 @@ def _check_prices(
     distance_digits = min(symbol.digits, PRICE_DIGITS)
     for fields, digits in ((_PRICE_FIELDS, symbol.digits), (_DISTANCE_FIELDS, distance_digits)):
         for field in fields:
-            value: float | None = getattr(request, field, None)
-            if value is None:
+            value: object = getattr(request, field, None)
+            if not isinstance(value, float):
                 continue
-            try:
-                price_on_grid(value, digits, field=field)
-            except OrderInvalidError as error:
-                error.client_order_id = _client_order_id(request)
-                raise
+            below, above = nearest_on_grid(value, digits)
+            if below == above:
+                continue
+            nearest = " or ".join(f"{price:.{digits}f}" for price in (below, above) if price > 0)
+            what = "distances" if fields is _DISTANCE_FIELDS else "prices"
+            raise OrderInvalidError(
+                f"{field} {value} has too many decimals: {what} of symbol {symbol.symbol_id} have "
+                f"{digits}; use {nearest}.",
+                client_order_id=_client_order_id(request),
+                field=field,
+                value=value,
+            )
 
 
 def _check_volume(request: OrderRequest, volume: int, symbol: Symbol) -> None:
     step = symbol.step_volume
+    if symbol.min_volume <= volume <= symbol.max_volume and volume % step == 0:
+        return
     least = -(-symbol.min_volume // step) * step
     most = symbol.max_volume // step * step
     below = min(max(volume // step * step, least), most)
     above = max(min(-(-volume // step) * step, most), least)
-    if symbol.min_volume <= volume <= symbol.max_volume and volume % step == 0:
-        return
-    nearest = f"{below}" if below == above else f"{below} or {above}"
     raise OrderInvalidError(
         f"volume {volume} is not valid for symbol {symbol.symbol_id}, which takes "
-        f"{symbol.min_volume} to {symbol.max_volume} in steps of {step} hundredths of a unit; "
-        f"use {nearest}.",
+        f"{symbol.min_volume} to {symbol.max_volume} hundredths of a unit in steps of {step} "
+        f"({symbol.min_lots:f} to {symbol.max_lots:f} lots in steps of {symbol.step_lots:f}); "
+        f"use {_in_lots(symbol, below, above)}.",
         client_order_id=_client_order_id(request),
         field="volume",
         value=volume,
+    )
+
+
+def _check_close(request: ClosePositionRequest, symbol: Symbol, open_volume: int) -> None:
+    volume, step = request.volume, symbol.step_volume
+    left = open_volume - volume
+    if left == 0:
+        return
+    # What may stay open after a part was closed sets the largest part.
+    largest = max(0, open_volume - symbol.min_volume) // step * step
+    if 0 < volume <= largest and volume % step == 0:
+        return
+    if left < 0:
+        why = f"only {open_volume} of position {request.position_id} is open"
+    elif left < symbol.min_volume:
+        why = (
+            f"it would leave {left} of position {request.position_id} open, and symbol "
+            f"{symbol.symbol_id} takes no less than {symbol.min_volume}"
+        )
+    else:
+        why = f"symbol {symbol.symbol_id} takes steps of {step}"
+    below = min(volume, largest) // step * step
+    above = -(-volume // step) * step
+    above = above if above <= largest else open_volume
+    nearest = _in_lots(symbol, *(v for v in (below, above) if v and (left > 0 or v == above)))
+    raise OrderInvalidError(
+        f"volume {volume} cannot be closed: {why}; use {nearest}"
+        f"{', which is all of it' if above == open_volume else ''}.",
+        field="volume",
+        value=volume,
+    )
+
+
+def _in_lots(symbol: Symbol, *volumes: int) -> str:
+    """Write volumes for people, each once: 100000 (0.01 lots) or 200000 (0.02 lots)."""
+    return " or ".join(
+        f"{volume} ({symbol.volume_to_lots(volume):f} lots)" for volume in dict.fromkeys(volumes)
     )
 
 
@@ -529,7 +640,7 @@ def _client_order_id(request: OrderRequest) -> str | None:
 def _refuse_both(request: NewOrderRequest | AmendOrderRequest, client_order_id: str | None) -> None:
     for field in ("stop_loss", "take_profit"):
         relative = f"relative_{field}"
-        if getattr(request, field) is not None and getattr(request, relative) is not None:
+        if all(isinstance(getattr(request, form), float) for form in (field, relative)):
             raise _refused(
                 request,
                 field,
@@ -559,21 +670,25 @@ def _write_terms(
         message.limitPrice = request.limit_price
     if request.stop_price is not None:
         message.stopPrice = request.stop_price
-    if request.stop_loss is not None:
-        message.stopLoss = request.stop_loss
-    if request.take_profit is not None:
-        message.takeProfit = request.take_profit
-    if request.expiration_timestamp is not None:
-        message.expirationTimestamp = millis_from_datetime(request.expiration_timestamp)
+    stop_loss, take_profit = set_or_none(request.stop_loss), set_or_none(request.take_profit)
+    if stop_loss is not None:
+        message.stopLoss = stop_loss
+    if take_profit is not None:
+        message.takeProfit = take_profit
+    expiration = set_or_none(request.expiration_timestamp)
+    if expiration is not None:
+        message.expirationTimestamp = millis_from_datetime(expiration)
     if request.slippage_in_points is not None:
         message.slippageInPoints = request.slippage_in_points
-    if request.relative_stop_loss is not None:
-        message.relativeStopLoss = price_to_wire(request.relative_stop_loss)
-    if request.relative_take_profit is not None:
-        message.relativeTakeProfit = price_to_wire(request.relative_take_profit)
-    if request.sends("guaranteed_stop_loss"):
+    stop_distance = set_or_none(request.relative_stop_loss)
+    target_distance = set_or_none(request.relative_take_profit)
+    if stop_distance is not None:
+        message.relativeStopLoss = price_to_wire(stop_distance)
+    if target_distance is not None:
+        message.relativeTakeProfit = price_to_wire(target_distance)
+    if request.names("guaranteed_stop_loss"):
         message.guaranteedStopLoss = bool(request.guaranteed_stop_loss)
-    if request.sends("trailing_stop_loss"):
+    if request.names("trailing_stop_loss"):
         message.trailingStopLoss = bool(request.trailing_stop_loss)
     if request.stop_trigger_method is not None:
         write_enum(message, "stopTriggerMethod", request.stop_trigger_method)

@@ -11,14 +11,22 @@ __all__ = [
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from ctrader.enums import OrderSide, PositionStatus, StopTriggerMethod
 from ctrader.errors import OrderInvalidError
 from ctrader.models.entity import Entity
-from ctrader.models.request import Flag, Id, Price, TradingRequest, Volume, member_of
+from ctrader.models.request import (
+    ClearablePrice,
+    Flag,
+    Id,
+    TradingRequest,
+    Volume,
+    member_of,
+    set_or_none,
+)
 from ctrader.models.wire import (
     decimal_of,
     enum_of,
@@ -170,21 +178,33 @@ class AmendPositionRequest(TradingRequest):
 
     The server replaces both levels at once and removes what is left out, so to move one of them
     the other must be sent again: `completed_from` fills in the position's present level wherever
-    this request does not name one. None removes a level, a field that is not named keeps it.
+    this request does not name one. `CLEAR` removes a level; what is not named, or named as None,
+    stays as it is.
     """
 
     position_id: Id
     """The position to change."""
-    stop_loss: Price | None = None
-    """New stop loss; None removes it."""
-    take_profit: Price | None = None
-    """New take profit; None removes it."""
+    stop_loss: ClearablePrice | None = None
+    """New stop loss; `CLEAR` removes it."""
+    take_profit: ClearablePrice | None = None
+    """New take profit; `CLEAR` removes it."""
     trailing_stop_loss: Flag | None = False
     """Whether the stop loss follows the price; left as it is unless named."""
     guaranteed_stop_loss: Flag | None = False
     """Whether the stop loss is filled at its price; left as it is unless named."""
     stop_loss_trigger_method: _Trigger | None = None
     """Which quotes trigger the stop loss."""
+
+    @model_validator(mode="after")
+    def _something_changes(self) -> Self:
+        if self.named().keys() <= {"position_id"}:
+            raise OrderInvalidError(
+                f"the amendment of position {self.position_id} names nothing to change: None keeps "
+                "what is there. Give a new stop_loss or take_profit, or CLEAR to remove one.",
+                field="position_id",
+                value=self.position_id,
+            )
+        return self
 
     def completed_from(self, position: Position) -> AmendPositionRequest:
         """Fill in the position's present levels wherever this request does not name one.
@@ -193,7 +213,8 @@ class AmendPositionRequest(TradingRequest):
             position: The position as the server holds it now.
 
         Raises:
-            OrderInvalidError: the position is not the one to change.
+            OrderInvalidError: the position is not the one to change; or the stop loss shall follow
+                the price, or be guaranteed, and there is none.
         """
         if position.position_id != self.position_id:
             raise OrderInvalidError(
@@ -205,17 +226,26 @@ class AmendPositionRequest(TradingRequest):
         terms: dict[str, object] = {
             "stop_loss": position.stop_loss or None,
             "take_profit": position.take_profit or None,
+            **self.named(),
         }
-        terms.update({field: getattr(self, field) for field in self.model_fields_set})
-        # The server refuses False without a stop loss, and a trigger means nothing without one.
-        if terms["stop_loss"] is not None:
+        if isinstance(terms["stop_loss"], float):
+            # Only with a stop loss: the server refuses False without one.
             terms.setdefault("trailing_stop_loss", position.trailing_stop_loss)
             terms.setdefault("guaranteed_stop_loss", position.guaranteed_stop_loss)
             terms.setdefault("stop_loss_trigger_method", position.stop_loss_trigger_method)
+        else:
+            for field in ("trailing_stop_loss", "guaranteed_stop_loss"):
+                if terms.get(field):
+                    raise OrderInvalidError(
+                        f"{field} True is refused: position {self.position_id} would have no stop "
+                        "loss that it could hold for. Give a stop_loss too.",
+                        field=field,
+                        value=True,
+                    )
         return AmendPositionRequest.model_validate(terms)
 
     def to_proto(self, account_id: int) -> ProtoOAAmendPositionSLTPReq:
-        """Write the request as the server takes it: levels that are None will be removed.
+        """Write the request as the server takes it: levels not in it are removed.
 
         Args:
             account_id: The account that the position is on.
@@ -223,13 +253,14 @@ class AmendPositionRequest(TradingRequest):
         message = ProtoOAAmendPositionSLTPReq(
             ctidTraderAccountId=account_id, positionId=self.position_id
         )
-        if self.stop_loss is not None:
-            message.stopLoss = self.stop_loss
-        if self.take_profit is not None:
-            message.takeProfit = self.take_profit
-        if self.sends("guaranteed_stop_loss"):
+        stop_loss, take_profit = set_or_none(self.stop_loss), set_or_none(self.take_profit)
+        if stop_loss is not None:
+            message.stopLoss = stop_loss
+        if take_profit is not None:
+            message.takeProfit = take_profit
+        if self.names("guaranteed_stop_loss"):
             message.guaranteedStopLoss = bool(self.guaranteed_stop_loss)
-        if self.sends("trailing_stop_loss"):
+        if self.names("trailing_stop_loss"):
             message.trailingStopLoss = bool(self.trailing_stop_loss)
         if self.stop_loss_trigger_method is not None:
             write_enum(message, "stopLossTriggerMethod", self.stop_loss_trigger_method)

@@ -7,6 +7,11 @@ validation library never reach the caller.
 from __future__ import annotations
 
 __all__ = [
+    "CLEAR",
+    "Clear",
+    "ClearableDistance",
+    "ClearableExpiration",
+    "ClearablePrice",
     "ClientOrderId",
     "Comment",
     "Distance",
@@ -19,18 +24,20 @@ __all__ = [
     "TradingRequest",
     "Volume",
     "member_of",
+    "set_or_none",
 ]
 
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
 from ctrader.enums import WireEnum
 from ctrader.errors import OrderInvalidError
-from ctrader.units import is_on_grid, millis_from_datetime, price_on_grid
+from ctrader.units import PRICE_SCALE, is_on_grid, millis_from_datetime, price_on_grid
 
 MAX_CLIENT_ORDER_ID_LENGTH: Final = 50
 MAX_LABEL_LENGTH: Final = 100
@@ -38,15 +45,35 @@ MAX_COMMENT_LENGTH: Final = 512
 _MOST_PRICE_DIGITS: Final = 8  # decimals of the finest prices that brokers quote
 _MAX_INT32: Final = 2**31 - 1
 _MAX_INT64: Final = 2**63 - 1
+_MAX_PRICE: Final = _MAX_INT64 // PRICE_SCALE  # the wire counts market prices in 1/100000
 
 _E = TypeVar("_E", bound=WireEnum)
+_T = TypeVar("_T")
+
+
+class Clear(Enum):
+    """The type of `CLEAR`, which has no other value."""
+
+    CLEAR = "CLEAR"
+    """Remove what is there."""
+
+    def __repr__(self) -> str:
+        return "CLEAR"
+
+
+CLEAR: Final = Clear.CLEAR
+"""Remove a stop loss, a take profit or an expiration, in a request that changes something.
+
+What such a request does not name, and what it names as None, stays as it is: a None that slipped in
+from a variable must not leave a position without its stop loss.
+"""
 
 
 class TradingRequest(BaseModel):
     """Base of everything that changes orders and positions.
 
-    A field that was not named is not sent, so that the server's own default holds; None is not
-    sent either. A False or a zero that was named is sent.
+    A field that was not named is not sent, so that the server's own default holds; None is the
+    same as not naming it. A False or a zero that was named is sent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,12 +115,12 @@ class TradingRequest(BaseModel):
             raise _refusal(error, cls.__name__, {}) from None
 
     def names(self, field: str) -> bool:
-        """Tell whether the caller gave this field, be it as None."""
-        return field in self.model_fields_set
-
-    def sends(self, field: str) -> bool:
-        """Tell whether this field goes to the server: it was given and is not None."""
+        """Tell whether the caller gave this field a value; None is none, `CLEAR` is one."""
         return field in self.model_fields_set and getattr(self, field) is not None
+
+    def named(self) -> dict[str, object]:
+        """Return the fields that the caller gave a value."""
+        return {field: getattr(self, field) for field in self.model_fields_set if self.names(field)}
 
 
 def member_of(enum: type[_E]) -> Callable[[object, ValidationInfo], _E]:
@@ -148,6 +175,14 @@ def _text_or_none(value: object) -> str | None:
 
 
 def _price(value: object, info: ValidationInfo) -> float:
+    return _positive(value, info, "Leave it out, or give None, for none.")
+
+
+def _new_price(value: object, info: ValidationInfo) -> float:
+    return _positive(value, info, "Leave it out to keep what is there; CLEAR removes it.")
+
+
+def _positive(value: object, info: ValidationInfo, remedy: str) -> float:
     """Take a price or a distance as any finite positive number, free of noise of arithmetic."""
     field = info.field_name
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
@@ -160,10 +195,15 @@ def _price(value: object, info: ValidationInfo) -> float:
         price = float("inf")
     if not 0 < price < float("inf"):
         raise OrderInvalidError(
-            f"{field} must be a finite number above 0, not {value}. "
-            "Leave it out, or give None, for none.",
+            f"{field} must be a finite number above 0, not {value}. {remedy}",
             field=field,
             value=value,
+        )
+    if price > _MAX_PRICE:
+        raise OrderInvalidError(
+            f"{field} {price} is too large for the wire, which takes {_MAX_PRICE} at most.",
+            field=field,
+            value=price,
         )
     # 1.1 + 2.2 is 3.3000000000000003 to Python, and the server would refuse its 16 decimals.
     for digits in range(_MOST_PRICE_DIGITS, -1, -1):
@@ -245,6 +285,20 @@ def _client_order_id(value: object, info: ValidationInfo) -> str:
     return _text(value, info, MAX_CLIENT_ORDER_ID_LENGTH)
 
 
+def _or_clear(
+    check: Callable[[object, ValidationInfo], _T],
+) -> Callable[[object, ValidationInfo], _T | Clear]:
+    def check_unless_cleared(value: object, info: ValidationInfo) -> _T | Clear:
+        return CLEAR if value is CLEAR else check(value, info)
+
+    return check_unless_cleared
+
+
+def set_or_none(value: _T | Clear | None) -> _T | None:
+    """Return what is to be set; None where nothing is, or where something is removed."""
+    return None if isinstance(value, Clear) else value
+
+
 Price: TypeAlias = Annotated[float, BeforeValidator(_price)]
 """A price in price units; ints and Decimals are taken too."""
 Distance: TypeAlias = Annotated[float, BeforeValidator(_price)]
@@ -259,6 +313,12 @@ Flag: TypeAlias = Annotated[bool, BeforeValidator(_flag)]
 """True or False and nothing that only looks like it."""
 Expiration: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
 """An aware datetime that the server can be told."""
+ClearablePrice: TypeAlias = Annotated[float | Clear, BeforeValidator(_or_clear(_new_price))]
+"""A price, or `CLEAR` for none from now on."""
+ClearableDistance: TypeAlias = Annotated[float | Clear, BeforeValidator(_or_clear(_new_price))]
+"""A distance, or `CLEAR` for none from now on."""
+ClearableExpiration: TypeAlias = Annotated[datetime | Clear, BeforeValidator(_or_clear(_moment))]
+"""A time of expiry, or `CLEAR` for none from now on."""
 Label: TypeAlias = Annotated[str, BeforeValidator(_label)]
 """A text of at most 100 characters."""
 Comment: TypeAlias = Annotated[str, BeforeValidator(_comment)]

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctrader.config import DEMO_HOST, LIVE_HOST
+from ctrader.enums import ClientPermissionScope
 from ctrader.errors import AccountNotFoundError, ConfigurationError
 from ctrader.models.accounts import Account, AccountSummary, CtidProfile, DepositWithdraw
 from ctrader.models.risk import DynamicLeverage, ExpectedMargin, MarginCall
-from ctrader.models.wire import money_digits_of
+from ctrader.models.wire import enum_of, money_digits_of
 from ctrader.operations.base import Op, change, read
+from ctrader.operations.market_data import API_OWNER
+from ctrader.operations.money import digits_for
 from ctrader.operations.windows import WEEK, span, windows
 from ctrader.proto import (
     ProtoOACashFlowHistoryListReq,
     ProtoOACashFlowHistoryListRes,
+    ProtoOADepositWithdraw,
     ProtoOAExpectedMarginReq,
     ProtoOAExpectedMarginRes,
     ProtoOAGetAccountListByAccessTokenReq,
@@ -30,7 +34,7 @@ from ctrader.proto import (
     ProtoOATraderReq,
     ProtoOATraderRes,
 )
-from ctrader.protocol.commands import Priority
+from ctrader.protocol.commands import PnLTopic, Priority, Subscribe, Unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +53,8 @@ __all__ = [
     "get_trader",
     "list_by_token",
     "resolve_account_id",
+    "subscribe_pnl",
+    "unsubscribe_pnl",
     "update_margin_call",
 ]
 
@@ -68,7 +74,8 @@ def list_by_token(access_token: str) -> Op[list[AccountSummary]]:
     """
     request = ProtoOAGetAccountListByAccessTokenReq(accessToken=access_token)
     answer = yield from read(request, ProtoOAGetAccountListByAccessTokenRes)
-    return [AccountSummary.from_proto(account) for account in answer.ctidTraderAccount]
+    scope = enum_of(answer, "permissionScope", ClientPermissionScope)
+    return [AccountSummary.from_proto(account, scope) for account in answer.ctidTraderAccount]
 
 
 def resolve_account_id(
@@ -133,7 +140,7 @@ def get_cash_flow(
     Raises:
         ValueError: a time is naive or outside what the server accepts, or the first is the later.
     """
-    found: dict[int, DepositWithdraw] = {}
+    found: dict[int, ProtoOADepositWithdraw] = {}
     priority = Priority.READ
     for start, end in windows(*span(from_timestamp, to_timestamp), WEEK):
         request = ProtoOACashFlowHistoryListReq(
@@ -144,8 +151,12 @@ def get_cash_flow(
         )
         priority = Priority.BULK
         for message in answer.depositWithdraw:
-            found[message.balanceHistoryId] = DepositWithdraw.from_proto(message)
-    return sorted(found.values(), key=lambda flow: (flow.change_timestamp, flow.balance_history_id))
+            found[message.balanceHistoryId] = message
+    digits = yield from digits_for(account_id, found.values())
+    rows = sorted(
+        found.values(), key=lambda row: (row.changeBalanceTimestamp, row.balanceHistoryId)
+    )
+    return [DepositWithdraw.from_proto(row, digits) for row in rows]
 
 
 def get_expected_margin(
@@ -156,7 +167,7 @@ def get_expected_margin(
         ctidTraderAccountId=account_id, symbolId=symbol_id, volume=volumes
     )
     answer = yield from read(request, ProtoOAExpectedMarginRes, account_id=account_id)
-    digits = money_digits_of(answer)
+    digits = money_digits_of(answer, (yield from digits_for(account_id, [answer])))
     return [ExpectedMargin.from_proto(margin, digits) for margin in answer.margin]
 
 
@@ -185,3 +196,17 @@ def update_margin_call(
     )
     request = ProtoOAMarginCallUpdateReq(ctidTraderAccountId=account_id, marginCall=margin_call)
     yield from change(request, ProtoOAMarginCallUpdateRes, account_id=account_id)
+
+
+def subscribe_pnl(account_id: int) -> Op[None]:
+    """Ask for the profit of the open positions whenever it changes.
+
+    Raises:
+        UnsupportedMessageError: the server does not offer it, or is silent about it for 5 s.
+    """
+    yield Subscribe((PnLTopic(account_id),), API_OWNER)
+
+
+def unsubscribe_pnl(account_id: int) -> Op[None]:
+    """Stop asking for the profit of the open positions."""
+    yield Unsubscribe((PnLTopic(account_id),), API_OWNER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctrader.credentials import AccountCredentials
 from ctrader.errors import CTraderError, TokenRefreshError
+from ctrader.models.wire import text_of
 from ctrader.operations import accounts
 from ctrader.operations.base import Op, change, command
 from ctrader.proto import (
@@ -12,12 +13,13 @@ from ctrader.proto import (
     ProtoOARefreshTokenReq,
     ProtoOARefreshTokenRes,
 )
-from ctrader.protocol.commands import Authorize, WaitApplication
+from ctrader.protocol.commands import Authorize, Logout, WaitApplication
 
 __all__ = [
     "authenticate_account",
     "authenticate_app",
     "authenticate_by_trader_login",
+    "logout",
     "refresh_tokens",
 ]
 
@@ -75,6 +77,15 @@ def authenticate_by_trader_login(
     return credentials
 
 
+def logout(account_id: int) -> Op[None]:
+    """End an account's session at the server, and keep the account no longer.
+
+    Raises:
+        APIError: the server refused it; the account is kept no longer all the same.
+    """
+    yield Logout(account_id)
+
+
 def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
     """Exchange the refresh token for a new pair; the old access token dies with it.
 
@@ -94,6 +105,7 @@ def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[Ac
             access_token=answer.accessToken,
             refresh_token=answer.refreshToken,
             expires_at=unix_now + answer.expiresIn,
+            token_type=text_of(answer, "tokenType") or "",
         )
     except CTraderError as error:
         raise TokenRefreshError(credentials.account_id, error) from error

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from ctrader.errors import OrderOutcomeUnknownError, ProtocolError, UnexpectedResponseError
 from ctrader.events import ExecutionEvent
 from ctrader.proto import ProtoOAExecutionEvent
-from ctrader.protocol.commands import Call, Command, Completion, Priority
+from ctrader.protocol.commands import Call, Command, Completion, Lacking, Priority
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["Op", "change", "command", "read", "trade"]
+    from ctrader.protocol.commands import Guard
+
+__all__ = ["Op", "change", "command", "read", "trade", "trade_if"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Message")
@@ -75,14 +77,60 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time, or one that
             makes no sense.
     """
-    call = Call(
+    answer = yield from command(
+        _trading_call(request, completion, account_id), ProtoOAExecutionEvent
+    )
+    return _execution(request, answer, account_id)
+
+
+def trade_if(
+    guard: Guard, request: Message, completion: Completion, *, account_id: int
+) -> Op[ExecutionEvent | Lacking]:
+    """Send a trading request, once, if the guard lets it through.
+
+    Returns: The execution event that ends it, or what must be read before the guard can tell;
+        nothing was sent then.
+
+    Raises:
+        OrderInvalidError: the guard refuses it; nothing was sent.
+        OrderNotSentError: it was not sent: the account is not ready, or the link is down.
+        OrderRejectedError: the server refused it.
+        OrderOutcomeUnknownError: it was sent, and no definite answer came in time, or one that
+            makes no sense.
+    """
+    call = _trading_call(request, completion, account_id, guard)
+    answer = yield call
+    if isinstance(answer, Lacking):
+        return answer
+    return _execution(request, _of_type(ProtoOAExecutionEvent, answer, call), account_id)
+
+
+def command(order: Command, result: type[T]) -> Op[T]:
+    """Yield one command and return its result, which must be of this type.
+
+    Raises:
+        UnexpectedResponseError: the result is of another type.
+    """
+    return _of_type(result, (yield order), order)
+
+
+# Private
+
+
+def _trading_call(
+    request: Message, completion: Completion, account_id: int, guard: Guard | None = None
+) -> Call:
+    return Call(
         request,
         completion=completion,
         priority=Priority.TRADING,
         resend=False,
         account_id=account_id,
+        guard=guard,
     )
-    answer = yield from command(call, ProtoOAExecutionEvent)
+
+
+def _execution(request: Message, answer: ProtoOAExecutionEvent, account_id: int) -> ExecutionEvent:
     try:
         return ExecutionEvent.from_proto(answer)
     except ProtocolError as error:
@@ -97,13 +145,7 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
         ) from error
 
 
-def command(order: Command, result: type[T]) -> Op[T]:
-    """Yield one command and return its result, which must be of this type.
-
-    Raises:
-        UnexpectedResponseError: the result is of another type.
-    """
-    answer = yield order
+def _of_type(result: type[T], answer: object, order: Command) -> T:
     if not isinstance(answer, result):
         request_type = type(order.request).__name__ if isinstance(order, Call) else None
         raise UnexpectedResponseError(

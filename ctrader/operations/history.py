@@ -12,7 +12,16 @@ from ctrader.models.deals import Deal, DealOffset
 from ctrader.models.market import TickData, Trendbar, bars_from_proto, ticks_from_proto
 from ctrader.models.orders import Order
 from ctrader.operations.base import Op, read
-from ctrader.operations.windows import WEEK, recent_span, span, whole_list, windows
+from ctrader.operations.money import digits_for
+from ctrader.operations.windows import (
+    CLOCK_SLACK,
+    WEEK,
+    Window,
+    recent_span,
+    span,
+    whole_list,
+    windows,
+)
 from ctrader.proto import (
     ProtoOADeal,
     ProtoOADealListByPositionIdReq,
@@ -34,6 +43,7 @@ from ctrader.proto import (
     ProtoOAOrderListRes,
 )
 from ctrader.protocol.commands import Priority
+from ctrader.units import millis_from_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +53,7 @@ __all__ = [
     "get_deal_offsets",
     "get_deals",
     "get_deals_by_position_id",
+    "get_last_trendbars",
     "get_order_details",
     "get_orders",
     "get_orders_by_position_id",
@@ -52,6 +63,8 @@ __all__ = [
 
 _MINUTE: Final = 60_000  # ms
 _DAY: Final = 86_400_000  # ms
+_MAX_BARS: Final = 5_000  # bars in one answer; as many were asked for and granted
+_MAX_ROWS: Final = 2**31 - 1  # the field is an int32
 _SHORTEST_BAR_WINDOW: Final = 5 * WEEK
 # Longer ones were refused with INCORRECT_BOUNDARIES up to schema 88; later schemas are silent.
 _BAR_WINDOWS: Final[Mapping[TrendbarPeriod, int]] = MappingProxyType(
@@ -116,6 +129,60 @@ def get_trendbars(
     return [found[at] for at in sorted(found) if first <= at * _MINUTE <= last]
 
 
+def get_last_trendbars(
+    account_id: int,
+    symbol_id: int,
+    period: TrendbarPeriod,
+    count: int,
+    to_timestamp: datetime | None = None,
+    *,
+    now: datetime,
+) -> Op[list[Trendbar]]:
+    """Read the newest bars that start no later than a moment, oldest first.
+
+    Args:
+        account_id: The account.
+        symbol_id: The symbol.
+        period: Length of the bars.
+        count: How many; fewer come only where the server has no more.
+        to_timestamp: A bar that starts then is included; None for now.
+        now: The present time.
+
+    Raises:
+        ValueError: the count is below 1, or the time is naive or outside what the server accepts.
+        ProtocolError: the server says that there are more bars, and sends none.
+    """
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, not {count}")
+    last = end = millis_from_datetime(now + CLOCK_SLACK if to_timestamp is None else to_timestamp)
+    length = _BAR_WINDOWS.get(period, _SHORTEST_BAR_WINDOW)
+    found: dict[int, Trendbar] = {}
+    priority = Priority.READ
+    while len(found) < count and end >= 0:
+        # The server counts back from the end, whatever the begin is, and may give one bar less
+        # than it was asked for.
+        request = ProtoOAGetTrendbarsReq(
+            ctidTraderAccountId=account_id,
+            fromTimestamp=max(0, end - length),
+            toTimestamp=end,
+            period=period.value,
+            symbolId=symbol_id,
+            count=min(count - len(found) + 1, _MAX_BARS),
+        )
+        answer = yield from read(
+            request, ProtoOAGetTrendbarsRes, account_id=account_id, priority=priority
+        )
+        priority = Priority.BULK
+        bars = bars_from_proto(answer)
+        for bar in bars:
+            if bar.start_minutes * _MINUTE <= last:
+                found[bar.start_minutes] = bar
+        if not bars and not answer.hasMore:
+            break
+        end = _before(bars[0].start_minutes * _MINUTE if bars else end + 1, end)
+    return [found[at] for at in sorted(found)[-count:]]
+
+
 def get_tick_data(
     account_id: int,
     symbol_id: int,
@@ -176,6 +243,7 @@ def get_deals(
     to_timestamp: datetime | None = None,
     *,
     now: datetime,
+    max_rows: int | None = None,
 ) -> Op[list[Deal]]:
     """List the deals of a span, oldest first and each once.
 
@@ -184,17 +252,22 @@ def get_deals(
         from_timestamp: Begin; None for seven days before the end.
         to_timestamp: End; None for now.
         now: The present time.
+        max_rows: Most deals in one answer; None lets the server choose. The list is whole in
+            either case.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is naive or outside what the server accepts, the first is the later, or
+            `max_rows` is no number of rows.
         ProtocolError: the server cut a list off where it cannot be continued.
     """
+    if max_rows is not None and not 1 <= max_rows <= _MAX_ROWS:
+        raise ValueError(f"max_rows must be between 1 and {_MAX_ROWS}, not {max_rows}")
 
     def fetch(
         start: int | None, end: int | None, priority: Priority
     ) -> Op[tuple[Sequence[ProtoOADeal], bool]]:
         request = ProtoOADealListReq(
-            ctidTraderAccountId=account_id, fromTimestamp=start, toTimestamp=end
+            ctidTraderAccountId=account_id, fromTimestamp=start, toTimestamp=end, maxRows=max_rows
         )
         answer = yield from read(
             request, ProtoOADealListRes, account_id=account_id, priority=priority
@@ -203,7 +276,7 @@ def get_deals(
 
     spans = list(windows(*recent_span(from_timestamp, to_timestamp, now), WEEK))
     rows = yield from whole_list(fetch, spans, identity=_deal_id, moment=_deal_time)
-    return _deals(rows)
+    return (yield from _deals(account_id, rows))
 
 
 def get_orders(
@@ -244,10 +317,22 @@ def get_orders(
     return _orders(rows)
 
 
-def get_deals_by_position_id(account_id: int, position_id: int) -> Op[list[Deal]]:
+def get_deals_by_position_id(
+    account_id: int,
+    position_id: int,
+    from_timestamp: datetime | None = None,
+    to_timestamp: datetime | None = None,
+) -> Op[list[Deal]]:
     """List every deal of a position, oldest first.
 
+    Args:
+        account_id: The account.
+        position_id: The position, open or closed.
+        from_timestamp: Begin; None for the position's first deal.
+        to_timestamp: End; None for its last.
+
     Raises:
+        ValueError: a time is naive or outside what the server accepts, or the first is the later.
         ProtocolError: the server cut the list off where it cannot be continued.
     """
 
@@ -265,14 +350,27 @@ def get_deals_by_position_id(account_id: int, position_id: int) -> Op[list[Deal]
         )
         return answer.deal, answer.hasMore
 
-    rows = yield from whole_list(fetch, [(None, None)], identity=_deal_id, moment=_deal_time)
-    return _deals(rows)
+    spans = [_open_span(from_timestamp, to_timestamp)]
+    rows = yield from whole_list(fetch, spans, identity=_deal_id, moment=_deal_time)
+    return (yield from _deals(account_id, rows))
 
 
-def get_orders_by_position_id(account_id: int, position_id: int) -> Op[list[Order]]:
+def get_orders_by_position_id(
+    account_id: int,
+    position_id: int,
+    from_timestamp: datetime | None = None,
+    to_timestamp: datetime | None = None,
+) -> Op[list[Order]]:
     """List every order of a position, the one that changed longest ago first.
 
+    Args:
+        account_id: The account.
+        position_id: The position, open or closed.
+        from_timestamp: Only orders that last changed then or later; None for all.
+        to_timestamp: Only orders that last changed then or earlier; None for all.
+
     Raises:
+        ValueError: a time is naive or outside what the server accepts, or the first is the later.
         ProtocolError: the server cut the list off where it cannot be continued.
     """
 
@@ -290,7 +388,8 @@ def get_orders_by_position_id(account_id: int, position_id: int) -> Op[list[Orde
         )
         return answer.order, answer.hasMore
 
-    rows = yield from whole_list(fetch, [(None, None)], identity=_order_id, moment=_order_time)
+    spans = [_open_span(from_timestamp, to_timestamp)]
+    rows = yield from whole_list(fetch, spans, identity=_order_id, moment=_order_time)
     return _orders(rows)
 
 
@@ -302,7 +401,7 @@ def get_order_details(account_id: int, order_id: int) -> Op[tuple[Order, list[De
     """
     request = ProtoOAOrderDetailsReq(ctidTraderAccountId=account_id, orderId=order_id)
     answer = yield from read(request, ProtoOAOrderDetailsRes, account_id=account_id)
-    return Order.from_proto(answer.order), _deals(answer.deal)
+    return Order.from_proto(answer.order), (yield from _deals(account_id, answer.deal))
 
 
 def get_deal_offsets(
@@ -316,6 +415,16 @@ def get_deal_offsets(
 
 
 # Private
+
+
+def _open_span(from_timestamp: datetime | None, to_timestamp: datetime | None) -> Window:
+    """Convert a span whose ends may be left open."""
+    if from_timestamp is not None and to_timestamp is not None:
+        return span(from_timestamp, to_timestamp)
+    return (
+        None if from_timestamp is None else millis_from_datetime(from_timestamp),
+        None if to_timestamp is None else millis_from_datetime(to_timestamp),
+    )
 
 
 def _before(moment: int, end: int) -> int:
@@ -355,9 +464,10 @@ def _deal_time(row: ProtoOADeal) -> int:
     return row.executionTimestamp
 
 
-def _deals(rows: Iterable[ProtoOADeal]) -> list[Deal]:
+def _deals(account_id: int, rows: Iterable[ProtoOADeal]) -> Op[list[Deal]]:
     ordered = sorted(rows, key=lambda row: (row.executionTimestamp, row.dealId))
-    return [Deal.from_proto(row) for row in ordered]
+    digits = yield from digits_for(account_id, ordered)
+    return [Deal.from_proto(row, digits) for row in ordered]
 
 
 def _order_id(row: ProtoOAOrder) -> int:

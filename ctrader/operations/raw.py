@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctrader.enums import OrderType
 from ctrader.errors import ProtocolError, UnexpectedResponseError
-from ctrader.operations.base import Op, command
+from ctrader.models.wire import text_of
+from ctrader.operations.base import Op, command, read
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
     ProtoOAAccountLogoutReq,
@@ -19,6 +20,8 @@ from ctrader.proto import (
     ProtoOAMarginCallUpdateReq,
     ProtoOANewOrderReq,
     ProtoOARefreshTokenReq,
+    ProtoOAVersionReq,
+    ProtoOAVersionRes,
 )
 from ctrader.proto.registry import RESPONSE_BY_REQUEST
 from ctrader.protocol.commands import Call, Completion, Priority
@@ -26,7 +29,7 @@ from ctrader.protocol.commands import Call, Completion, Priority
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-__all__ = ["request", "send", "send_request"]
+__all__ = ["get_version", "request", "send", "send_request"]
 
 M = TypeVar("M", bound="Message")
 
@@ -101,6 +104,12 @@ def send(message: Message) -> Op[None]:
         resend=False,
         account_id=_account_of(message),
     )
+
+
+def get_version() -> Op[str]:
+    """Ask which version of the Open API the server speaks."""
+    answer = yield from read(ProtoOAVersionReq(), ProtoOAVersionRes)
+    return text_of(answer, "version") or ""
 
 
 # Private

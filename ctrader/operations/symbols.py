@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH",
+    "get_archived_by_ids",
     "get_asset_classes",
     "get_assets",
     "get_by_id",
@@ -78,21 +79,12 @@ def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
         SymbolNotFoundError: the account does not have them all; it names those missing.
     """
     wanted = list(dict.fromkeys(symbol_ids))
-    found: dict[int, Symbol] = {}
-    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
-    while batches:
-        batch = batches.pop(0)
-        request = ProtoOASymbolByIdReq(ctidTraderAccountId=account_id, symbolId=batch)
-        try:
-            answer = yield from read(request, ProtoOASymbolByIdRes, account_id=account_id)
-        except SymbolNotFoundError:
-            # A refusal does not say which of them is missing, so halves are asked for.
-            if len(batch) > 1:
-                middle = len(batch) // 2
-                batches += [batch[:middle], batch[middle:]]
-            continue
-        for message in answer.symbol:
-            found[message.symbolId] = Symbol.from_proto(message)
+    answers = yield from _ask_in_full(account_id, wanted)
+    found = {
+        message.symbolId: Symbol.from_proto(message)
+        for answer in answers
+        for message in answer.symbol
+    }
     missing = [symbol_id for symbol_id in wanted if symbol_id not in found]
     if missing:
         # The server may also just leave out what it does not know.
@@ -103,6 +95,22 @@ def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
             request_type=ProtoOASymbolByIdReq.__name__,
         )
     return [found[symbol_id] for symbol_id in wanted]
+
+
+def get_archived_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[ArchivedSymbol]]:
+    """Ask which of some symbols are not traded any more, fifty a request.
+
+    Returns: Those that are archived, each once, in the order of the ids; ids that are not, or that
+        the account does not have, are left out.
+    """
+    wanted = list(dict.fromkeys(symbol_ids))
+    answers = yield from _ask_in_full(account_id, wanted)
+    found = {
+        message.symbolId: ArchivedSymbol.from_proto(message)
+        for answer in answers
+        for message in answer.archivedSymbol
+    }
+    return [found[symbol_id] for symbol_id in wanted if symbol_id in found]
 
 
 def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
@@ -150,3 +158,23 @@ def get_categories(account_id: int) -> Op[list[SymbolCategory]]:
     request = ProtoOASymbolCategoryListReq(ctidTraderAccountId=account_id)
     answer = yield from read(request, ProtoOASymbolCategoryListRes, account_id=account_id)
     return [SymbolCategory.from_proto(category) for category in answer.symbolCategory]
+
+
+# Private
+
+
+def _ask_in_full(account_id: int, wanted: list[int]) -> Op[list[ProtoOASymbolByIdRes]]:
+    """Ask for symbols by the batch; what the account does not have is in no answer."""
+    answers: list[ProtoOASymbolByIdRes] = []
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    while batches:
+        batch = batches.pop(0)
+        request = ProtoOASymbolByIdReq(ctidTraderAccountId=account_id, symbolId=batch)
+        try:
+            answers.append((yield from read(request, ProtoOASymbolByIdRes, account_id=account_id)))
+        except SymbolNotFoundError:
+            # A refusal does not say which of them is missing, so halves are asked for.
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                batches += [batch[:middle], batch[middle:]]
+    return answers

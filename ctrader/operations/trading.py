@@ -5,31 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ctrader.enums import OrderType
-from ctrader.errors import (
-    OrderNotSentError,
-    OrderOutcomeUnknownError,
-    OrderRejectedError,
-    api_error,
-)
+from ctrader.errors import OrderInvalidError
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position, PositionUnrealizedPnL
 from ctrader.models.wire import money_digits_of
-from ctrader.operations.base import Op, command, read, trade
+from ctrader.operations.base import Op, read, trade
+from ctrader.operations.checks import (
+    Purpose,
+    check_close,
+    check_terms,
+    find_position,
+    read_state,
+    send_checked,
+    write_order,
+)
+from ctrader.operations.money import digits_for
 from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
     ProtoOACancelOrderReq,
+    ProtoOAClosePositionReq,
     ProtoOAGetPositionUnrealizedPnLReq,
     ProtoOAGetPositionUnrealizedPnLRes,
+    ProtoOANewOrderReq,
     ProtoOAReconcileReq,
     ProtoOAReconcileRes,
 )
-from ctrader.protocol.commands import Call, Completion, Pause, Priority
-from ctrader.units import MILLISECOND
+from ctrader.protocol.commands import Completion
+from ctrader.protocol.terms import is_open
 
 if TYPE_CHECKING:
     from ctrader.events import ExecutionEvent
     from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
     from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
-    from ctrader.units import Nanos
 
 __all__ = [
     "Until",
@@ -49,13 +57,13 @@ Until: TypeAlias = Literal["done", "accepted"]
 
 AT_MARKET: Final = frozenset({OrderType.MARKET, OrderType.MARKET_RANGE})
 
-_FRESH_POSITION: Final[Nanos] = 200 * MILLISECOND  # the server may not find one for 100 ms
-
 
 def place_order(
     account_id: int, request: NewOrderRequest, *, until: Until = "done"
 ) -> Op[ExecutionEvent]:
     """Place an order, once.
+
+    It is checked against its symbol first; the symbol is read if the session does not know it.
 
     Returns: For an order at market the event that ends it: filled, or cancelled or expired where
         not all of it could be filled. For a pending order its acceptance; its fill is an event.
@@ -64,15 +72,16 @@ def place_order(
     Raises:
         ValueError: `until` is none of its values.
         OrderInvalidError: the order is refused here; nothing was sent.
+        SymbolNotFoundError: there is no such symbol; also an `OrderRejectedError`.
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
-    if until not in ("done", "accepted"):
-        raise ValueError(f"until must be 'done' or 'accepted', not {until!r}")
-    waits_for_fill = until == "done" and request.order_type in AT_MARKET
-    completion = Completion.FILLED if waits_for_fill else Completion.ACCEPTED
-    return (yield from trade(request.to_proto(account_id), completion, account_id=account_id))
+    completion = _completion(until, is_at_market=request.order_type in AT_MARKET)
+    purpose = Purpose(account_id, ProtoOANewOrderReq.__name__, request.client_order_id or None)
+    guard = check_terms(purpose, request, request.symbol_id)
+    message = yield from write_order(purpose, request, request.symbol_id)
+    return (yield from send_checked(purpose, guard, message, completion))
 
 
 def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
@@ -87,24 +96,39 @@ def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
     return (yield from trade(request, Completion.CANCELLED, account_id=account_id))
 
 
-def close_position(account_id: int, request: ClosePositionRequest) -> Op[ExecutionEvent]:
+def close_position(
+    account_id: int, request: ClosePositionRequest, *, until: Until = "done"
+) -> Op[ExecutionEvent]:
     """Close a position or a part of it, once; done when the closing order is filled.
 
+    The volume is checked against what is open; what the session does not know is read first.
+
     Raises:
+        ValueError: `until` is none of its values.
+        OrderInvalidError: the volume is refused here; nothing was sent.
+        PositionNotFoundError: there is no such open position; also an `OrderRejectedError`.
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
-    return (
-        yield from trade(request.to_proto(account_id), Completion.FILLED, account_id=account_id)
-    )
+    completion = _completion(until, is_at_market=True)
+    purpose = Purpose(account_id, ProtoOAClosePositionReq.__name__)
+    guard = check_close(purpose, request)
+    message = request.to_proto(account_id)
+    try:
+        return (yield from send_checked(purpose, guard, message, completion))
+    except OrderInvalidError:
+        # Nobody may be kept in a position by what an event said a while ago: before a close is
+        # refused, the server is asked what is open.
+        yield from find_position(purpose, request.position_id)
+    return (yield from send_checked(purpose, guard, message, completion))
 
 
 def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEvent]:
     """Change a pending order; what the request does not name stays as it is.
 
     What the server does with a term that is left out is not settled, so the order is read first
-    and all of its terms are sent.
+    and all of its terms are sent. What the request names is checked against the symbol.
 
     Raises:
         OrderNotFoundError: there is no such pending order any more.
@@ -113,18 +137,17 @@ def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEven
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
-    state = yield from _state_to_change(account_id)
+    purpose = Purpose(account_id, ProtoOAAmendOrderReq.__name__)
+    state = yield from read_state(purpose)
     for message in state.order:
         if message.orderId == request.order_id:
-            full = request.completed_from(Order.from_proto(message)).to_proto(account_id)
-            return (yield from trade(full, Completion.REPLACED, account_id=account_id))
-    raise OrderRejectedError.from_api_error(
-        api_error(
-            "ORDER_NOT_FOUND",
-            f"order {request.order_id} is not among the pending orders",
-            account_id=account_id,
-            request_type="ProtoOAAmendOrderReq",
-        ),
+            order = Order.from_proto(message)
+            guard = check_terms(purpose, request, order.symbol_id)
+            full = yield from write_order(purpose, request.completed_from(order), order.symbol_id)
+            return (yield from send_checked(purpose, guard, full, Completion.REPLACED))
+    raise purpose.refused(
+        "ORDER_NOT_FOUND",
+        f"order {request.order_id} is not among the pending orders",
         order_id=request.order_id,
     )
 
@@ -133,7 +156,7 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
     """Change a position's stop loss and take profit; a level that is not named stays.
 
     The server removes every level that it is not sent, so the position is read first and both
-    levels are sent.
+    levels are sent. What the request names is checked against the symbol.
 
     Raises:
         PositionNotFoundError: there is no such position any more.
@@ -142,23 +165,11 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
-    for pause in (_FRESH_POSITION, None):
-        state = yield from _state_to_change(account_id)
-        for message in state.position:
-            if message.positionId == request.position_id:
-                full = request.completed_from(Position.from_proto(message)).to_proto(account_id)
-                return (yield from trade(full, Completion.PROTECTED, account_id=account_id))
-        if pause is not None:
-            yield Pause(pause)
-    raise OrderRejectedError.from_api_error(
-        api_error(
-            "POSITION_NOT_FOUND",
-            f"position {request.position_id} is not among the open positions",
-            account_id=account_id,
-            request_type="ProtoOAAmendPositionSLTPReq",
-        ),
-        position_id=request.position_id,
-    )
+    purpose = Purpose(account_id, ProtoOAAmendPositionSLTPReq.__name__)
+    message = yield from find_position(purpose, request.position_id)
+    full = request.completed_from(Position.from_proto(message)).to_proto(account_id)
+    guard = check_terms(purpose, request, message.tradeData.symbolId)
+    return (yield from send_checked(purpose, guard, full, Completion.PROTECTED))
 
 
 # What is open
@@ -177,10 +188,11 @@ def reconcile(
     if protection_orders:
         request.returnProtectionOrders = True
     answer = yield from read(request, ProtoOAReconcileRes, account_id=account_id)
-    positions = [Position.from_proto(position) for position in answer.position]
-    orders = [Order.from_proto(order) for order in answer.order]
     # An empty position belongs to a pending order.
-    return [position for position in positions if position.is_open], orders
+    held = [position for position in answer.position if is_open(position)]
+    digits = yield from digits_for(account_id, held)
+    positions = [Position.from_proto(position, digits) for position in held]
+    return positions, [Order.from_proto(order) for order in answer.order]
 
 
 def get_open_positions(account_id: int) -> Op[list[Position]]:
@@ -211,23 +223,8 @@ def get_unrealized_pnl_per_position(account_id: int) -> Op[list[PositionUnrealiz
 # Private
 
 
-def _state_to_change(account_id: int) -> Op[ProtoOAReconcileRes]:
-    """Read what is about to be changed, at the pace of a trading request: now or not at all.
-
-    A read of the ordinary kind would wait for the link to come back, and the change would then be
-    sent late.
-    """
-    call = Call(
-        ProtoOAReconcileReq(ctidTraderAccountId=account_id),
-        ProtoOAReconcileRes,
-        priority=Priority.TRADING,
-        resend=False,
-        account_id=account_id,
-    )
-    try:
-        return (yield from command(call, ProtoOAReconcileRes))
-    except OrderOutcomeUnknownError as error:
-        # What was handed to the transport was a question; the change itself was not.
-        raise OrderNotSentError(
-            None, "what it changes could not be read", error.cause or error, account_id=account_id
-        ) from error
+def _completion(until: Until, *, is_at_market: bool) -> Completion:
+    if until not in ("done", "accepted"):
+        raise ValueError(f"until must be 'done' or 'accepted', not {until!r}")
+    waits_for_fill = until == "done" and is_at_market
+    return Completion.FILLED if waits_for_fill else Completion.ACCEPTED

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctrader.enums import AuthTrigger
-from ctrader.errors import AccountAuthError, APIError, NotConnectedError
+from ctrader.errors import (
+    AccountAuthError,
+    APIError,
+    NotConnectedError,
+    means_account_not_authorized,
+)
 from ctrader.events import (
     DataGapEvent,
     ReadyEvent,
@@ -16,6 +21,8 @@ from ctrader.events import (
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
     ProtoOAAccountAuthRes,
+    ProtoOAAccountLogoutReq,
+    ProtoOAAccountLogoutRes,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
 )
@@ -28,7 +35,14 @@ from ctrader.protocol.auth import (
     is_already_done,
     is_passing,
 )
-from ctrader.protocol.commands import Authorize, Call, Priority, WaitApplication, WaitReady
+from ctrader.protocol.commands import (
+    Authorize,
+    Call,
+    Logout,
+    Priority,
+    WaitApplication,
+    WaitReady,
+)
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.pending import is_request
 from ctrader.protocol.timers import Timer
@@ -47,7 +61,7 @@ __all__ = ["Authentication"]
 
 
 class Authentication:
-    """Carry out `WaitApplication`, `Authorize` and `WaitReady`; restore after a loss.
+    """Carry out what concerns authentication, and restore it after a loss.
 
     An account is ready when it is authenticated on this link and the server has answered for
     everything that an earlier link had on it.
@@ -81,7 +95,7 @@ class Authentication:
         self._application_backoff = context.backoff(policy.min_wait, policy.max_wait)
         self._gaps: dict[int, datetime] = {}
         self._restoring: set[int] | None = None
-        pending.serve(self, WaitApplication, Authorize, WaitReady)
+        pending.serve(self, WaitApplication, Authorize, Logout, WaitReady)
         subscriber.account_answered = self.check_ready
         context.secrets = self._secrets
 
@@ -103,9 +117,17 @@ class Authentication:
         self._restoring = None
         self._context.timers.clear(Timer.APPLICATION_RETRY)
         self._context.timers.clear_all(Timer.ACCOUNT_RETRY)
+        # The sessions that were to be ended have ended with the link.
+        for pending in self._pending.of(Logout):
+            self._pending.end(pending.call_id)
 
     def account_lost(self, account_id: int, heard_at: Nanos) -> None:
-        """Start over with one account whose session the server ended; the link stays."""
+        """Start over with one account whose session the server ended; the link stays.
+
+        One that was logged out is kept no longer, and this is the end of it.
+        """
+        for pending in self._logouts(account_id):
+            self._pending.end(pending.call_id)
         account = self._authorization.accounts.get(account_id)
         if account is None or account.state is not AuthState.DONE:
             return
@@ -154,6 +176,8 @@ class Authentication:
             account = self._authorization.accounts.get(command.account_id)
             if account is not None and account.is_ready:
                 self._pending.end(pending.call_id)
+        elif isinstance(command, Logout):
+            self._logout(pending, command.account_id)
         else:
             assert isinstance(command, Authorize)
             self._authorize(pending, command)
@@ -317,6 +341,28 @@ class Authentication:
         self._context.timers.set(Timer.ACCOUNT_RETRY, at, account_id)
         self._account_settled(account_id, refusal)
 
+    def _logout(self, pending: Pending, account_id: int) -> None:
+        # Forgotten first: the server's word that the session ended would be taken as a loss.
+        self.remove(account_id)
+        if not (self._context.is_connected and self._authorization.is_application_authenticated):
+            self._pending.end(pending.call_id)
+            return
+        request = ProtoOAAccountLogoutReq(ctidTraderAccountId=account_id)
+        self._pending.submit(
+            Call(request, ProtoOAAccountLogoutRes, priority=Priority.SESSION, resend=False),
+            pending.timeout,
+            answered=lambda _, error: self._logout_answered(account_id, error),
+        )
+
+    def _logout_answered(self, account_id: int, error: Exception | None) -> None:
+        if error is None:
+            return  # the session goes on until the server says that it ended
+        is_over = isinstance(error, APIError) and means_account_not_authorized(
+            error.error_code, error.description
+        )
+        for pending in self._logouts(account_id):
+            self._pending.end(pending.call_id, error=None if is_over else error)
+
     # Readiness
 
     def check_ready(self, account_id: int) -> None:
@@ -375,6 +421,9 @@ class Authentication:
     def _waiting_for(self, account_id: int) -> list[Pending]:
         return [p for p in self._pending.of(Authorize) if _account_of(p) == account_id]
 
+    def _logouts(self, account_id: int) -> list[Pending]:
+        return [p for p in self._pending.of(Logout) if _account_of(p) == account_id]
+
     def _secrets(self) -> list[str]:
         secrets = [self._context.config.client_secret]
         for account in self._authorization.accounts.values():
@@ -386,5 +435,5 @@ def _account_of(pending: Pending) -> int:
     command = pending.command
     if isinstance(command, Authorize):
         return command.credentials.account_id
-    assert isinstance(command, WaitReady)
+    assert isinstance(command, WaitReady | Logout)
     return command.account_id

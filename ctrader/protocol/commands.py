@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable
 
     from google.protobuf.message import Message
 
     from ctrader.credentials import AccountCredentials
     from ctrader.enums import TrendbarPeriod
+    from ctrader.protocol.terms import Terms
     from ctrader.units import Nanos
 
 __all__ = [
@@ -23,11 +25,14 @@ __all__ = [
     "Command",
     "Completion",
     "DepthTopic",
+    "Logout",
     "NextEvent",
     "Pause",
+    "PnLTopic",
     "Priority",
     "SpotTopic",
     "Subscribe",
+    "SymbolTopic",
     "Topic",
     "TrendbarTopic",
     "Unsubscribe",
@@ -74,6 +79,18 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """What must be read before a request can be checked; nothing was sent."""
+
+    symbol_id: int | None = None
+    position_id: int | None = None
+
+
+Guard: TypeAlias = Callable[["Terms"], Lacking | None]
+"""Checks a request against what is known: None lets it through, its error ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request, with what ends it.
 
@@ -89,6 +106,9 @@ class Call:
     resend: bool = True
     account_id: int | None = None
     """The account that must be authenticated first, None where the application's is enough."""
+    guard: Guard | None = field(default=None, compare=False)
+    """Is asked before the request is taken. What it lacks is then the call's result, so that a
+    request whose terms are known costs no other command, and is judged by what holds right now."""
 
     def __repr__(self) -> str:
         """Name the request's type only: a request may hold a secret or tokens."""
@@ -135,6 +155,16 @@ class Authorize:
 
 
 @dataclass(frozen=True, slots=True)
+class Logout:
+    """End an account's session at the server and keep it no longer; the link stays.
+
+    Done when the server says that the session ended, or when no session of it can stand.
+    """
+
+    account_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpotTopic:
     """Live prices of one symbol on one account."""
 
@@ -159,7 +189,17 @@ class DepthTopic:
     symbol_id: int
 
 
-Topic: TypeAlias = SpotTopic | TrendbarTopic | DepthTopic
+@dataclass(frozen=True, slots=True)
+class PnLTopic:
+    """The profit of all open positions of one account; not every server sends it."""
+
+    account_id: int
+
+
+SymbolTopic: TypeAlias = SpotTopic | TrendbarTopic | DepthTopic
+"""A topic of one symbol."""
+
+Topic: TypeAlias = SymbolTopic | PnLTopic
 """Something that the server sends for as long as it is subscribed."""
 
 
@@ -180,7 +220,15 @@ class Unsubscribe:
 
 
 Command: TypeAlias = (
-    Call | Pause | WaitApplication | WaitReady | NextEvent | Authorize | Subscribe | Unsubscribe
+    Call
+    | Pause
+    | WaitApplication
+    | WaitReady
+    | NextEvent
+    | Authorize
+    | Logout
+    | Subscribe
+    | Unsubscribe
 )
 """What `Session.submit` takes."""
 

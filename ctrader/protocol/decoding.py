@@ -14,7 +14,7 @@ from ctrader.events import (
     SpotEvent,
     UndecodableMessageEvent,
 )
-from ctrader.models.wire import missing_fields, text_of
+from ctrader.models.wire import missing_fields, money_digits_of, text_of
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountsTokenInvalidatedEvent,
@@ -23,6 +23,8 @@ from ctrader.proto import (
     ProtoOAExecutionEvent,
     ProtoOAOrderErrorEvent,
     ProtoOASpotEvent,
+    ProtoOATraderRes,
+    ProtoOATraderUpdatedEvent,
 )
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 
@@ -102,16 +104,18 @@ class EventDecoder:
     """Make events of messages for those who listen; keep each quote's last sides.
 
     A quote carries only the side that changed, so both sides are known only by remembering, per
-    link. Until both were seen there is no quote.
+    link. Until both were seen there is no quote. The decimals of an account's money, which a
+    message may leave out, are remembered too, from whatever last told them.
     """
 
-    __slots__ = ("_kinds", "_sides", "_symbols", "_waited")
+    __slots__ = ("_kinds", "_money_digits", "_sides", "_symbols", "_waited")
 
     def __init__(self) -> None:
         self._kinds: frozenset[type] = frozenset()
         self._symbols: frozenset[int] | None = frozenset()
         self._waited: dict[type, int] = {}
         self._sides: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        self._money_digits: dict[int, int] = {}
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
         """Say what anybody wants: types of event, and symbols of quotes (None: all)."""
@@ -167,6 +171,9 @@ class EventDecoder:
             return None
         if message.trendbar or message.HasField("sessionClose"):
             return SpotEvent.from_proto(message, last_bid, last_ask)
+        timestamp: int | None = message.timestamp
+        if not timestamp and not message.HasField("timestamp"):
+            timestamp = None
         return SpotEvent(
             account_id,
             symbol_id,
@@ -174,7 +181,7 @@ class EventDecoder:
             ask,
             (),
             None,
-            message.timestamp or None,
+            timestamp,
             last_bid,
             last_ask,
         )
@@ -184,6 +191,10 @@ class EventDecoder:
         message_type = type(message)
         events: list[object] = []
         try:
+            if isinstance(message, ProtoOATraderRes | ProtoOATraderUpdatedEvent):
+                digits = money_digits_of(message.trader)
+                if digits is not None:
+                    self._money_digits[message.ctidTraderAccountId] = digits
             if isinstance(message, ProtoOASpotEvent):
                 spot = self.spot(message)
                 if spot is not None:
@@ -191,7 +202,9 @@ class EventDecoder:
             else:
                 event_type = EVENT_TYPE_BY_MESSAGE.get(message_type)
                 if event_type is not None and self.wants(event_type):
-                    events.append(EVENT_FROM_MESSAGE[message_type](message))
+                    account_id: int = getattr(message, "ctidTraderAccountId", 0)
+                    digits = self._money_digits.get(account_id)
+                    events.append(EVENT_FROM_MESSAGE[message_type](message, digits))
         except (CTraderError, ValueError, ArithmeticError) as error:
             # Fields parse one by one and still make no sense together, such as a time beyond the
             # calendar. The event is not lost: it is delivered as what it is.

@@ -11,9 +11,9 @@ from ctrader.errors import (
     APIError,
     CTraderConnectionClosedError,
     CTraderError,
-    DuplicateClientOrderIdError,
     FramingError,
     NotConnectedError,
+    OrderError,
     OrderRejectedError,
     ProtocolError,
     UnexpectedResponseError,
@@ -43,6 +43,7 @@ from ctrader.protocol.orders import (
     trading_failure,
     trading_refusal,
 )
+from ctrader.protocol.terms import Terms
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
@@ -81,6 +82,7 @@ class Requests:
         "_outbox",
         "_parked",
         "_pending",
+        "terms",
     )
 
     def __init__(
@@ -93,6 +95,8 @@ class Requests:
         self._outbox = Outbox(context.timers)
         self._orders = OrderRegistry(context.rng)
         self._parked: dict[CallId, PendingCall] = {}
+        self.terms = Terms(context)
+        """What requests are checked against before they are taken."""
         pending.serve(self, Call)
 
     # The link
@@ -104,11 +108,13 @@ class Requests:
 
     def lost(self, cause: Exception) -> None:
         """End what cannot be sent on a later link, and park the rest for it."""
+        self.terms.lost()
         calls = self._correlator.lost() + self._outbox.drain()
         self._sort_out(calls + list(self._parked.values()), cause)
 
     def account_lost(self, account_id: int, cause: Exception) -> None:
         """Do the same for one account whose session the server ended."""
+        self.terms.lost(account_id)
         calls = [
             pending.call
             for pending in self._pending.all()
@@ -153,9 +159,14 @@ class Requests:
         request, client_order_id = command.request, None
         try:
             _check_sendable(request)
+            if command.guard is not None:
+                lacking = command.guard(self.terms)
+                if lacking is not None:
+                    self._pending.end(pending.call_id, lacking)
+                    return
             if command.priority is Priority.TRADING or type(request) in TRADING_REQUESTS:
                 request, client_order_id = self._orders.prepare(request)
-        except (ProtocolError, DuplicateClientOrderIdError) as error:
+        except (ProtocolError, OrderError) as error:
             self._pending.end(pending.call_id, error=error)
             return
         call = PendingCall(pending.call_id, command, request, client_order_id)

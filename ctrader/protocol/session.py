@@ -402,7 +402,8 @@ class Session:
                 setattr(message, field, scrubbed)
 
     def _react(self, message: Message) -> None:
-        """Do what an event of the server means for the session itself."""
+        """Do what a message of the server means for the session itself."""
+        self._requests.terms.learn(message)
         if isinstance(message, ProtoOAClientDisconnectEvent):
             # The application's session ended at the server; a new link is the sure way back.
             reason = message.reason or "the server ended the session"

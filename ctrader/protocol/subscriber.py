@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import APIError, NotConnectedError
+from ctrader.errors import (
+    APIError,
+    CTraderConnectionTimeoutError,
+    NotConnectedError,
+    UnsupportedMessageError,
+)
 from ctrader.events import SubscriptionRestoreFailedEvent
 from ctrader.protocol.auth import AuthState
-from ctrader.protocol.commands import SpotTopic, Subscribe, Topic, Unsubscribe
+from ctrader.protocol.commands import PnLTopic, SpotTopic, Subscribe, Topic, Unsubscribe
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.subscriptions import LedgerEntry, SubscriptionLedger, WireRequest
 from ctrader.protocol.timers import Timer
@@ -21,6 +26,12 @@ if TYPE_CHECKING:
     from ctrader.protocol.pending import Pending, PendingCommands
 
 __all__ = ["Subscriber"]
+
+_PNL_PATIENCE: Final = 5.0
+"""Seconds: a server that does not know the message may say nothing at all."""
+_PNL_REMEDY: Final = (
+    "poll trading.get_unrealized_pnl_per_position() instead, every 2 to 3 seconds at most"
+)
 
 
 class Subscriber:
@@ -41,7 +52,7 @@ class Subscriber:
         self._context = context
         self._pending = pending
         self._authorization = authorization
-        self._ledger = SubscriptionLedger()
+        self._ledger = SubscriptionLedger(spot_timestamps=context.config.spot_timestamps)
         self._backoffs: dict[int, Backoff] = {}
         self.account_answered: Callable[[int], None] = _nobody
         """Called with an account when the server has answered for a topic of it."""
@@ -159,8 +170,11 @@ class Subscriber:
             self.carry_out(account_id)
 
     def _ask(self, request: WireRequest) -> None:
+        is_pnl = isinstance(request.entries[0].topic, PnLTopic)
         self._pending.submit(
-            request.call, answered=lambda _, error: self._topics_answered(request, error)
+            request.call,
+            _PNL_PATIENCE if is_pnl else None,
+            answered=lambda _, error: self._topics_answered(request, error),
         )
 
     def _topics_answered(self, request: WireRequest, error: Exception | None) -> None:
@@ -189,10 +203,13 @@ class Subscriber:
     def _topics_refused(
         self, account_id: int, entries: Iterable[LedgerEntry], error: Exception
     ) -> None:
+        is_doubtful = not isinstance(error, APIError)
         affected = self._ledger.with_dependents(entries)
+        if any(isinstance(entry.topic, PnLTopic) for entry in affected):
+            error = _pnl_refusal(account_id, error)
         kept = [entry for entry in affected if entry.is_kept]
         refused = {entry.topic for entry in affected}
-        self._ledger.refused(affected, is_doubtful=not isinstance(error, APIError))
+        self._ledger.refused(affected, is_doubtful=is_doubtful)
         for pending in self._pending.of(Subscribe):
             if refused.intersection(_topics(pending)):
                 self._pending.end(pending.call_id, error=error)
@@ -204,7 +221,9 @@ class Subscriber:
                 SubscriptionRestoreFailedEvent(
                     account_id=account_id,
                     error=error,
-                    symbol_id=entry.topic.symbol_id,
+                    symbol_id=(
+                        None if isinstance(entry.topic, PnLTopic) else entry.topic.symbol_id
+                    ),
                     topic=type(entry.topic).__name__,
                 )
             )
@@ -235,6 +254,24 @@ def _topics(pending: Pending) -> tuple[Topic, ...]:
 
 def _is_already_subscribed(error: Exception) -> bool:
     return isinstance(error, APIError) and error.error_code == "ALREADY_SUBSCRIBED"
+
+
+def _pnl_refusal(account_id: int, error: Exception) -> Exception:
+    """Say what to do where the server does not offer the stream of profits."""
+    if isinstance(error, CTraderConnectionTimeoutError):
+        why = f"the server did not answer within {_PNL_PATIENCE:g} s"
+    elif isinstance(error, APIError) and error.error_code == "UNSUPPORTED_MESSAGE":
+        why = "the server does not take this message"
+    else:
+        return error
+    unsupported = UnsupportedMessageError(
+        "UNSUPPORTED_MESSAGE",
+        f"{why}, so it offers no stream of profits; {_PNL_REMEDY}",
+        account_id,
+        request_type="ProtoOAv1PnLChangeSubscribeReq",
+    )
+    unsupported.__cause__ = error
+    return unsupported
 
 
 def _nobody(_: int) -> None:

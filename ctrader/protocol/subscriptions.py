@@ -1,6 +1,7 @@
 """Keep the ledger of wanted topics and their owners.
 
-A topic lives while somebody owns it. Live bars and depth need the symbol's spots, and hold them.
+A topic lives while somebody owns it. Live bars and depth need the symbol's spots, and hold them;
+the profit of an account needs nothing else.
 The server forgets every subscription with the link; this ledger is what is restored.
 """
 
@@ -23,8 +24,21 @@ from ctrader.proto import (
     ProtoOAUnsubscribeLiveTrendbarRes,
     ProtoOAUnsubscribeSpotsReq,
     ProtoOAUnsubscribeSpotsRes,
+    ProtoOAv1PnLChangeSubscribeReq,
+    ProtoOAv1PnLChangeSubscribeRes,
+    ProtoOAv1PnLChangeUnSubscribeReq,
+    ProtoOAv1PnLChangeUnSubscribeRes,
 )
-from ctrader.protocol.commands import Call, DepthTopic, Priority, SpotTopic, Topic, TrendbarTopic
+from ctrader.protocol.commands import (
+    Call,
+    DepthTopic,
+    PnLTopic,
+    Priority,
+    SpotTopic,
+    SymbolTopic,
+    Topic,
+    TrendbarTopic,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -83,10 +97,16 @@ class WireRequest:
 class SubscriptionLedger:
     """Compare what is wanted with what the server was asked for."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_spot_timestamps")
 
-    def __init__(self) -> None:
+    def __init__(self, *, spot_timestamps: bool = True) -> None:
+        """Begin with nothing wanted.
+
+        Args:
+            spot_timestamps: Ask for live prices with the time of each.
+        """
         self._entries: dict[Topic, LedgerEntry] = {}
+        self._spot_timestamps = spot_timestamps
 
     def entries(self, account_id: int | None = None) -> list[LedgerEntry]:
         """Return the entries of an account, or all."""
@@ -109,8 +129,9 @@ class SubscriptionLedger:
         if entry.standing is Standing.REFUSED:
             # Whoever wants it now is to hear the server's answer, not an old one.
             entry.standing = Standing.ABSENT
-        if not isinstance(topic, SpotTopic):
-            self.own(SpotTopic(topic.account_id, topic.symbol_id), topic)
+        spot = _needed_by(topic)
+        if spot is not None:
+            self.own(spot, topic)
         return entry
 
     def disown(self, topic: Topic, owner: Hashable) -> LedgerEntry | None:
@@ -191,33 +212,27 @@ class SubscriptionLedger:
         requests: list[WireRequest] = []
         # A symbol's spots are still needed while an answer about its bars or depth is awaited.
         needed = {
-            (e.topic.account_id, e.topic.symbol_id)
+            _needed_by(e.topic)
             for e in entries
-            if not isinstance(e.topic, SpotTopic)
-            and e.standing in (Standing.ACTIVE, Standing.ADDING, Standing.REMOVING)
+            if e.standing in (Standing.ACTIVE, Standing.ADDING, Standing.REMOVING)
         }
         for entry in add:
             if isinstance(entry.topic, SpotTopic):
                 continue
-            spot = self._entries[SpotTopic(entry.topic.account_id, entry.topic.symbol_id)]
-            if spot.standing is Standing.ACTIVE:
-                requests.append(_request((entry,), adds=True))
+            spot = _needed_by(entry.topic)
+            if spot is None or self._entries[spot].standing is Standing.ACTIVE:
+                requests.append(self._request((entry,), adds=True))
         spots = [e for e in add if isinstance(e.topic, SpotTopic)]
-        requests += [_request((e,), adds=True) for e in spots if e.is_alone]
+        requests += [self._request((e,), adds=True) for e in spots if e.is_alone]
         together = [e for e in spots if not e.is_alone]
         for start in range(0, len(together), _BATCH):
-            requests.append(_request(tuple(together[start : start + _BATCH]), adds=True))
+            requests.append(self._request(tuple(together[start : start + _BATCH]), adds=True))
         for entry in remove:
             if not isinstance(entry.topic, SpotTopic):
-                requests.append(_request((entry,), adds=False))
-        unused = [
-            e
-            for e in remove
-            if isinstance(e.topic, SpotTopic)
-            and (e.topic.account_id, e.topic.symbol_id) not in needed
-        ]
+                requests.append(self._request((entry,), adds=False))
+        unused = [e for e in remove if isinstance(e.topic, SpotTopic) and e.topic not in needed]
         for start in range(0, len(unused), _BATCH):
-            requests.append(_request(tuple(unused[start : start + _BATCH]), adds=False))
+            requests.append(self._request(tuple(unused[start : start + _BATCH]), adds=False))
         return requests
 
     def added(self, entries: Iterable[LedgerEntry]) -> None:
@@ -259,29 +274,59 @@ class SubscriptionLedger:
             entry.standing = Standing.ACTIVE
         elif entry.standing in (Standing.ABSENT, Standing.REFUSED):
             self._entries.pop(entry.topic, None)
-        if not isinstance(entry.topic, SpotTopic):
-            self.disown(SpotTopic(entry.topic.account_id, entry.topic.symbol_id), entry.topic)
+        spot = _needed_by(entry.topic)
+        if spot is not None:
+            self.disown(spot, entry.topic)
+
+    def _request(self, entries: tuple[LedgerEntry, ...], *, adds: bool) -> WireRequest:
+        """Build the request for topics of one account and kind, and note them as asked for."""
+        for entry in entries:
+            entry.standing = Standing.ADDING if adds else Standing.REMOVING
+        topic = entries[0].topic
+        if isinstance(topic, PnLTopic):
+            request, reply = _pnl_messages(topic, adds=adds)
+        else:
+            symbols = [e.topic.symbol_id for e in entries if not isinstance(e.topic, PnLTopic)]
+            request, reply = _messages(
+                topic, symbols, adds=adds, spot_timestamps=self._spot_timestamps
+            )
+        call = Call(
+            request, reply, priority=Priority.SESSION, resend=False, account_id=topic.account_id
+        )
+        return WireRequest(call, entries, adds)
 
 
-def _request(entries: tuple[LedgerEntry, ...], *, adds: bool) -> WireRequest:
-    """Build the request for topics of one account and one kind, and note them as asked for."""
-    for entry in entries:
-        entry.standing = Standing.ADDING if adds else Standing.REMOVING
-    topic = entries[0].topic
-    request, reply = _messages(topic, [entry.topic.symbol_id for entry in entries], adds=adds)
-    call = Call(
-        request, reply, priority=Priority.SESSION, resend=False, account_id=topic.account_id
+def _needed_by(topic: Topic) -> SpotTopic | None:
+    """Return the live prices that a topic cannot be without, None where it needs none."""
+    if isinstance(topic, TrendbarTopic | DepthTopic):
+        return SpotTopic(topic.account_id, topic.symbol_id)
+    return None
+
+
+def _pnl_messages(topic: PnLTopic, *, adds: bool) -> tuple[Message, type[Message]]:
+    account_id = topic.account_id
+    if adds:
+        return (
+            ProtoOAv1PnLChangeSubscribeReq(ctidTraderAccountId=account_id),
+            ProtoOAv1PnLChangeSubscribeRes,
+        )
+    return (
+        ProtoOAv1PnLChangeUnSubscribeReq(ctidTraderAccountId=account_id),
+        ProtoOAv1PnLChangeUnSubscribeRes,
     )
-    return WireRequest(call, entries, adds)
 
 
-def _messages(topic: Topic, symbols: list[int], *, adds: bool) -> tuple[Message, type[Message]]:
+def _messages(
+    topic: SymbolTopic, symbols: list[int], *, adds: bool, spot_timestamps: bool
+) -> tuple[Message, type[Message]]:
     account_id = topic.account_id
     match topic:
         case SpotTopic() if adds:
             return (
                 ProtoOASubscribeSpotsReq(
-                    ctidTraderAccountId=account_id, symbolId=symbols, subscribeToSpotTimestamp=True
+                    ctidTraderAccountId=account_id,
+                    symbolId=symbols,
+                    subscribeToSpotTimestamp=spot_timestamps,
                 ),
                 ProtoOASubscribeSpotsRes,
             )

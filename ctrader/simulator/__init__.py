@@ -20,11 +20,16 @@ if TYPE_CHECKING:
         SymbolSpec,
     )
     from ctrader.simulator.exchange import Exchange
+    from ctrader.simulator.interference import Delivery, OutgoingFrame, Rule, Verdict
     from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick, TickPrices
+    from ctrader.simulator.recording import Frame
+    from ctrader.simulator.refusals import Refusal
     from ctrader.simulator.replay import BarFileError, ReplayPrices, SourceBar, read_bars
-    from ctrader.simulator.server import Frame, Simulator
+    from ctrader.simulator.script import Script
+    from ctrader.simulator.server import Simulator
     from ctrader.simulator.session import ServerSession
     from ctrader.simulator.switches import Switches
+    from ctrader.simulator.terminal import Terminal
     from ctrader.simulator.walk import RandomWalkPrices
 
 __all__ = [
@@ -36,44 +41,58 @@ __all__ = [
     "Bar",
     "BarFileError",
     "Catalogue",
+    "Delivery",
     "Exchange",
     "Frame",
+    "OutgoingFrame",
     "PriceSource",
     "Quote",
     "RandomWalkPrices",
+    "Refusal",
     "ReplayPrices",
+    "Rule",
+    "Script",
     "ServerSession",
     "Simulator",
     "SourceBar",
     "Switches",
     "SymbolSpec",
+    "Terminal",
     "Tick",
     "TickPrices",
+    "Verdict",
     "read_bars",
 ]
 
 _HOMES: Final = {
-    "DEFAULT_ACCOUNTS": "catalogue",
-    "DEFAULT_APPLICATIONS": "catalogue",
-    "DEFAULT_CATALOGUE": "catalogue",
     "AccountSpec": "catalogue",
     "ApplicationSpec": "catalogue",
     "Bar": "prices",
     "BarFileError": "replay",
     "Catalogue": "catalogue",
+    "DEFAULT_ACCOUNTS": "catalogue",
+    "DEFAULT_APPLICATIONS": "catalogue",
+    "DEFAULT_CATALOGUE": "catalogue",
+    "Delivery": "interference",
     "Exchange": "exchange",
-    "Frame": "server",
+    "Frame": "recording",
+    "OutgoingFrame": "interference",
     "PriceSource": "prices",
     "Quote": "prices",
     "RandomWalkPrices": "walk",
+    "Refusal": "refusals",
     "ReplayPrices": "replay",
+    "Rule": "interference",
+    "Script": "script",
     "ServerSession": "session",
     "Simulator": "server",
     "SourceBar": "replay",
     "Switches": "switches",
     "SymbolSpec": "catalogue",
+    "Terminal": "terminal",
     "Tick": "prices",
     "TickPrices": "prices",
+    "Verdict": "interference",
     "read_bars": "replay",
 }
 

@@ -8,9 +8,11 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from ctrader.errors import CTraderError
+from ctrader.simulator.ledger import ledger_of
 from ctrader.simulator.replay import BarFileError
 from ctrader.simulator.server import Simulator
 
@@ -31,7 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (any free one)")
     parser.add_argument("--plain", action="store_true", help="serve without TLS")
-    parser.add_argument("--live", action="store_true", help="serve the live accounts")
+    parser.add_argument("--live", action="store_true", help="--port serves the live accounts")
+    parser.add_argument(
+        "--other-port", type=int, default=0, help="port for the other accounts (any free one)"
+    )
+    parser.add_argument(
+        "--oauth-port", type=int, default=0, help="port of the authorisation server (any free one)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="decides every price")
     parser.add_argument("--replay", metavar="FILE", help="CSV file of real bars to replay")
     parser.add_argument(
@@ -40,16 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="seconds of market time in a real second"
     )
+    parser.add_argument(
+        "--ledger", metavar="FILE", help="where to write the books, as JSON, when it ends"
+    )
     options = parser.parse_args(argv)
     return serve(
         host=options.host,
         port=options.port,
+        other_port=options.other_port,
+        oauth_port=options.oauth_port,
         plain=options.plain,
         live=options.live,
         seed=options.seed,
         replay=options.replay,
         replay_symbol=options.symbol,
         speed=options.speed,
+        ledger=options.ledger,
     )
 
 
@@ -57,17 +71,23 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    other_port: int = 0,
+    oauth_port: int = 0,
     plain: bool = False,
     live: bool = False,
     seed: int = 1,
     replay: str | None = None,
     replay_symbol: str = "EURUSD",
     speed: float = 1.0,
+    ledger: str | None = None,
 ) -> int:
     """Serve in the foreground until SIGINT or SIGTERM; return the exit status.
 
     The one line of JSON on standard output says how to reach the simulator. What is wrong with the
     options is one line on standard error, and the status 1.
+
+    Args:
+        ledger: File to which `ctrader.simulator.ledger` writes the accounts' books in the end.
     """
     done = threading.Event()
 
@@ -84,6 +104,8 @@ def serve(
             live=live,
             host=host,
             port=port,
+            other_port=other_port,
+            oauth_port=oauth_port,
         )
         before = {
             number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)
@@ -95,6 +117,10 @@ def serve(
                 while not done.wait(0.5):
                     if not simulator.is_running:  # its thread said why on standard error
                         return 1
+                if ledger is not None:
+                    with simulator.locked() as exchange:
+                        books = ledger_of(exchange)
+                    Path(ledger).write_text(json.dumps(books), encoding="utf-8")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -111,6 +137,9 @@ def ready_line(simulator: Simulator) -> str:
         {
             "host": simulator.host,
             "port": simulator.port,
+            "demo_port": simulator.demo_port,
+            "live_port": simulator.live_port,
+            "oauth_url": simulator.oauth_url,
             "tls": simulator.tls,
             "ca_file": simulator.ca_file,
             "client_id": simulator.client_id,

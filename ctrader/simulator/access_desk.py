@@ -55,7 +55,11 @@ def _authenticate_application(
             session.exchange.switches.application_already_authenticated_code,
             "Client is already authenticated",
         )
-    session.exchange.grants.check_application(request.clientId, request.clientSecret)
+    exchange = session.exchange
+    exchange.grants.check_application(request.clientId, request.clientSecret)
+    most = exchange.switches.connections_limit
+    if most and exchange.connections_of(request.clientId) >= most:
+        raise Refusal("CONNECTIONS_LIMIT_EXCEEDED", f"No more than {most} connections are allowed")
     session.client_id = request.clientId
     return ProtoOAApplicationAuthRes()
 

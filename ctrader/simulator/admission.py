@@ -16,13 +16,14 @@ from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.margin import Margin
 from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal
+from ctrader.simulator.reservations import Reservations
 from ctrader.simulator.surroundings import Surroundings
+from ctrader.simulator.switches import Switches
 from ctrader.simulator.valuation import Valuation
 
 __all__ = [
     "Admission",
     "check_texts",
-    "check_unlocked",
     "check_volume",
     "open_position",
     "pending_order",
@@ -32,64 +33,158 @@ __all__ = [
 _MAX_LABEL: Final = 100
 _MAX_COMMENT: Final = 512
 _MAX_CLIENT_ORDER_ID: Final = 50
+_LAST_INSTANT: Final = 2_147_483_646_000  # the largest timestamp that the server takes
 
 
 class Admission:
     """The rules that depend on the hour, the market or an account's money."""
 
-    def __init__(self, surroundings: Surroundings, valuation: Valuation, margin: Margin) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        switches: Switches,
+        valuation: Valuation,
+        margin: Margin,
+        reservations: Reservations,
+    ) -> None:
         """Take where the time, the hours and the money are to be had."""
         self._outside = surroundings
+        self._switches = switches
         self._valuation = valuation
         self._margin = margin
+        self._reservations = reservations
 
-    def check_tradeable(self, book: AccountBook, symbol: SymbolSpec, *, opening: bool) -> None:
-        """Refuse what the account's rights, the symbol's mode or the hour forbid.
+    def check_rights(self, book: AccountBook, *, opening: bool) -> None:
+        """Refuse what an account may not do.
 
         Raises:
-            Refusal: one of them does.
+            Refusal: it may not.
         """
         rights = book.spec.access_rights
         closing_only = rights == ProtoOAAccessRights.CLOSE_ONLY and opening
         if closing_only or rights >= ProtoOAAccessRights.NO_TRADING:
             raise OrderRefusal("TRADING_NOT_ALLOWED", "Trading is not allowed for this account")
+
+    def check_hours(self, symbol: SymbolSpec) -> None:
+        """Refuse to trade outside a symbol's hours.
+
+        Raises:
+            Refusal: it does not trade now.
+        """
+        if self._outside.is_holiday(symbol):
+            raise OrderRefusal("SYMBOL_HAS_HOLIDAY", f"{symbol.name} has a holiday")
+        if not self._outside.is_open(symbol):
+            raise OrderRefusal("MARKET_CLOSED", f"Market is closed for {symbol.name}")
+
+    def check_tradeable(
+        self, book: AccountBook, symbol: SymbolSpec, *, opening: bool, at_any_hour: bool = False
+    ) -> None:
+        """Refuse what the account's rights, the symbol's mode or the hour forbid.
+
+        Raises:
+            Refusal: one of them does.
+        """
+        self.check_rights(book, opening=opening)
         mode = symbol.trading_mode
         allowed = mode == ProtoOATradingMode.ENABLED or (
             mode == ProtoOATradingMode.CLOSE_ONLY_MODE and not opening
         )
         if not symbol.enabled or not allowed:
             raise OrderRefusal("TRADING_DISABLED", f"Trading is disabled for {symbol.name}")
-        if not self._outside.is_open(symbol):
-            raise OrderRefusal("MARKET_CLOSED", f"Market is closed for {symbol.name}")
+        if not at_any_hour:
+            self.check_hours(symbol)
+
+    def check_opening(self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int) -> None:
+        """Refuse to open a volume on a side that a symbol does not let grow so far.
+
+        Raises:
+            Refusal: it may not be sold, or too much of it would be held on this side.
+        """
+        if not symbol.short_selling and side == ProtoOATradeSide.SELL:
+            raise OrderRefusal("SHORT_SELLING_NOT_ALLOWED", f"{symbol.name} cannot be sold")
+        held = self._reservations.exposure(book, symbol.symbol_id, side) + sum(
+            position.volume
+            for position in book.open_positions()
+            if position.symbol.symbol_id == symbol.symbol_id and position.side == side
+        )
+        if held + volume > symbol.max_exposure:
+            raise OrderRefusal(
+                "MAX_EXPOSURE_REACHED",
+                f"Exposure {held + volume} of {symbol.name} would be over {symbol.max_exposure}",
+            )
+
+    def check_room(self, book: AccountBook) -> None:
+        """Refuse one position more than an account may have, pending orders included.
+
+        Raises:
+            Refusal: it has no room.
+        """
+        most = book.spec.max_positions
+        if most and len(book.positions) >= most:
+            raise OrderRefusal(
+                "TOO_MANY_POSITIONS", f"{most} positions and pending orders are allowed"
+            )
+
+    def visible_position(self, book: AccountBook, position_id: int) -> Position:
+        """Return an account's open position, unless it is too new to be known.
+
+        Raises:
+            Refusal: there is none with this id.
+        """
+        position = open_position(book, position_id)
+        hidden = self._switches.position_hidden_after_fill * 1000
+        if hidden and self._outside.market_now() - (position.opened or 0) < hidden:
+            raise _no_position(position_id)
+        return position
+
+    def check_unlocked(self, position: Position) -> None:
+        """Refuse to trade a position while an order that closes it is being filled.
+
+        Raises:
+            Refusal: one is.
+        """
+        if position.executing is not None:
+            raise OrderRefusal(
+                self._switches.locked_position_code,
+                f"Position {position.position_id} is being executed",
+                position_id=position.position_id,
+            )
 
     def check_money(
         self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int, quote: Quote
-    ) -> None:
-        """Refuse a volume whose margin and commission the account has not free.
+    ) -> int:
+        """Return what a volume needs: its margin and its commission.
 
         Raises:
-            Refusal: the money is missing, or a price to reckon it with.
+            Refusal: the account has not so much free, what orders under way need set aside; or
+                there is no price to reckon it with.
         """
         market = quote.ask if side == ProtoOATradeSide.BUY else quote.bid
         rate = self._valuation.base_to_deposit(book, symbol, market)
         # What the position brings must be bookable when it is closed, so the rate must exist now.
         self._valuation.quote_to_deposit(book, symbol)
         needed = self._margin.needed(book, symbol, side, volume, rate)
-        free = self._margin.free(book)
-        if needed + self._valuation.commission(book, symbol, volume, market) > free:
+        free = self._margin.free(book) - self._reservations.amount(book)
+        total = needed + self._valuation.commission(book, symbol, volume, market)
+        if total > free:
             raise OrderRefusal(
                 "NOT_ENOUGH_MONEY",
                 f"Not enough funds: margin {needed} is needed, {free} is free",
             )
+        return total
 
     def check_expiration(self, expiration: int) -> None:
-        """Refuse an expiration that has passed, milliseconds UTC.
+        """Refuse an expiration that has passed, milliseconds UTC, or is beyond all time.
 
         Raises:
-            Refusal: it has.
+            Refusal: it is.
         """
         if expiration <= self._outside.market_now():
             raise OrderRefusal("TRADING_BAD_EXPIRATION_DATE", "Expiration is in the past")
+        if expiration > _LAST_INSTANT:
+            raise OrderRefusal(
+                "TRADING_BAD_EXPIRATION_DATE", f"Expiration is after {_LAST_INSTANT}"
+            )
 
 
 def check_texts(request: ProtoOANewOrderReq) -> None:
@@ -123,20 +218,6 @@ def check_volume(symbol: SymbolSpec, volume: int) -> None:
         )
 
 
-def check_unlocked(position: Position) -> None:
-    """Refuse to trade a position while an order that closes it is being filled.
-
-    Raises:
-        Refusal: one is.
-    """
-    if position.executing is not None:
-        raise OrderRefusal(
-            "POSITION_LOCKED",
-            f"Position {position.position_id} is being executed",
-            position_id=position.position_id,
-        )
-
-
 def open_position(book: AccountBook, position_id: int) -> Position:
     """Return an account's open position.
 
@@ -145,11 +226,7 @@ def open_position(book: AccountBook, position_id: int) -> Position:
     """
     position = book.positions.get(position_id)
     if position is None or not position.is_open:
-        raise OrderRefusal(
-            "POSITION_NOT_FOUND",
-            f"Position not found with id {position_id}",
-            position_id=position_id,
-        )
+        raise _no_position(position_id)
     return position
 
 
@@ -184,7 +261,7 @@ def target_position(
     """
     if request.HasField("positionId") and request.positionId:
         position = open_position(book, request.positionId)
-        if position.symbol is not symbol:
+        if position.symbol.symbol_id != symbol.symbol_id:
             raise OrderRefusal(
                 "INVALID_REQUEST",
                 f"Position {position.position_id} is of another symbol",
@@ -194,3 +271,12 @@ def target_position(
     if book.spec.account_type == ProtoOAAccountType.NETTED:
         return book.open_position_of(symbol)
     return None
+
+
+# Private
+
+
+def _no_position(position_id: int) -> OrderRefusal:
+    return OrderRefusal(
+        "POSITION_NOT_FOUND", f"Position not found with id {position_id}", position_id=position_id
+    )

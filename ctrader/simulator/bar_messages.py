@@ -10,8 +10,10 @@ from ctrader.simulator.wire import set_enum
 __all__ = ["forming_bar_message", "history_bar_message"]
 
 
-def forming_bar_message(bar: Bar, period: int, start: int) -> ProtoOATrendbar:
-    """Encode a bar as spot events carry it: with its period, without its close."""
+def forming_bar_message(
+    bar: Bar, period: int, start: int, *, close: int | None = None
+) -> ProtoOATrendbar:
+    """Encode a bar as spot events carry it: with its period, mostly no close."""
     message = ProtoOATrendbar(
         volume=bar.volume,
         low=bar.low,
@@ -19,6 +21,8 @@ def forming_bar_message(bar: Bar, period: int, start: int) -> ProtoOATrendbar:
         deltaHigh=bar.high - bar.low,
         utcTimestampInMinutes=start // MINUTE,
     )
+    if close is not None:
+        message.deltaClose = close - bar.low
     set_enum(message, "period", period)
     return message
 

@@ -100,17 +100,19 @@ class Blotter:
         commission: int,
         base_to_usd: Fraction,
     ) -> Deal:
-        """Make the deal of an order's fill at a price."""
+        """Make the deal in which a part of an order, or all that is left of it, is filled."""
         self._last_deal += 1
+        is_last = volume == order.remaining
+        status = ProtoOADealStatus.FILLED if is_last else ProtoOADealStatus.PARTIALLY_FILLED
         return Deal(
             deal_id=self._last_deal,
             order_id=order.order_id,
             position_id=order.position_id,
             symbol=order.symbol,
             side=order.side,
-            volume=volume,
+            volume=order.remaining,
             filled_volume=volume,
-            status=int(ProtoOADealStatus.FILLED),
+            status=int(status),
             created=created,
             executed=self._outside.market_now(),
             price=market,
@@ -118,3 +120,17 @@ class Blotter:
             commission=commission,
             base_to_usd=base_to_usd,
         )
+
+    def empty_deal(self, order: Order, status: int, *, created: int) -> Deal:
+        """Make the deal of an order that was sent to the market and came back unfilled."""
+        deal = self.new_deal(
+            order,
+            0,
+            0,
+            created=created,
+            margin_rate=Fraction(0),
+            commission=0,
+            base_to_usd=Fraction(0),
+        )
+        deal.status = int(status)
+        return deal

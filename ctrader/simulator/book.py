@@ -12,6 +12,7 @@ from ctrader.proto import (
     ProtoOAOrderStatus,
     ProtoOAOrderType,
     ProtoOAPositionStatus,
+    ProtoOATimeInForce,
     ProtoOATradeSide,
 )
 from ctrader.simulator.catalogue import AccountSpec, SymbolSpec
@@ -85,6 +86,8 @@ class Position:
     comment: str | None = None
     executing: int | None = None
     """Order that is being filled and holds the position locked, None where none is."""
+    charged_volume: int = 0
+    """Volume whose guaranteed stop loss is paid for."""
 
     @property
     def volume(self) -> int:
@@ -174,11 +177,43 @@ class Order:
     """Id of the request that placed it, which the frames that follow from it carry."""
     executing: bool = False
     """Whether its fill is under way."""
+    activated: bool = False
+    """Whether a stop-limit order's stop was reached, so that its limit waits now."""
+    touches: int = 0
+    """How often in a row a price reached its stop, for the methods that want two."""
+    protected: bool = False
+    """Whether its distances have become the protection of its position."""
+    closes_only: bool = False
+    """Whether it never opens anything, be its position smaller than it by then."""
+    stop_out: bool = False
+    """Whether the broker closes a position with it because the margin is gone."""
 
     @property
     def is_buy(self) -> bool:
         """Whether it buys."""
         return self.side == ProtoOATradeSide.BUY
+
+    @property
+    def remaining(self) -> int:
+        """What is not executed yet, in cents of a unit."""
+        return self.volume - self.executed_volume
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether what cannot be executed at once is given up."""
+        return self.time_in_force in (
+            ProtoOATimeInForce.IMMEDIATE_OR_CANCEL,
+            ProtoOATimeInForce.FILL_OR_KILL,
+        )
+
+    @property
+    def slippage_limit(self) -> int | None:
+        """Worst price that its slippage allows, in wire units; None where it names no slippage."""
+        base = self.base_slippage_price if self.base_slippage_price is not None else self.stop_price
+        if self.slippage_points is None or base is None:
+            return None
+        slippage = self.slippage_points * self.symbol.grid
+        return base + slippage if self.is_buy else base - slippage
 
     @property
     def is_protective(self) -> bool:
@@ -209,7 +244,7 @@ class Order:
 
     def become_protective(self, position: Position) -> None:
         """Become the order that holds a position's stop loss and take profit."""
-        self.closing = True
+        self.closing = self.closes_only = True
         self.client_order_id = str(self.order_id % 100_000)
         self.label, self.comment = position.label, position.comment
 
@@ -218,11 +253,14 @@ class Order:
         self.status = int(status)
         self.updated = self.closed = at
 
-    def fill(self, market: int, at: int) -> None:
-        """Become filled to the last unit at a price."""
-        self.end(ProtoOAOrderStatus.ORDER_STATUS_FILLED, at)
-        self.execution_price = Fraction(market)
-        self.executed_volume = self.volume
+    def fill(self, volume: int, market: int, at: int) -> None:
+        """Execute a volume at a price, and become filled if that was the last of it."""
+        spent = (self.execution_price or 0) * self.executed_volume + volume * market
+        self.executed_volume += volume
+        self.execution_price = Fraction(spent, self.executed_volume)
+        self.updated = at
+        if not self.remaining:
+            self.end(ProtoOAOrderStatus.ORDER_STATUS_FILLED, at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,8 @@ class ApplicationSpec:
     """Accounts granted; none means all there are."""
     active: bool = True
     """False for a program that was not approved yet."""
+    redirect_uris: tuple[str, ...] = ()
+    """Where the authorisation page may send the browser; none means anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +280,35 @@ _FOREX_WEEK: Final = tuple(
 _METAL_WEEK: Final = tuple(
     (day * 86_400 + 18 * 3600 + 5 * 60, (day + 1) * 86_400 + 16 * 3600 + 50 * 60)
     for day in range(5)
+)
+
+_STOCK_HOLIDAYS: Final = (
+    HolidaySpec(
+        holiday_id=1, name="New Year's Day", date=18_262, zone="America/New_York", is_recurring=True
+    ),
+    HolidaySpec(
+        holiday_id=2,
+        name="Independence Day",
+        description="Early close",
+        date=18_447,
+        zone="America/New_York",
+        is_recurring=True,
+        start_second=13 * 3600,
+        end_second=86_399,
+    ),
+    HolidaySpec(
+        holiday_id=3,
+        name="Christmas Eve",
+        description="Early close",
+        date=18_620,
+        zone="America/New_York",
+        is_recurring=True,
+        start_second=13 * 3600,
+        end_second=86_399,
+    ),
+    HolidaySpec(
+        holiday_id=4, name="Christmas Day", date=18_621, zone="America/New_York", is_recurring=True
+    ),
 )
 
 
@@ -380,7 +411,11 @@ _SYMBOLS: Final = (
         swap_rollover=ProtoOADayOfWeek.FRIDAY,
         conversion_fee_rate=70,
         leverage_id=3,
+        guaranteed_stops=True,
+        guaranteed_distance=100,
+        guaranteed_charge=50_000_000,
         schedule=_METAL_WEEK,
+        holidays=_STOCK_HOLIDAYS,
         measurement_units="Contracts",
     ),
     SymbolSpec(

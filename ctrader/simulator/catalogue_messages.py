@@ -9,20 +9,19 @@ from ctrader.proto import (
     ProtoOAAsset,
     ProtoOAAssetClass,
     ProtoOACommissionType,
-    ProtoOADayOfWeek,
     ProtoOADynamicLeverage,
+    ProtoOAHoliday,
     ProtoOALightSymbol,
-    ProtoOAMinCommissionType,
     ProtoOASwapCalculationType,
     ProtoOASymbol,
     ProtoOASymbolCategory,
-    ProtoOASymbolDistanceType,
 )
 from ctrader.simulator.catalogue import (
     ArchivedSymbolSpec,
     AssetClassSpec,
     AssetSpec,
     CategorySpec,
+    HolidaySpec,
     LeverageSpec,
     SymbolSpec,
 )
@@ -103,7 +102,7 @@ def symbol_message(symbol: SymbolSpec, *, unknown_fields: bool) -> ProtoOASymbol
         digits=symbol.digits,
         pipPosition=symbol.pip_position,
         enableShortSelling=symbol.short_selling,
-        guaranteedStopLoss=False,
+        guaranteedStopLoss=symbol.guaranteed_stops,
         swapLong=symbol.swap_long,
         swapShort=symbol.swap_short,
         maxVolume=symbol.max_volume,
@@ -111,37 +110,38 @@ def symbol_message(symbol: SymbolSpec, *, unknown_fields: bool) -> ProtoOASymbol
         stepVolume=symbol.step_volume,
         maxExposure=symbol.max_exposure,
         commission=commission,
-        slDistance=0,
-        tpDistance=0,
-        gslDistance=0,
-        gslCharge=0,
+        slDistance=symbol.stop_loss_distance,
+        tpDistance=symbol.take_profit_distance,
+        gslDistance=symbol.guaranteed_distance,
+        gslCharge=symbol.guaranteed_charge,
         minCommission=symbol.min_commission // 1_000_000,
-        minCommissionAsset="USD",
-        rolloverCommission=0,
-        skipRolloverDays=3,
+        minCommissionAsset=symbol.min_commission_asset,
+        rolloverCommission=symbol.rollover_commission // 100_000_000,  # whole dollars
+        skipRolloverDays=symbol.skip_rollover_days,
         scheduleTimeZone=symbol.schedule_zone,
         lotSize=symbol.lot_size,
         preciseTradingCommissionRate=symbol.commission_rate,
         preciseMinCommission=symbol.min_commission,
         pnlConversionFeeRate=symbol.conversion_fee_rate,
         leverageId=symbol.leverage_id,
-        swapPeriod=24,
-        swapTime=1259,
-        skipSWAPPeriods=0,
-        chargeSwapAtWeekends=False,
+        swapPeriod=symbol.swap_period,
+        swapTime=symbol.swap_time,
+        skipSWAPPeriods=symbol.skip_swap_periods,
+        chargeSwapAtWeekends=symbol.swap_at_weekends,
         measurementUnits=symbol.measurement_units,
     )
     set_enum(message, "swapRollover3Days", symbol.swap_rollover)
     set_enum(message, "commissionType", symbol.commission_type)
-    set_enum(message, "distanceSetIn", ProtoOASymbolDistanceType.SYMBOL_DISTANCE_IN_POINTS)
-    set_enum(message, "minCommissionType", ProtoOAMinCommissionType.CURRENCY)
+    set_enum(message, "distanceSetIn", symbol.distance_type)
+    set_enum(message, "minCommissionType", symbol.min_commission_type)
     set_enum(message, "tradingMode", symbol.trading_mode)
-    set_enum(message, "rolloverCommission3Days", ProtoOADayOfWeek.WEDNESDAY)
+    set_enum(message, "rolloverCommission3Days", symbol.rollover_commission_3_days)
     if symbol.swap_type != ProtoOASwapCalculationType.PIPS:
         set_enum(message, "swapCalculationType", symbol.swap_type)
     sessions = symbol.schedule or ((0, 7 * 86_400),)
     for start, end in sessions:
         message.schedule.add(startSecond=start, endSecond=end)
+    message.holiday.extend(_holiday_message(holiday) for holiday in symbol.holidays)
     if unknown_fields:
         message.MergeFromString(_UNKNOWN_IN_SYMBOL)
     return message
@@ -152,4 +152,23 @@ def leverage_message(leverage: LeverageSpec) -> ProtoOADynamicLeverage:
     message = ProtoOADynamicLeverage(leverageId=leverage.leverage_id)
     for volume, factor in leverage.tiers:
         message.tiers.add(volume=volume, leverage=factor)
+    return message
+
+
+# Private
+
+
+def _holiday_message(holiday: HolidaySpec) -> ProtoOAHoliday:
+    message = ProtoOAHoliday(
+        holidayId=holiday.holiday_id,
+        name=holiday.name,
+        description=holiday.description,
+        scheduleTimeZone=holiday.zone,
+        holidayDate=holiday.date,
+        isRecurring=holiday.is_recurring,
+    )
+    if holiday.start_second is not None:
+        message.startSecond = holiday.start_second
+    if holiday.end_second is not None:
+        message.endSecond = holiday.end_second
     return message

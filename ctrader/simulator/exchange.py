@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from heapq import heappop, heappush
 from random import Random
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from ctrader.proto import (
     ProtoOAAccountDisconnectEvent,
     ProtoOAAccountsTokenInvalidatedEvent,
+    ProtoOAChangeBalanceType,
     ProtoOASymbolChangedEvent,
     ProtoOATraderUpdatedEvent,
 )
 from ctrader.simulator.account_messages import trader_message
-from ctrader.simulator.book import AccountBook
-from ctrader.simulator.calendar import TradingHours
+from ctrader.simulator.book import AccountBook, Booking
+from ctrader.simulator.calendar import TradingHours, hours_of
 from ctrader.simulator.catalogue import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
@@ -32,17 +34,26 @@ from ctrader.simulator.catalogue import (
     Catalogue,
     SymbolSpec,
 )
-from ctrader.simulator.grants import Grant, Grants
+from ctrader.simulator.depth import DepthFeed
+from ctrader.simulator.grants import Consent, Grant, Grants
+from ctrader.simulator.interference import Interference
 from ctrader.simulator.ladder import Ladder, ladder_of
+from ctrader.simulator.limits import HistoryQuota
+from ctrader.simulator.maintenance import Maintenance
 from ctrader.simulator.market import Market
 from ctrader.simulator.money import Converter
 from ctrader.simulator.prices import PriceSource, Quote, Tick
+from ctrader.simulator.recording import Recording
+from ctrader.simulator.script import Script
+from ctrader.simulator.scripted_prices import ScriptedPrices
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.trading import TradingFloor
 from ctrader.simulator.walk import RandomWalkPrices
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
+    from ctrader.protocol.envelope import Envelope
 
 __all__ = ["Connection", "Exchange"]
 
@@ -53,6 +64,16 @@ _SECOND: Final = 1_000_000_000
 class Connection(Protocol):
     """What the exchange knows of a client's connection."""
 
+    @property
+    def number(self) -> int:
+        """Which connection it is, counted from 1."""
+        ...
+
+    @property
+    def client_id(self) -> str | None:
+        """The program that is authenticated on it, None before that."""
+        ...
+
     def has_account(self, account_id: int) -> bool:
         """Tell whether an account is authorised on it."""
         ...
@@ -61,12 +82,32 @@ class Connection(Protocol):
         """Return the accounts that were authorised on it with an access token."""
         ...
 
+    def has_asked(self, client_msg_id: str) -> bool:
+        """Tell whether a request of this id came on it."""
+        ...
+
     def send(self, message: Message, client_msg_id: str | None = None) -> None:
         """Put a message on it."""
         ...
 
+    def inject(self, data: bytes | Envelope) -> None:
+        """Put a frame or bytes of any kind on it."""
+        ...
+
     def end_account(self, account_id: int) -> None:
         """Forget an account's authorisation and subscriptions."""
+        ...
+
+    def end_client(self, reason: str) -> None:
+        """End the program's session with all its accounts, and say so."""
+        ...
+
+    def close(self, reason: str, *, reset: bool = False) -> None:
+        """End it, abruptly or after what waits to be sent."""
+        ...
+
+    def fall_silent(self) -> None:
+        """Leave it open, but take and send nothing on it any more."""
         ...
 
 
@@ -124,6 +165,17 @@ class Exchange:
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._connections: list[Connection] = []
+        self._attached = 0
+        self._maintenance: Maintenance | None = None
+        self._quotas: dict[str | None, HistoryQuota] = {}
+        self.interference = Interference()
+        """What a script wants done to the frames of the connections."""
+        self.consent = Consent()
+        """How the user answers on the authorisation page."""
+        self.script = Script(self)
+        """What a test makes happen here."""
+        self.recording = Recording()
+        """Every frame in both directions, once it is switched on."""
         self.grants = Grants(
             applications,
             accounts,
@@ -139,10 +191,24 @@ class Exchange:
             for spec in accounts
         }
         """The accounts' books by account id."""
+        self.prices = ScriptedPrices(prices)
+        """Where prices come from, and what a script makes of them."""
         self.market = Market(
-            prices, market_now=self.market_now, schedule_at=self.at, on_tick=self._on_tick
+            self.prices,
+            market_now=self.market_now,
+            schedule_at=self.at,
+            on_tick=self._on_tick,
+            switches=self.switches,
         )
         """Live quotes and bars."""
+        self._seed = seed
+        self.depth = DepthFeed(
+            self.ladder,
+            watch=self.watch,
+            unwatch=self.unwatch,
+            first_id=self.switches.depth_first_id,
+        )
+        """Live depth."""
         self.converter = Converter(catalogue, self.switches, self.quote)
         """Rates between currencies."""
         self.floor = TradingFloor(self, catalogue, self.converter, self.switches)
@@ -183,9 +249,20 @@ class Exchange:
 
     # Connections
 
-    def attach(self, connection: Connection) -> None:
-        """Begin to send a connection the events of its accounts."""
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """All connections, in the order in which they came."""
+        return tuple(self._connections)
+
+    def connections_of(self, client_id: str) -> int:
+        """Return on how many connections a program is authenticated."""
+        return sum(each.client_id == client_id for each in self._connections)
+
+    def attach(self, connection: Connection) -> int:
+        """Begin to send a connection the events of its accounts; return its number."""
         self._connections.append(connection)
+        self._attached += 1
+        return self._attached
 
     def detach(self, connection: Connection) -> None:
         """Stop sending a connection anything."""
@@ -196,11 +273,35 @@ class Exchange:
         """Send an event to every connection on which the account is authorised.
 
         Args:
-            origin: Id of the request behind it, which goes to every connection too.
+            origin: Id of the request behind it, which goes to the other connections too, unless
+                that is switched off.
         """
-        for connection in self._connections:
+        everywhere = origin is None or self.switches.foreign_client_msg_ids
+        for connection in tuple(self._connections):
             if connection.has_account(account_id):
-                connection.send(message, origin)
+                known = everywhere or connection.has_asked(origin or "")
+                connection.send(message, origin if known else None)
+
+    def record(self, connection: int, outbound: bool, envelope: Envelope) -> None:
+        """Put a frame that passed a connection on the record, if that is on."""
+        self.recording.take(self.now - self._opened, connection, outbound, envelope)
+
+    # Service
+
+    @property
+    def maintenance(self) -> Maintenance | None:
+        """The maintenance that is under way, None where there is none."""
+        if self._maintenance is not None and self._maintenance.is_over(self.unix_now()):
+            self._maintenance = None
+        return self._maintenance
+
+    @maintenance.setter
+    def maintenance(self, maintenance: Maintenance | None) -> None:
+        self._maintenance = maintenance
+
+    def history_quota(self, client_id: str | None) -> HistoryQuota:
+        """Return a program's long quota of historical requests."""
+        return self._quotas.setdefault(client_id, HistoryQuota(self.switches))
 
     # Tokens
 
@@ -231,6 +332,12 @@ class Exchange:
         self.grants.revoke(grant)
         self.invalidate_token(grant.access_token, "Access token has been revoked")
 
+    def disconnect_client(self, client_id: str, reason: str) -> None:
+        """End the sessions of a program on every connection; the connections stay."""
+        for connection in tuple(self._connections):
+            if connection.client_id == client_id:
+                connection.end_client(reason)
+
     def disconnect_account(self, account_id: int) -> None:
         """End the sessions of one account on every connection; the connections stay."""
         for connection in tuple(self._connections):
@@ -244,18 +351,39 @@ class Exchange:
         """Return both sides of a symbol as they are now, None where there is no price."""
         return self.market.quote(symbol_id)
 
+    def set_price(self, symbol_id: int, bid: int, ask: int) -> None:
+        """Give a symbol a price in the wire's units, from now on until it is released.
+
+        Raises:
+            ValueError: a side is not positive, or the bid lies over the ask.
+        """
+        tick = self.prices.set(symbol_id, bid, ask, self.market_now())
+        self.market.refetch(symbol_id, tick if tick.weight else None)
+        self.depth.renew(symbol_id)  # sizes go with the quote's time, which may be all that is new
+
+    def hold_price(self, symbol_id: int) -> None:
+        """Let a symbol stand still from now on until it is released."""
+        self.prices.hold(symbol_id, self.market_now())
+        self.market.refetch(symbol_id)
+
+    def release_price(self, symbol_id: int) -> None:
+        """Let a symbol move with its source again."""
+        tick = self.prices.release(symbol_id, self.market_now())
+        self.market.refetch(symbol_id, tick)
+        self.depth.renew(symbol_id)
+
     def is_open(self, symbol: SymbolSpec) -> bool:
         """Tell whether a symbol trades now."""
         return self._hours[symbol.symbol_id].is_open(self.market_now())
 
     def is_holiday(self, symbol: SymbolSpec) -> bool:
         """Tell whether a symbol is closed now because of a holiday."""
-        return False
+        return self._hours[symbol.symbol_id].is_holiday(self.market_now())
 
     def ladder(self, symbol_id: int) -> Ladder | None:
         """Return what may be traded now at which prices, None where there is no price."""
         quote = self.quote(symbol_id)
-        return None if quote is None else ladder_of(self.symbols[symbol_id], quote)
+        return None if quote is None else ladder_of(self.symbols[symbol_id], quote, seed=self._seed)
 
     # Terms
 
@@ -278,8 +406,12 @@ class Exchange:
         symbol = replace(self.symbols[symbol_id], **cast("dict[str, Any]", terms))
         self.symbols[symbol_id] = symbol
         self._hours[symbol_id] = self._hours_of(symbol)
+        if {"schedule", "schedule_zone", "holidays"} & set(terms):
+            self.market.keep_hours(symbol_id, self._hours[symbol_id])
+        self.depth.renew(symbol_id)
         for book in self.books.values():
             book.renew_symbol(symbol)
+            self.floor.life.renew_terms(book)
             self.publish(
                 book.spec.account_id,
                 ProtoOASymbolChangedEvent(
@@ -305,7 +437,13 @@ class Exchange:
             raise ValueError(f"{', '.join(sorted(fixed))} of an account cannot change")
         book = self.books[account_id]
         book.spec = replace(book.spec, **cast("dict[str, Any]", terms))
+        if "margin_call_levels" in terms:
+            for call, level in zip(
+                book.margin_calls.values(), book.spec.margin_call_levels, strict=True
+            ):
+                call.threshold, call.updated = level, self.market_now()
         self.publish_account(account_id)
+        self.floor.life.renew_terms(book)
 
     def publish_account(self, account_id: int) -> None:
         """Tell every connection on which an account is authorised what it looks like now."""
@@ -316,6 +454,110 @@ class Exchange:
             account_id,
             ProtoOATraderUpdatedEvent(ctidTraderAccountId=account_id, trader=message),
             None,
+        )
+
+    # Money
+
+    def deposit(
+        self,
+        account_id: int,
+        amount: Decimal,
+        *,
+        change_type: int = ProtoOAChangeBalanceType.BALANCE_DEPOSIT,
+        note: str | None = None,
+    ) -> Booking:
+        """Add money to an account's balance, and tell its connections.
+
+        Args:
+            account_id: The account.
+            amount: How much, in units of the deposit currency; positive.
+            change_type: What it is for, one of the `BALANCE_DEPOSIT...` types.
+            note: Text that goes with it.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: the account cannot keep such an amount, or the type is no deposit's.
+        """
+        return self.floor.life.cashier.deposit(
+            self.books[account_id], amount, change_type=change_type, note=note
+        )
+
+    def withdraw(
+        self,
+        account_id: int,
+        amount: Decimal,
+        *,
+        change_type: int = ProtoOAChangeBalanceType.BALANCE_WITHDRAW,
+        note: str | None = None,
+    ) -> Booking:
+        """Take money from an account's balance, be it there or not, and tell its connections.
+
+        Args:
+            account_id: The account.
+            amount: How much, in units of the deposit currency; positive.
+            change_type: What it is for, one of the `BALANCE_WITHDRAW...` types.
+            note: Text that goes with it.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: the account cannot keep such an amount, or the type is no withdrawal's.
+        """
+        return self.floor.life.cashier.withdraw(
+            self.books[account_id], amount, change_type=change_type, note=note
+        )
+
+    def deposit_bonus(
+        self,
+        account_id: int,
+        *,
+        manager: Decimal = Decimal(0),
+        introducing_broker: Decimal = Decimal(0),
+        note: str | None = None,
+    ) -> Booking:
+        """Grant an account a bonus, and tell its connections; the balance stays.
+
+        Args:
+            account_id: The account.
+            manager: The broker's part, in units of the deposit currency.
+            introducing_broker: The introducing broker's part.
+            note: Text that goes with it.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: nothing is given, or an amount the account cannot keep.
+        """
+        return self.floor.life.cashier.deposit_bonus(
+            self.books[account_id],
+            manager=manager,
+            introducing_broker=introducing_broker,
+            note=note,
+        )
+
+    def withdraw_bonus(
+        self,
+        account_id: int,
+        *,
+        manager: Decimal = Decimal(0),
+        introducing_broker: Decimal = Decimal(0),
+        note: str | None = None,
+    ) -> Booking:
+        """Take a bonus back from an account, and tell its connections; the balance stays.
+
+        Args:
+            account_id: The account.
+            manager: The broker's part, in units of the deposit currency.
+            introducing_broker: The introducing broker's part.
+            note: Text that goes with it.
+
+        Raises:
+            KeyError: there is no such account.
+            ValueError: nothing is taken, or more than was granted.
+        """
+        return self.floor.life.cashier.withdraw_bonus(
+            self.books[account_id],
+            manager=manager,
+            introducing_broker=introducing_broker,
+            note=note,
         )
 
     # Watching
@@ -335,9 +577,9 @@ class Exchange:
         heappush(self._heap, (due, self._sequence, action))
 
     def _hours_of(self, symbol: SymbolSpec) -> TradingHours:
-        return TradingHours(
-            () if self.switches.always_open else symbol.schedule, symbol.schedule_zone
-        )
+        return TradingHours((), "UTC") if self.switches.always_open else hours_of(symbol)
 
     def _on_tick(self, symbol_id: int, tick: Tick) -> None:
-        self.floor.on_tick(symbol_id)
+        self.depth.renew(symbol_id)
+        self.floor.on_tick(symbol_id, tick)
+        self.floor.life.on_tick(symbol_id, tick)

@@ -1,4 +1,4 @@
-"""Fills orders at the present price.
+"""Fills orders with what the market has for them, in one part or in several.
 
 The events come in the sequences that recordings of a real server show. A fill never happens in the
 moment of its cause: it comes after a delay, so that other frames may stand between the acceptance
@@ -7,26 +7,30 @@ and the fill. What an order finds by then decides what becomes of it.
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Sequence
+from typing import Final
 
 from ctrader.proto import (
     ProtoOAAccountType,
-    ProtoOADealStatus,
     ProtoOAExecutionType,
     ProtoOAOrderStatus,
+    ProtoOAOrderType,
     ProtoOAPositionStatus,
 )
 from ctrader.simulator.admission import Admission
 from ctrader.simulator.blotter import Blotter
 from ctrader.simulator.book import AccountBook, Deal, Order, Position
 from ctrader.simulator.execution_events import ExecutionEvents
-from ctrader.simulator.prices import Quote
+from ctrader.simulator.fill_scripts import FillScript, FillScripts
+from ctrader.simulator.liquidity import Liquidity, Part
 from ctrader.simulator.protection import Protection
 from ctrader.simulator.refusals import Refusal
+from ctrader.simulator.reservations import Reservations
 from ctrader.simulator.settlement import Settlement
 from ctrader.simulator.surroundings import Surroundings, need_quote
+from ctrader.simulator.switches import Switches
 from ctrader.simulator.triggers import Trigger
-from ctrader.simulator.working_orders import WorkingOrders
+from ctrader.simulator.working_orders import WorkingOrders, unlock
 
 __all__ = ["Fills"]
 
@@ -37,140 +41,264 @@ class Fills:
     def __init__(
         self,
         surroundings: Surroundings,
+        switches: Switches,
         *,
         admission: Admission,
         blotter: Blotter,
         events: ExecutionEvents,
+        liquidity: Liquidity,
         protection: Protection,
+        reservations: Reservations,
+        scripts: FillScripts,
         settlement: Settlement,
         working: WorkingOrders,
     ) -> None:
         """Take the parts of the floor that a fill goes through."""
         self._outside = surroundings
+        self._switches = switches
         self._admission = admission
         self._blotter = blotter
         self._events = events
+        self._liquidity = liquidity
         self._protection = protection
+        self._reservations = reservations
+        self._scripts = scripts
         self._settlement = settlement
         self._working = working
 
     def fill(self, book: AccountBook, order: Order, trigger: Trigger | None = None) -> None:
-        """Fill an order at the present price, or reject it if that cannot be any more.
+        """Begin to fill an order, or end it if that cannot be any more.
 
         Args:
-            trigger: The price that released it; None is a market order.
+            book: The account.
+            order: What is to be filled.
+            trigger: What released it; None is an order that waited for nothing.
         """
-        position = book.positions.get(order.position_id)
-        quote = self._outside.quote(order.symbol.symbol_id)
-        if position is None or quote is None or (order.closing and not position.is_open):
-            self._reject(book, order)
-            return
-        market = _price_of(order, quote, trigger)
+        if order.is_protective and order.order_id not in book.working:
+            return  # it ended with its position
         created = order.created if trigger is None else trigger.at
-        order.executing = False
-        self._working.retire(book, order)
-        if not order.closing:
-            other = self._netted(book, order, position)
-            if order.is_pending and not self._affordable(book, order, other):
-                return
-            if other is not None:
-                del book.positions[position.position_id]
-                order.position_id, position = other.position_id, other
-                if other.side != order.side:
-                    order.become_closing(other)
-        if order.closing:
-            self._close(book, order, position, market, created)
-        else:
-            self._open(book, order, position, order.volume, market, created)
+        try:
+            quote = need_quote(self._outside, order.symbol)
+            self._check_position(book, order)
+            self._afford(book, order)
+        except Refusal as refusal:
+            self._fail(book, order, refusal.code)
+            return
+        script = self._scripts.take(book)
+        if script is not None and script.reject_code is not None:
+            self._reject_as_told(book, order, script, created)
+            return
+        self._resize(book, order)
+        self._next(book, order, self._liquidity.parts(order, quote, trigger, script), created)
 
     # Private
 
-    def _reject(self, book: AccountBook, order: Order) -> None:
-        """End a market order whose position was closed before its turn came."""
-        position = book.positions.get(order.position_id)
-        if position is not None and position.executing == order.order_id:
-            position.executing = None
-        if order.is_protective:
-            return  # it ended with its position
-        order.end(ProtoOAOrderStatus.ORDER_STATUS_REJECTED, self._outside.market_now())
-        self._events.publish(
-            book,
-            ProtoOAExecutionType.ORDER_REJECTED,
-            order,
-            position,
-            error_code="POSITION_NOT_OPEN",
+    def _next(self, book: AccountBook, order: Order, parts: Sequence[Part], created: int) -> None:
+        """Execute the first of some parts, and see to the others or to the end of the order."""
+        if not parts:
+            self._leave_rest(book, order)
+            return
+        try:
+            self._check_position(book, order)
+            self._resize(book, order)
+            position = self._execute(book, order, parts[0], created)
+        except Refusal as refusal:
+            self._fail(book, order, refusal.code)
+            return
+        if not order.remaining:
+            return
+        if len(parts) == 1:
+            self._leave_rest(book, order)
+            return
+        if position.is_open and position.executing is None:
+            position.executing = order.order_id
+        self._outside.after(
+            self._switches.fill_delay, lambda: self._next(book, order, parts[1:], created)
         )
 
-    def _netted(self, book: AccountBook, order: Order, position: Position) -> Position | None:
+    def _execute(self, book: AccountBook, order: Order, part: Part, created: int) -> Position:
+        """Execute one part, and return the position that it went to last.
+
+        Raises:
+            Refusal: there is no price to reckon with, and nothing of the part happened.
+        """
+        position, volume = self._position_for(book, order), part.volume
+        if order.closing:
+            taken = min(volume, position.volume)
+            self._close(book, order, position, Part(taken, part.price), created)
+            volume -= taken
+            may_open = book.spec.account_type == ProtoOAAccountType.NETTED
+            if not volume or order.closes_only or not may_open:
+                return position
+            position = self._new_position(book, order)
+        self._open(book, order, position, Part(volume, part.price), created)
+        return position
+
+    # What comes before a fill
+
+    def _check_position(self, book: AccountBook, order: Order) -> None:
+        """Refuse to fill an order whose position was closed before its turn came.
+
+        Raises:
+            Refusal: it was; a pending order may open a new one instead.
+        """
+        position = book.positions.get(order.position_id)
+        is_gone = position is None and not order.is_pending
+        if is_gone or (order.closing and (position is None or not position.is_open)):
+            raise Refusal("POSITION_NOT_OPEN", f"Position {order.position_id} is not open")
+
+    def _resize(self, book: AccountBook, order: Order) -> None:
+        """Let a protective order close what its position holds by now, no more and no less."""
+        if order.is_protective:
+            order.volume = order.executed_volume + book.positions[order.position_id].volume
+
+    def _netted(self, book: AccountBook, order: Order) -> Position | None:
         """Return the position that a fill belongs to instead of the empty one made for its order.
 
         A netted account has one position for each symbol, and it may have been opened while the
         order waited.
         """
-        if position.is_open or book.spec.account_type != ProtoOAAccountType.NETTED:
+        position = book.positions.get(order.position_id)
+        is_netted = book.spec.account_type == ProtoOAAccountType.NETTED
+        if not is_netted or (position is not None and position.is_open):
             return None
         return book.open_position_of(order.symbol)
 
-    def _affordable(self, book: AccountBook, order: Order, other: Position | None) -> bool:
-        """Tell whether a pending order may be filled; one without the money for it is rejected."""
-        reduced = other.volume if other is not None and other.side != order.side else 0
-        opened = order.volume - reduced
+    def _position_for(self, book: AccountBook, order: Order) -> Position:
+        """Return the position to which the next part of an order goes."""
+        position, other = book.positions.get(order.position_id), self._netted(book, order)
+        if other is not None:
+            book.positions.pop(order.position_id, None)
+            order.position_id = other.position_id
+            if other.side != order.side:
+                order.become_closing(other)
+            return other
+        return self._new_position(book, order) if position is None else position
+
+    def _new_position(self, book: AccountBook, order: Order) -> Position:
+        """Give what is left of an order, whose position was closed, an empty one of its own."""
+        position = self._blotter.new_position(
+            order.symbol, order.side, label=order.label, comment=order.comment
+        )
+        position.trailing = order.trailing
+        book.positions[position.position_id] = position
+        order.closing, order.protected = False, False
+        order.position_id = position.position_id
+        return position
+
+    def _afford(self, book: AccountBook, order: Order) -> None:
+        """Set aside what an order needs for the volume that it opens, if that was not done yet.
+
+        Raises:
+            Refusal: the account may not, or cannot, hold so much.
+        """
+        if order.is_protective or self._reservations.has(book, order):
+            return
+        position = self._netted(book, order) or book.positions.get(order.position_id)
+        reduced = 0
+        if position is not None and position.side != order.side:
+            reduced = position.volume
+        opened = order.remaining - reduced
         if opened <= 0:
-            return True
-        try:
-            quote = need_quote(self._outside, order.symbol)
-            self._admission.check_money(book, order.symbol, order.side, opened, quote)
-        except Refusal as refusal:
-            self._working.end(
-                book,
-                order,
-                ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
-                ProtoOAExecutionType.ORDER_REJECTED,
-                server=True,
-                error_code=refusal.code,
-            )
-            return False
-        return True
+            return
+        self._admission.check_opening(book, order.symbol, order.side, opened)
+        quote = need_quote(self._outside, order.symbol)
+        needed = self._admission.check_money(book, order.symbol, order.side, opened, quote)
+        self._reservations.keep(book, order, needed, opened)
+
+    # Ends without a fill
+
+    def _fail(self, book: AccountBook, order: Order, code: str) -> None:
+        """Reject an order, or let it wait if its position would be unprotected without it."""
+        if order.is_protective:
+            self._working.rest(book, order)
+            return
+        self._working.end(
+            book,
+            order,
+            ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
+            ProtoOAExecutionType.ORDER_REJECTED,
+            server=_is_unasked(order),
+            error_code=code,
+        )
+
+    def _reject_as_told(
+        self, book: AccountBook, order: Order, script: FillScript, created: int
+    ) -> None:
+        if order.is_protective:
+            self._working.rest(book, order)  # it tries again at the next price
+            return
+        deal: Deal | None = None
+        if script.deal_status is not None:
+            deal = self._settlement.leave_unfilled(book, order, script.deal_status, created)
+        self._working.end(
+            book,
+            order,
+            ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
+            ProtoOAExecutionType.ORDER_REJECTED,
+            server=_is_unasked(order),
+            error_code=script.reject_code,
+            deal=deal,
+        )
+
+    def _leave_rest(self, book: AccountBook, order: Order) -> None:
+        """Let what the market had nothing for wait, or end it."""
+        waits = order.order_type in (
+            ProtoOAOrderType.LIMIT,
+            ProtoOAOrderType.STOP_LIMIT,
+            ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT,
+        )
+        if waits and (order.is_protective or not order.is_immediate):
+            self._working.rest(book, order)
+            return
+        ending: str = self._switches.immediate_rest
+        if order.order_type == ProtoOAOrderType.MARKET_RANGE:
+            ending = self._switches.market_range_rest
+        status, execution_type, error_code = _ENDINGS[ending]
+        self._working.end(
+            book,
+            order,
+            status,
+            execution_type,
+            server=_is_unasked(order),
+            error_code=error_code,
+        )
+
+    # Fills
+
+    def _end_if_filled(self, book: AccountBook, order: Order, position: Position) -> None:
+        """Take an order that has nothing left out of everything that holds for it."""
+        if not order.remaining:
+            order.executing = False
+            unlock(position, order)
+            self._working.retire(book, order)
+            self._reservations.release(book, order)
 
     def _open(
-        self,
-        book: AccountBook,
-        order: Order,
-        position: Position,
-        volume: int,
-        market: int,
-        created: int,
+        self, book: AccountBook, order: Order, position: Position, part: Part, created: int
     ) -> None:
         is_new = not position.is_open
-        deal = self._settlement.open(book, order, position, volume, market, created)
+        deal = self._settlement.open(book, order, position, part.volume, part.price, created)
         if is_new:
             self._outside.watch(order.symbol.symbol_id)
-        order.fill(market, self._outside.market_now())
-        self._events.publish(book, ProtoOAExecutionType.ORDER_FILLED, order, position, deal=deal)
-        self._protection.follow_opening(book, position, order, market)
+        order.fill(part.volume, part.price, self._outside.market_now())
+        self._end_if_filled(book, order, position)
+        self._publish(book, order, position, deal)
+        self._protection.follow_opening(book, position, order, part.price)
 
     def _close(
-        self, book: AccountBook, order: Order, position: Position, market: int, created: int
+        self, book: AccountBook, order: Order, position: Position, part: Part, created: int
     ) -> None:
-        now = self._outside.market_now()
-        position.executing = None
-        volume = min(order.volume, position.volume)
-        surplus = order.volume - volume
-        deal = self._settlement.close(book, order, position, volume, market, created)
-        if surplus:
-            deal.status = int(ProtoOADealStatus.PARTIALLY_FILLED)
-            order.execution_price = Fraction(market)
-            order.executed_volume = volume
-            order.updated = now
-        else:
-            order.fill(market, now)
+        deal = self._settlement.close(book, order, position, part.volume, part.price, created)
+        order.fill(part.volume, part.price, self._outside.market_now())
+        self._end_if_filled(book, order, position)
         if position.is_open:
-            self._publish_closing(book, order, position, deal)
+            self._publish(book, order, position, deal)
             self._protection.follow_reduction(book, position, order)
-            return
-        self._leave(book, order, position, deal)
-        if surplus:
-            self._flip(book, order, surplus, market, created)
+        else:
+            self._leave(book, order, position, deal)
+        if part.price == order.stop_price and order.is_protective:
+            self._protection.follow_hit(book, position, part.volume)
 
     def _leave(self, book: AccountBook, order: Order, position: Position, deal: Deal) -> None:
         """Take a position that holds nothing any more out of the books."""
@@ -180,45 +308,47 @@ class Fills:
         del book.positions[position.position_id]
         if protective is None or order.is_protective:
             position.close(now)
-            self._publish_closing(book, order, position, deal)
+            self._publish(book, order, position, deal)
             return
         # With a protective order to cancel the position shows as created, at volume 0, until
         # that order is gone, as recorded.
         position.status = int(ProtoOAPositionStatus.POSITION_STATUS_CREATED)
         self._working.retire(book, protective)
-        self._publish_closing(book, order, position, deal)
+        self._publish(book, order, position, deal)
         self._protection.follow_closing(book, position, protective, now, order.origin)
 
-    def _publish_closing(
-        self, book: AccountBook, order: Order, position: Position, deal: Deal
-    ) -> None:
-        is_partial = deal.status == ProtoOADealStatus.PARTIALLY_FILLED
+    def _publish(self, book: AccountBook, order: Order, position: Position, deal: Deal) -> None:
         self._events.publish(
             book,
             ProtoOAExecutionType.ORDER_PARTIAL_FILL
-            if is_partial
+            if order.remaining
             else ProtoOAExecutionType.ORDER_FILLED,
             order,
             position,
             deal=deal,
-            server=order.is_protective,
+            server=order.is_protective or order.stop_out,
         )
 
-    def _flip(
-        self, book: AccountBook, order: Order, surplus: int, market: int, created: int
-    ) -> None:
-        """Open the rest of an order that closed a netted position, as a new position."""
-        position = self._blotter.new_position(
-            order.symbol, order.side, label=order.label, comment=order.comment
-        )
-        book.positions[position.position_id] = position
-        order.closing, order.position_id = False, position.position_id
-        self._open(book, order, position, surplus, market, created)
+
+_ENDINGS: Final = {
+    "cancelled": (
+        ProtoOAOrderStatus.ORDER_STATUS_CANCELLED,
+        ProtoOAExecutionType.ORDER_CANCELLED,
+        None,
+    ),
+    "expired": (
+        ProtoOAOrderStatus.ORDER_STATUS_EXPIRED,
+        ProtoOAExecutionType.ORDER_EXPIRED,
+        None,
+    ),
+    "rejected": (
+        ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
+        ProtoOAExecutionType.ORDER_REJECTED,
+        "TRADING_BAD_PRICES",
+    ),
+}
 
 
-def _price_of(order: Order, quote: Quote, trigger: Trigger | None) -> int:
-    market = quote.ask if order.is_buy else quote.bid
-    if trigger is None or trigger.hit != "limit" or order.limit_price is None:
-        return market
-    # A limit is never filled at a worse price, even if the market left it meanwhile.
-    return (min if order.is_buy else max)(market, order.limit_price)
+def _is_unasked(order: Order) -> bool:
+    """Tell whether the end of an order comes long after the request behind it, or without one."""
+    return order.stop_out or (order.is_pending and not order.is_immediate)

@@ -11,6 +11,9 @@ from ctrader.proto import (
     ProtoOADealListByPositionIdRes,
     ProtoOADealListReq,
     ProtoOADealListRes,
+    ProtoOADealOffset,
+    ProtoOADealOffsetListReq,
+    ProtoOADealOffsetListRes,
     ProtoOAOrderDetailsReq,
     ProtoOAOrderDetailsRes,
     ProtoOAOrderListByPositionIdReq,
@@ -23,6 +26,7 @@ from ctrader.simulator.book import AccountBook, Deal, Order
 from ctrader.simulator.market_desk import check_window
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.trade_messages import deal_message, order_message
+from ctrader.simulator.wire import price
 
 if TYPE_CHECKING:
     from ctrader.simulator.router import Router
@@ -40,6 +44,7 @@ def add_routes(router: Router) -> None:
     router.add(ProtoOADealListByPositionIdReq, _deals_of_position)
     router.add(ProtoOAOrderListByPositionIdReq, _orders_of_position)
     router.add(ProtoOAOrderDetailsReq, _order_details)
+    router.add(ProtoOADealOffsetListReq, _deal_offsets)
 
 
 # Private
@@ -53,7 +58,7 @@ def _deals(
     size = session.exchange.switches.lists_page_size
     if request.HasField("maxRows") and request.maxRows > 0:
         size = min(size, request.maxRows)
-    deals, more = _newest(book.deals, _executed, _created, start, end, size)
+    deals, more = _newest(session, book.deals, _executed, _created, start, end, size)
     return ProtoOADealListRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
         deal=[_listed(session, book, deal) for deal in deals],
@@ -67,6 +72,7 @@ def _orders(
     book = session.account(request.ctidTraderAccountId).book
     start, end = _window(session, request, session.exchange.switches.lists_window)
     orders, more = _newest(
+        session,
         _ended_orders(book),
         _updated,
         _updated,
@@ -87,6 +93,7 @@ def _deals_of_position(
     book = session.account(request.ctidTraderAccountId).book
     start, end = _window(session, request, None)
     deals, more = _newest(
+        session,
         [deal for deal in book.deals if deal.position_id == request.positionId],
         _executed,
         _created,
@@ -107,6 +114,7 @@ def _orders_of_position(
     book = session.account(request.ctidTraderAccountId).book
     start, end = _window(session, request, None)
     orders, more = _newest(
+        session,
         [
             each
             for each in _ended_orders(book)
@@ -141,6 +149,31 @@ def _order_details(
         deal=[
             _listed(session, book, deal) for deal in book.deals if deal.order_id == order.order_id
         ],
+    )
+
+
+def _deal_offsets(
+    session: ServerSession, request: ProtoOADealOffsetListReq, _: str | None
+) -> ProtoOADealOffsetListRes:
+    book = session.account(request.ctidTraderAccountId).book
+    deals = {deal.deal_id: deal for deal in book.deals}
+    if request.dealId not in deals:
+        raise Refusal("ENTITY_NOT_FOUND", f"Deal not found with id {request.dealId}")
+    answer = ProtoOADealOffsetListRes(ctidTraderAccountId=request.ctidTraderAccountId)
+    for offset in book.offsets:
+        if offset.opening_deal_id == request.dealId:
+            answer.offsetBy.append(_offset_message(deals[offset.closing_deal_id], offset.volume))
+        elif offset.closing_deal_id == request.dealId:
+            answer.offsetting.append(_offset_message(deals[offset.opening_deal_id], offset.volume))
+    return answer
+
+
+def _offset_message(deal: Deal, volume: int) -> ProtoOADealOffset:
+    return ProtoOADealOffset(
+        dealId=deal.deal_id,
+        volume=volume,
+        executionTimestamp=deal.executed,
+        executionPrice=price(deal.price),
     )
 
 
@@ -188,6 +221,7 @@ def _window(
 
 
 def _newest(
+    session: ServerSession,
     items: Sequence[T],
     stamp: Callable[[T], int],
     order: Callable[[T], int],
@@ -195,12 +229,22 @@ def _newest(
     end: int,
     size: int,
 ) -> tuple[list[T], bool]:
-    """Return the newest items of a window, newest first, and whether there are older ones."""
-    inside = [item for item in items if start <= stamp(item) <= end]
+    """Return the newest items of a window, and whether there are older ones.
+
+    They come newest first, or oldest first by a switch.
+    """
+    switches = session.exchange.switches
+    # A border that does not belong to the window is the last millisecond before it.
+    end -= not switches.list_borders_inclusive
+    known = session.exchange.market_now() - round(switches.history_lag * 1000)
+    inside = [item for item in items if start <= stamp(item) <= min(end, known)]
     # Items of one millisecond come newest first as well: the list is in the order of making.
     inside.reverse()
     inside.sort(key=order, reverse=True)
-    return inside[:size], len(inside) > size
+    page = inside[:size]
+    if not switches.lists_newest_first:
+        page.reverse()
+    return page, len(inside) > size
 
 
 def _executed(deal: Deal) -> int:

@@ -1,17 +1,28 @@
-"""The depth of the market: what may be traded at which prices."""
+"""The depth of the market: what may be traded at which prices.
+
+A ladder belongs to a quote: its best prices are the quote's, and it changes only when the quote
+ticks. Behind them stand levels on a lattice of prices that a seed has chosen once and for all, so
+that a level keeps its place while the quote moves, and sizes that change every few seconds.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import crc32
+
+from ctrader.simulator.draws import MASK, mix
 
 if TYPE_CHECKING:
     from ctrader.simulator.catalogue import SymbolSpec
     from ctrader.simulator.prices import Quote
 
-__all__ = ["Ladder", "Level", "ladder_of"]
+__all__ = ["LEVELS", "Ladder", "Level", "ladder_of"]
 
-_LEVELS = 5
+LEVELS: Final = 12
+"""Levels on either side, fewer only where prices end."""
+
+_SIZE_LASTS: Final = 5000  # milliseconds that a level keeps its size, each from its own beginning
 
 
 class Level(NamedTuple):
@@ -31,11 +42,40 @@ class Ladder:
     asks: tuple[Level, ...]
 
 
-def ladder_of(symbol: SymbolSpec, quote: Quote) -> Ladder:
-    """Return the depth that belongs to a quote; the same quote always has the same."""
-    step = symbol.grid * max(1, symbol.spread // 2)
-    sizes = [symbol.lot_size * (place + 1) ** 2 for place in range(_LEVELS)]
+def ladder_of(symbol: SymbolSpec, quote: Quote, *, seed: int = 0) -> Ladder:
+    """Return the depth that belongs to a quote; the same quote always has the same.
+
+    Args:
+        seed: Decides where levels stand and how big they are.
+    """
+    key = mix((seed & MASK) ^ crc32(symbol.name.encode()))
     return Ladder(
-        bids=tuple(Level(quote.bid - place * step, size) for place, size in enumerate(sizes)),
-        asks=tuple(Level(quote.ask + place * step, size) for place, size in enumerate(sizes)),
+        bids=_side(symbol, quote.bid, -1, quote.time, mix(key)),
+        asks=_side(symbol, quote.ask, 1, quote.time, mix(key ^ 1)),
     )
+
+
+# Private
+
+
+def _side(symbol: SymbolSpec, best: int, away: int, time: int, key: int) -> tuple[Level, ...]:
+    spacing = symbol.grid * max(1, symbol.spread // 8)
+    levels = [Level(best, _size(symbol, 0, time, mix(key ^ best)))]
+    # The lattice counts from zero, not from the quote, which may stand between two of its points.
+    price = (best if away < 0 else best + spacing) // spacing * spacing
+    if price == best:
+        price += away * spacing
+    while len(levels) < LEVELS and price > 0:
+        draw = mix(key ^ price)
+        if draw >> 62:  # three points of four have a level
+            levels.append(Level(price, _size(symbol, len(levels), time, draw)))
+        price += away * spacing
+    return tuple(levels)
+
+
+def _size(symbol: SymbolSpec, place: int, time: int, draw: int) -> int:
+    """Return what a level holds: half a lot and more at the best price, and ever more behind."""
+    age = (time + draw % _SIZE_LASTS) // _SIZE_LASTS
+    share = 5 + (mix(draw ^ mix(age)) & 31)
+    size = symbol.lot_size * share * (2 + place) // 20
+    return max(symbol.min_volume, size // symbol.step_volume * symbol.step_volume)

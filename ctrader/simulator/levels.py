@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
-from ctrader.proto import ProtoOAAmendOrderReq, ProtoOANewOrderReq
+from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOANewOrderReq,
+    ProtoOASymbolDistanceType,
+)
 from ctrader.simulator.catalogue import PRICE_UNITS, SymbolSpec
 from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal
+from ctrader.simulator.triggers import trigger_price
 from ctrader.simulator.wire import price
 
 __all__ = [
+    "check_closeness",
     "check_distances",
     "check_protection",
     "check_stop_side",
@@ -18,6 +25,7 @@ __all__ = [
     "order_price",
     "protection_level",
     "relative_distances",
+    "slippage_points",
 ]
 
 
@@ -30,6 +38,21 @@ def order_price(symbol: SymbolSpec, value: float, words: str) -> int:
     if not value > 0 or value > 1e9:
         raise OrderRefusal("TRADING_BAD_PRICES", f"{words} {value} is not a price")
     return _units(symbol, value, words)
+
+
+def slippage_points(request: ProtoOANewOrderReq | ProtoOAAmendOrderReq) -> int:
+    """Return how many points of slippage a request allows.
+
+    Raises:
+        Refusal: it does not say, or allows less than none.
+    """
+    if not request.HasField("slippageInPoints"):
+        raise OrderRefusal("INVALID_REQUEST", "Message missing required fields: slippageInPoints")
+    if request.slippageInPoints < 0:
+        raise OrderRefusal(
+            "INVALID_REQUEST", f"slippageInPoints = {request.slippageInPoints} is negative"
+        )
+    return request.slippageInPoints
 
 
 def protection_level(symbol: SymbolSpec, value: float, words: str) -> int:
@@ -131,15 +154,60 @@ def check_protection(is_buy: bool, market: int, stop: int | None, target: int | 
         )
 
 
-def check_stop_side(is_buy: bool, stop: int, quote: Quote) -> None:
+def check_closeness(
+    symbol: SymbolSpec,
+    market: int,
+    stop_distance: int | None,
+    target_distance: int | None,
+    *,
+    is_guaranteed: bool,
+    position_id: int | None = None,
+) -> None:
+    """Refuse levels that are nearer to a price than the symbol allows.
+
+    Args:
+        symbol: What is traded.
+        market: The price from which the distances count, in wire units.
+        stop_distance: How far away the stop loss is, None where there is none to look at.
+        target_distance: The same of the take profit.
+        is_guaranteed: Whether the stop loss is, which has a distance of its own.
+        position_id: The position concerned, None where there is none.
+
+    Raises:
+        Refusal: one is.
+    """
+    stop_rule = symbol.guaranteed_distance if is_guaranteed else symbol.stop_loss_distance
+    for words, distance, rule in (
+        ("SL", stop_distance, stop_rule),
+        ("TP", target_distance, symbol.take_profit_distance),
+    ):
+        least = _least_distance(symbol, rule, market)
+        if distance is not None and distance < least:
+            raise OrderRefusal(
+                "PROTECTION_IS_TOO_CLOSE_TO_MARKET",
+                f"{words} is {price(distance)} away from the price {price(market)}, "
+                f"{float(least / PRICE_UNITS)} is the least",
+                position_id=position_id,
+            )
+
+
+def check_stop_side(is_buy: bool, stop: int, quote: Quote, method: int | None, code: str) -> None:
     """Refuse the price of a stop order that the market has reached already.
+
+    Args:
+        is_buy: Whether the order buys.
+        stop: Its price, in wire units.
+        quote: The present prices.
+        method: Which of them triggers it.
+        code: Code of the refusal.
 
     Raises:
         Refusal: it has.
     """
-    if (stop <= quote.ask) if is_buy else (stop >= quote.bid):
+    looked_at = trigger_price(is_buy, method, quote)
+    if (stop <= looked_at) if is_buy else (stop >= looked_at):
         raise OrderRefusal(
-            "TRADING_BAD_PRICES",
+            code,
             f"Stop price {price(stop)} must be {'above' if is_buy else 'below'} the market. "
             f"BID: {price(quote.bid)}, ASK: {price(quote.ask)}",
         )
@@ -161,6 +229,13 @@ def _relative(
     if distance % symbol.grid:
         raise OrderRefusal("INVALID_REQUEST", f"Relative {words} has invalid precision")
     return distance
+
+
+def _least_distance(symbol: SymbolSpec, rule: int, market: int) -> Fraction:
+    """Return a symbol's smallest distance in wire units."""
+    if symbol.distance_type == ProtoOASymbolDistanceType.SYMBOL_DISTANCE_IN_PERCENTAGE:
+        return Fraction(market * rule, 10_000)
+    return Fraction(rule * symbol.grid)
 
 
 def _units(symbol: SymbolSpec, value: float, words: str) -> int:

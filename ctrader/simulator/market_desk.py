@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ctrader.proto import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ctrader.simulator.router import Router
     from ctrader.simulator.session import ServerSession
 
-__all__ = ["add_routes", "check_window"]
+__all__ = ["add_routes", "check_window", "offered_symbols", "subscribe_new"]
 
 _LATEST: Final = 2_147_483_646_000  # largest timestamp that the server accepts
 
@@ -65,52 +66,115 @@ def check_window(start: int, end: int, longest: int | None) -> None:
         )
 
 
+def offered_symbols(session: ServerSession, given: Sequence[int]) -> list[int]:
+    """Return the symbols that a request names, each once.
+
+    Raises:
+        Refusal: it names none, or one that is not offered.
+    """
+    wanted = list(dict.fromkeys(given))
+    if not wanted:
+        raise Refusal("INVALID_REQUEST", "Message missing required fields: symbolId")
+    for symbol_id in wanted:
+        if symbol_id not in session.exchange.symbols:
+            raise Refusal(
+                session.exchange.switches.unknown_symbol_code,
+                f"Symbol not found with id {symbol_id}",
+            )
+    return wanted
+
+
+def subscribe_new(
+    session: ServerSession,
+    what: str,
+    wanted: Sequence[int],
+    known: Container[int],
+    subscribe: Callable[[list[int]], None],
+) -> None:
+    """Subscribe to symbols of which none is subscribed.
+
+    Args:
+        session: The connection.
+        what: What it is of them, for the text of a refusal.
+        wanted: The symbols.
+        known: Those that are subscribed.
+        subscribe: Does it.
+
+    Raises:
+        Refusal: one is subscribed; whether the others then are as well is switched.
+    """
+    switches = session.exchange.switches
+    doubled = [symbol_id for symbol_id in wanted if symbol_id in known]
+    if not doubled:
+        subscribe(list(wanted))
+        return
+    if switches.duplicate_subscribes_rest:
+        subscribe([symbol_id for symbol_id in wanted if symbol_id not in known])
+    raise Refusal(
+        switches.duplicate_subscription_code,
+        f"{what} of {', '.join(map(str, doubled))} subscribed already",
+    )
+
+
 # Private
 
 
 def _subscribe_spots(
     session: ServerSession, request: ProtoOASubscribeSpotsReq, _: str | None
 ) -> ProtoOASubscribeSpotsRes:
-    exchange, switches = session.exchange, session.exchange.switches
+    exchange = session.exchange
     account = session.account(request.ctidTraderAccountId)
-    wanted = _symbol_ids(session, request.symbolId)
-    for symbol_id in wanted:
-        if symbol_id in account.spots:
-            raise Refusal(
-                switches.duplicate_subscription_code, f"Spots of {symbol_id} are subscribed already"
+    wanted = offered_symbols(session, request.symbolId)
+
+    def subscribe(symbol_ids: list[int]) -> None:
+        subscriptions = [
+            SpotSubscription(
+                request.ctidTraderAccountId,
+                symbol_id,
+                request.subscribeToSpotTimestamp,
+                session.send,
             )
-    subscriptions = [
-        SpotSubscription(
-            request.ctidTraderAccountId, symbol_id, request.subscribeToSpotTimestamp, session.send
-        )
-        for symbol_id in wanted
-    ]
-    for subscription in subscriptions:
-        account.spots[subscription.symbol_id] = subscription
-        exchange.market.subscribe(subscription)
-
-    def send_first() -> None:
+            for symbol_id in symbol_ids
+        ]
         for subscription in subscriptions:
-            exchange.market.send_snapshot(subscription)
+            account.spots[subscription.symbol_id] = subscription
+            exchange.market.subscribe(subscription)
 
-    _first_or_last(session, send_first)
+        def send_first() -> None:
+            for subscription in subscriptions:
+                exchange.market.send_snapshot(subscription)
+
+        _first_or_last(session, send_first)
+
+    subscribe_new(session, "Spots", wanted, account.spots, subscribe)
     return ProtoOASubscribeSpotsRes(ctidTraderAccountId=request.ctidTraderAccountId)
 
 
 def _unsubscribe_spots(
     session: ServerSession, request: ProtoOAUnsubscribeSpotsReq, _: str | None
 ) -> ProtoOAUnsubscribeSpotsRes:
-    exchange = session.exchange
+    exchange, switches = session.exchange, session.exchange.switches
     account = session.account(request.ctidTraderAccountId)
-    wanted = _symbol_ids(session, request.symbolId)
+    wanted = offered_symbols(session, request.symbolId)
+    depth_needs_spots = switches.depth_without_spots_code is not None
     for symbol_id in wanted:
-        if symbol_id not in account.spots:
+        subscription = account.spots.get(symbol_id)
+        if subscription is None:
             raise Refusal(
-                exchange.switches.unknown_subscription_code,
-                f"Spots of {symbol_id} are not subscribed",
+                switches.unknown_subscription_code, f"Spots of {symbol_id} are not subscribed"
+            )
+        needed = subscription.periods or (depth_needs_spots and symbol_id in account.depth)
+        if needed and not switches.spots_end_what_needs_them:
+            raise Refusal(
+                "INVALID_REQUEST", f"Trendbars or depth need the spots of symbol {symbol_id}"
             )
     for symbol_id in wanted:
-        exchange.market.unsubscribe(account.spots.pop(symbol_id))
+        subscription = account.spots.pop(symbol_id)
+        exchange.market.unsubscribe(subscription)
+        if switches.stray_spots:
+            session.afterwards.append(partial(exchange.market.send_stray, subscription))
+        if depth_needs_spots and symbol_id in account.depth:
+            exchange.depth.unsubscribe(account.depth.pop(symbol_id))
     return ProtoOAUnsubscribeSpotsRes(ctidTraderAccountId=request.ctidTraderAccountId)
 
 
@@ -119,7 +183,7 @@ def _subscribe_bars(
 ) -> ProtoOASubscribeLiveTrendbarRes:
     exchange = session.exchange
     account = session.account(request.ctidTraderAccountId)
-    _symbol_ids(session, [request.symbolId])
+    offered_symbols(session, [request.symbolId])
     subscription, period = account.spots.get(request.symbolId), int(request.period)
     if subscription is None:
         raise Refusal(
@@ -151,26 +215,36 @@ def _bars(
     session: ServerSession, request: ProtoOAGetTrendbarsReq, _: str | None
 ) -> ProtoOAGetTrendbarsRes:
     exchange, switches = session.exchange, session.exchange.switches
-    _symbol_ids(session, [request.symbolId])
+    offered_symbols(session, [request.symbolId])
     period, now = int(request.period), exchange.market_now()
     end = request.toTimestamp if request.HasField("toTimestamp") else now
     start = max(0, end - WINDOW_LIMITS[period])
+    if switches.bars_without_beginning == "page":
+        start = 0
     if request.HasField("fromTimestamp"):
         start = request.fromTimestamp
     counted = request.HasField("count") and request.count > 0
     limit = None
-    if switches.enforce_bar_windows and not counted:
+    if switches.enforce_bar_windows and not counted and request.HasField("fromTimestamp"):
         limit = WINDOW_LIMITS[period]
     check_window(start, end, limit)
     size = switches.bars_page_size
     if counted:
         size = min(size, request.count)
-        if switches.bars_count_minus_one and size == request.count:
-            size = max(1, size - 1)
     earliest = 0 if counted else start
+    latest = min(end, now)
+    if switches.forming_bar_in_history == "never":
+        # The last bar that ended long enough ago.
+        latest = min(latest, period_start(period, now - switches.closed_bar_delay) - 1)
+    leaves_out = counted and switches.forming_bar_in_history == "unless_counted"
+    leaves_out = leaves_out and period_start(period, latest) == period_start(period, now)
+    if counted and switches.bars_count_minus_one and not leaves_out and size == request.count:
+        size = max(1, size - 1)
     found, more = _collect_bars(
-        exchange.market.prices, request.symbolId, period, earliest, min(end, now), now, size
+        exchange.market.prices, request.symbolId, period, earliest, latest, now, size
     )
+    if leaves_out and found and found[0][0] == period_start(period, now):
+        del found[0]
     bars = [
         history_bar_message(bar, begin, flat_close_bug=switches.bars_flat_close_bug)
         for begin, bar in reversed(found)
@@ -179,7 +253,7 @@ def _bars(
         more = more if more >= start else None
     answer = ProtoOAGetTrendbarsRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
-        timestamp=now,  # deprecated, but old schemas require it and it is still sent
+        timestamp=end,  # deprecated, but old schemas require it and it is still sent
         trendbar=bars,
         symbolId=request.symbolId,
         hasMore=more is not None,
@@ -215,7 +289,7 @@ def _ticks(
     session: ServerSession, request: ProtoOAGetTickDataReq, _: str | None
 ) -> ProtoOAGetTickDataRes:
     exchange, switches = session.exchange, session.exchange.switches
-    _symbol_ids(session, [request.symbolId])
+    offered_symbols(session, [request.symbolId])
     now = exchange.market_now()
     end = request.toTimestamp if request.HasField("toTimestamp") else now
     start = max(0, end - switches.ticks_window)
@@ -245,21 +319,6 @@ def _ticks(
         answer.tickData.add(timestamp=each_time - time, tick=each_value - value)
         time, value = each_time, each_value
     return answer
-
-
-def _symbol_ids(session: ServerSession, given: Sequence[int]) -> list[int]:
-    """Return the symbols that a request names, each once.
-
-    Raises:
-        Refusal: it names none, or one that is not offered.
-    """
-    wanted = list(dict.fromkeys(given))
-    if not wanted:
-        raise Refusal("INVALID_REQUEST", "Message missing required fields: symbolId")
-    for symbol_id in wanted:
-        if symbol_id not in session.exchange.symbols:
-            raise Refusal("SYMBOL_NOT_FOUND", f"Symbol not found with id {symbol_id}")
-    return wanted
 
 
 def _first_or_last(session: ServerSession, send: Callable[[], None]) -> None:

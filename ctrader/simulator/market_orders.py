@@ -7,25 +7,29 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOANewOrderReq,
     ProtoOAOrderType,
+    ProtoOATimeInForce,
     ProtoOATradeSide,
 )
-from ctrader.simulator.admission import (
-    Admission,
-    check_unlocked,
-    check_volume,
-    open_position,
-    target_position,
-)
+from ctrader.simulator.admission import Admission, check_volume, target_position
 from ctrader.simulator.blotter import Blotter
 from ctrader.simulator.book import AccountBook, Order, Position, opposite
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.execution_events import ExecutionEvents
 from ctrader.simulator.fills import Fills
-from ctrader.simulator.levels import check_distances, relative_distances
+from ctrader.simulator.guarantees import Guarantees
+from ctrader.simulator.levels import (
+    check_closeness,
+    check_distances,
+    order_price,
+    relative_distances,
+    slippage_points,
+)
 from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal, Refusal
+from ctrader.simulator.reservations import Reservations
 from ctrader.simulator.surroundings import Surroundings, need_quote
 from ctrader.simulator.switches import Switches
+from ctrader.simulator.working_orders import WorkingOrders
 
 __all__ = ["MarketOrders"]
 
@@ -42,6 +46,9 @@ class MarketOrders:
         blotter: Blotter,
         events: ExecutionEvents,
         fills: Fills,
+        guarantees: Guarantees,
+        reservations: Reservations,
+        working: WorkingOrders,
     ) -> None:
         """Take the parts of the floor that market orders go through."""
         self._outside = surroundings
@@ -50,6 +57,9 @@ class MarketOrders:
         self._blotter = blotter
         self._events = events
         self._fills = fills
+        self._guarantees = guarantees
+        self._reservations = reservations
+        self._working = working
 
     def place(
         self,
@@ -58,27 +68,36 @@ class MarketOrders:
         request: ProtoOANewOrderReq,
         origin: str | None,
     ) -> None:
-        """Take a market order; its fill follows.
+        """Take a market order, or one with a range of prices; its fill follows.
 
         Raises:
             Refusal: it is refused, and nothing happened.
         """
         self._check_absolute_protection(request)
         check_volume(symbol, request.volume)
+        slippage = _slippage(symbol, request)
         stop_distance, target_distance = relative_distances(symbol, request)
         if request.trailingStopLoss and stop_distance is None:
             raise OrderRefusal("INVALID_REQUEST", "Trailing stop loss needs a stop loss")
-        existing = target_position(book, symbol, request)
+        existing = self._target(book, symbol, request)
         closed = existing if existing and existing.side != request.tradeSide else None
-        self._admission.check_tradeable(book, symbol, opening=closed is None)
+        waits = self._waits_for_opening(symbol, request, existing)
+        self._admission.check_tradeable(book, symbol, opening=closed is None, at_any_hour=waits)
         quote = need_quote(self._outside, symbol)
+        is_guaranteed = False
         if closed is None:
+            is_guaranteed = self._guaranteed(book, symbol, request, existing, stop_distance)
             is_buy = request.tradeSide == ProtoOATradeSide.BUY
             own_price = quote.ask if is_buy else quote.bid
             check_distances(is_buy, own_price, stop_distance, target_distance)
+            check_closeness(
+                symbol, own_price, stop_distance, target_distance, is_guaranteed=is_guaranteed
+            )
         if existing is not None:
-            check_unlocked(existing)
-        self._check_opened(book, symbol, request, closed, quote)
+            self._admission.check_unlocked(existing)
+        else:
+            self._admission.check_room(book)
+        opened, needed = self._check_opened(book, symbol, request, closed, quote)
         is_protected = stop_distance is not None or target_distance is not None
         trailing = bool(request.trailingStopLoss) if is_protected else None
         position = existing
@@ -86,13 +105,18 @@ class MarketOrders:
             position = self._blotter.position_for(request, symbol)
             position.trailing = trailing
             book.positions[position.position_id] = position
-        order = self._blotter.order_for(request, position, origin)
+        order = self._blotter.order_for(
+            request, position, origin, time_in_force=_time_in_force(request)
+        )
+        order.base_slippage_price, order.slippage_points = slippage
         if closed is not None:
             order.become_closing(closed)
         else:
             order.relative_stop_loss, order.relative_take_profit = stop_distance, target_distance
-            order.trailing = trailing
-        self._accept(book, order, position)
+            order.trailing, order.guaranteed = trailing, is_guaranteed
+        if opened and not waits:
+            self._reservations.keep(book, order, needed, opened)
+        self._accept(book, order, position, waits=waits)
 
     def close(self, book: AccountBook, position_id: int, volume: int, origin: str | None) -> None:
         """Close a position, or a part of it, at the market; its events follow.
@@ -100,8 +124,8 @@ class MarketOrders:
         Raises:
             Refusal: it is refused, and nothing happened.
         """
-        position = open_position(book, position_id)
-        check_unlocked(position)
+        position = self._admission.visible_position(book, position_id)
+        self._admission.check_unlocked(position)
         self._admission.check_tradeable(book, position.symbol, opening=False)
         self._check_closed_volume(position, volume)
         need_quote(self._outside, position.symbol)
@@ -113,16 +137,105 @@ class MarketOrders:
             origin=origin,
         )
         order.become_closing(position)
+        order.closes_only = True
         self._accept(book, order, position)
+
+    def stop_out(self, book: AccountBook, position: Position, volume: int) -> bool:
+        """Close a position, or a part of it, because its account has no margin left.
+
+        Returns:
+            Whether it is on its way; it is not while another order closes the position, or while
+            the symbol does not trade.
+        """
+        symbol = position.symbol
+        is_tradeable = self._outside.is_open(symbol) and not self._outside.is_holiday(symbol)
+        if (
+            not is_tradeable
+            or not position.is_open
+            or position.executing is not None
+            or self._outside.quote(symbol.symbol_id) is None
+        ):
+            return False
+        order = self._blotter.new_order(
+            position,
+            side=opposite(position.side),
+            order_type=ProtoOAOrderType.MARKET,
+            volume=min(volume, position.volume),
+            origin=None,
+        )
+        order.become_closing(position)
+        order.closes_only = order.stop_out = True
+        self._accept(book, order, position)
+        return True
 
     # Private
 
-    def _accept(self, book: AccountBook, order: Order, position: Position) -> None:
+    def _accept(
+        self, book: AccountBook, order: Order, position: Position, *, waits: bool = False
+    ) -> None:
         book.orders[order.order_id] = order
         if order.closing:
             position.executing = order.order_id
-        self._events.publish(book, ProtoOAExecutionType.ORDER_ACCEPTED, order, position)
-        self._outside.after(self._switches.fill_delay, lambda: self._fills.fill(book, order))
+        self._events.publish(
+            book, ProtoOAExecutionType.ORDER_ACCEPTED, order, position, server=order.stop_out
+        )
+        if waits:
+            order.origin = None  # what happens to it at the opening answers no request
+            self._working.add(book, order)
+        else:
+            self._outside.after(self._switches.fill_delay, lambda: self._fills.fill(book, order))
+
+    def _target(
+        self, book: AccountBook, symbol: SymbolSpec, request: ProtoOANewOrderReq
+    ) -> Position | None:
+        if request.HasField("positionId") and request.positionId:
+            self._admission.visible_position(book, request.positionId)
+        return target_position(book, symbol, request)
+
+    def _waits_for_opening(
+        self, symbol: SymbolSpec, request: ProtoOANewOrderReq, existing: Position | None
+    ) -> bool:
+        """Tell whether an order is to wait until its symbol trades.
+
+        Raises:
+            Refusal: such orders are not taken, or it is for a position that is there already.
+        """
+        if request.timeInForce != ProtoOATimeInForce.MARKET_ON_OPEN:
+            return False
+        if not self._switches.market_on_open:
+            raise OrderRefusal("INVALID_REQUEST", "Time in force MARKET_ON_OPEN is not supported")
+        if self._outside.is_open(symbol) and not self._outside.is_holiday(symbol):
+            return False
+        if existing is not None:
+            raise OrderRefusal(
+                "INVALID_REQUEST",
+                "Time in force MARKET_ON_OPEN only opens new positions",
+                position_id=existing.position_id,
+            )
+        return True
+
+    def _guaranteed(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        request: ProtoOANewOrderReq,
+        existing: Position | None,
+        stop_distance: int | None,
+    ) -> bool:
+        """Return whether what an order opens has a guaranteed stop loss.
+
+        Raises:
+            Refusal: it cannot have one, or must.
+        """
+        is_held = existing is not None and existing.guaranteed
+        is_guaranteed = bool(request.guaranteedStopLoss) or is_held
+        self._guarantees.check(
+            book,
+            symbol,
+            is_guaranteed=is_guaranteed,
+            has_stop=stop_distance is not None or is_held,
+        )
+        return is_guaranteed
 
     def _check_absolute_protection(self, request: ProtoOANewOrderReq) -> None:
         if not request.HasField("stopLoss") and not request.HasField("takeProfit"):
@@ -141,20 +254,24 @@ class MarketOrders:
         request: ProtoOANewOrderReq,
         closed: Position | None,
         quote: Quote,
-    ) -> None:
-        """Refuse what an order opens, beyond what it closes, if it may not be or has no money."""
+    ) -> tuple[int, int]:
+        """Return what an order opens, beyond what it closes, and the money for it.
+
+        Raises:
+            Refusal: that may not be opened, or the money is missing.
+        """
         opened = request.volume - (0 if closed is None else closed.volume)
         if opened <= 0:
-            return
-        if not symbol.short_selling and request.tradeSide == ProtoOATradeSide.SELL:
-            raise OrderRefusal("SHORT_SELLING_NOT_ALLOWED", f"{symbol.name} cannot be sold")
-        self._admission.check_money(book, symbol, int(request.tradeSide), opened, quote)
+            return 0, 0
         if closed is not None and book.spec.account_type != ProtoOAAccountType.NETTED:
             raise OrderRefusal(
                 "TRADING_BAD_VOLUME",
                 f"Volume {request.volume} is more than the position holds",
                 position_id=request.positionId,
             )
+        side = int(request.tradeSide)
+        self._admission.check_opening(book, symbol, side, opened)
+        return opened, self._admission.check_money(book, symbol, side, opened, quote)
 
     def _check_closed_volume(self, position: Position, volume: int) -> None:
         symbol = position.symbol
@@ -172,3 +289,21 @@ class MarketOrders:
                 f"Remaining volume {left} is less than the smallest, {symbol.min_volume}",
                 position_id=position.position_id,
             )
+
+
+def _slippage(symbol: SymbolSpec, request: ProtoOANewOrderReq) -> tuple[int | None, int | None]:
+    """Return base price and points of a market-range order, nothing for others."""
+    if request.orderType != ProtoOAOrderType.MARKET_RANGE:
+        return None, None
+    if not request.HasField("baseSlippagePrice"):
+        raise OrderRefusal("INVALID_REQUEST", "Message missing required fields: baseSlippagePrice")
+    base = order_price(symbol, request.baseSlippagePrice, "Base slippage price")
+    return base, slippage_points(request)
+
+
+def _time_in_force(request: ProtoOANewOrderReq) -> int:
+    """Return what an order at the market is echoed with: it never waits for a price."""
+    kept = (ProtoOATimeInForce.FILL_OR_KILL, ProtoOATimeInForce.MARKET_ON_OPEN)
+    if request.timeInForce in kept:
+        return int(request.timeInForce)
+    return int(ProtoOATimeInForce.IMMEDIATE_OR_CANCEL)

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from ctrader.proto import ProtoOACommissionType
+from ctrader.proto import (
+    ProtoOACommissionType,
+    ProtoOAMinCommissionType,
+    ProtoOASwapCalculationType,
+)
 from ctrader.simulator.catalogue import (
     PRICE_UNITS,
     Catalogue,
@@ -25,8 +29,10 @@ __all__ = [
     "commission_of",
     "conversion_fee_of",
     "margin_of",
+    "rollover_commission_of",
     "round_away",
     "round_half_away",
+    "swap_of",
 ]
 
 
@@ -53,9 +59,11 @@ class Converter:
     ) -> None:
         """Take where the present quote of a symbol is to be had."""
         self._symbols = sorted(catalogue.symbols, key=lambda symbol: symbol.symbol_id)
-        self._side = switches.conversion_side
+        self.side = switches.conversion_side
+        """Side of the quotes that rates are taken from."""
         self._quote_of = quote_of
         self._chains: dict[tuple[int, int], tuple[SymbolSpec, ...]] = {}
+        self._last_rates: dict[tuple[int, int], Fraction] = {}
 
     def chain(self, first: int, last: int) -> tuple[SymbolSpec, ...]:
         """Return the symbols that lead from one asset to another, if they differ.
@@ -71,25 +79,38 @@ class Converter:
     def rate(self, first: int, last: int) -> Fraction:
         """Return how much of the last asset one unit of the first is worth now.
 
+        A rate that was told once is remembered: should a price of its chain go missing, the last
+        one holds, so that what was opened with it can always be closed.
+
         Raises:
-            Refusal: no chain connects the two, or a symbol of it has no price.
+            Refusal: no chain connects the two, or a symbol of it never had a price.
         """
+        if first == last:
+            return Fraction(1)
         rate, asset = Fraction(1), first
         for symbol in self.chain(first, last):
             price = self._price(symbol)
+            if price is None:
+                known = self._last_rates.get((first, last))
+                if known is None:
+                    raise Refusal(
+                        "NO_QUOTES", f"There is no price of {symbol.name} to convert with"
+                    )
+                return known
             if symbol.base == asset:
                 rate, asset = rate * price, symbol.quote
             else:
                 rate, asset = rate / price, symbol.base
+        self._last_rates[first, last] = rate
         return rate
 
-    def _price(self, symbol: SymbolSpec) -> Fraction:
+    def _price(self, symbol: SymbolSpec) -> Fraction | None:
         quote = self._quote_of(symbol.symbol_id)
         if quote is None:
-            raise Refusal("NO_QUOTES", f"There is no price of {symbol.name} to convert with")
-        if self._side == "mid":
+            return None
+        if self.side == "mid":
             return Fraction(quote.bid + quote.ask, 2 * PRICE_UNITS)
-        return Fraction(quote.bid if self._side == "bid" else quote.ask, PRICE_UNITS)
+        return Fraction(quote.bid if self.side == "bid" else quote.ask, PRICE_UNITS)
 
     def _find(self, first: int, last: int) -> tuple[SymbolSpec, ...]:
         reached: dict[int, tuple[SymbolSpec, ...]] = {first: ()}
@@ -118,8 +139,14 @@ def commission_of(
     base_to_usd: Callable[[], Fraction],
     usd_to_deposit: Callable[[], Fraction],
     quote_to_deposit: Callable[[], Fraction],
+    minimum_to_deposit: Callable[[], Fraction] | None = None,
 ) -> Fraction:
-    """Return what one side of a trade costs in the deposit currency, positive."""
+    """Return what one side of a trade costs in the deposit currency, positive.
+
+    Args:
+        minimum_to_deposit: Rate from the asset in which the smallest commission is kept; dollars
+            if it is not given. It matters for the type CURRENCY alone.
+    """
     if not spec.commission_rate and not spec.min_commission:
         return Fraction(0)
     rate = Fraction(spec.commission_rate, 100_000_000)
@@ -133,8 +160,33 @@ def commission_of(
     else:
         amount = Fraction(volume, spec.lot_size) * rate * quote_to_deposit()
     if spec.min_commission:
-        amount = max(amount, Fraction(spec.min_commission, 100_000_000) * usd_to_deposit())
+        if spec.min_commission_type == ProtoOAMinCommissionType.QUOTE_CURRENCY:
+            minimum_to_deposit = quote_to_deposit
+        minimum_rate = (minimum_to_deposit or usd_to_deposit)()
+        amount = max(amount, Fraction(spec.min_commission, 100_000_000) * minimum_rate)
     return amount
+
+
+def swap_of(spec: SymbolSpec, volume: int, price: Fraction, *, long: bool, year: int) -> Fraction:
+    """Return what a whole day of holding a volume brings in the quote asset, negative if it costs.
+
+    Args:
+        price: At which the position would be closed.
+        long: Whether it is bought.
+        year: Days of a year, for rates that are a percentage of the value.
+    """
+    # The term is a decimal number that is kept as a float.
+    rate = Fraction(str(spec.swap_long if long else spec.swap_short))
+    units = Fraction(volume, 100)
+    if spec.swap_type == ProtoOASwapCalculationType.PERCENTAGE:
+        return units * price * rate / 100 / year
+    digits = spec.pip_position if spec.swap_type == ProtoOASwapCalculationType.PIPS else spec.digits
+    return units * rate * Fraction(1, 10**digits)
+
+
+def rollover_commission_of(spec: SymbolSpec, volume: int) -> Fraction:
+    """Return what holding a volume for a day costs a swap-free account, US dollars, positive."""
+    return Fraction(volume, spec.lot_size) * Fraction(spec.rollover_commission, 100_000_000)
 
 
 def conversion_fee_of(spec: SymbolSpec, gross: int, deposit_asset: int) -> int:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Bar", "PriceSource", "Quote", "Tick", "TickPrices", "fold_ticks"]
+if TYPE_CHECKING:
+    from ctrader.simulator.calendar import TradingHours
+
+__all__ = ["Bar", "KeepsHours", "PriceSource", "Quote", "Tick", "TickPrices", "fold_ticks"]
 
 
 class Tick(NamedTuple):
@@ -75,6 +78,15 @@ class PriceSource(Protocol):
 
     def previous_time(self, symbol_id: int, before: int) -> int | None:
         """Return when the last tick before an instant came, None where there was none."""
+        ...
+
+
+@runtime_checkable
+class KeepsHours(Protocol):
+    """A source whose prices move in the hours of their symbols, which may change."""
+
+    def keep_hours(self, symbol_id: int, hours: TradingHours, since: int) -> None:
+        """Let a symbol's prices move in other hours from about an instant on."""
         ...
 
 
@@ -187,3 +199,11 @@ class TickPrices:
             return None if fallback is None else fallback.previous_time(symbol_id, before)
         index = bisect_left(times, before) - 1
         return times[index] if index >= 0 else None
+
+    def keep_hours(self, symbol_id: int, hours: TradingHours, since: int) -> None:
+        """Let the other source follow a symbol's hours; given ticks come when they come."""
+        fallback = self._fallback
+        if fallback is None or symbol_id in self._times:
+            return
+        if isinstance(fallback, KeepsHours):
+            fallback.keep_hours(symbol_id, hours, since)

@@ -10,11 +10,13 @@ from ctrader.proto import (
     ProtoOAOrderType,
     ProtoOATimeInForce,
 )
-from ctrader.simulator.admission import Admission, open_position
+from ctrader.simulator.admission import Admission
 from ctrader.simulator.blotter import Blotter
 from ctrader.simulator.book import AccountBook, Order, Position, opposite
 from ctrader.simulator.execution_events import ExecutionEvents
-from ctrader.simulator.levels import check_protection, protection_level
+from ctrader.simulator.guarantees import Guarantees
+from ctrader.simulator.levels import check_closeness, check_protection, protection_level
+from ctrader.simulator.margin import Margin
 from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.surroundings import Surroundings, need_quote
 from ctrader.simulator.switches import Switches
@@ -34,6 +36,8 @@ class Protection:
         admission: Admission,
         blotter: Blotter,
         events: ExecutionEvents,
+        guarantees: Guarantees,
+        margin: Margin,
         working: WorkingOrders,
     ) -> None:
         """Take the parts of the floor that protective orders go through."""
@@ -42,6 +46,8 @@ class Protection:
         self._admission = admission
         self._blotter = blotter
         self._events = events
+        self._guarantees = guarantees
+        self._margin = margin
         self._working = working
 
     # Requests
@@ -54,32 +60,22 @@ class Protection:
         Raises:
             Refusal: it is refused as a whole, and nothing happened.
         """
-        position = open_position(book, request.positionId)
+        position = self._admission.visible_position(book, request.positionId)
         _check_amendable(position, request)
         self._admission.check_tradeable(book, position.symbol, opening=False)
-        stop = target = None
         quote = need_quote(self._outside, position.symbol)
         market = quote.bid if position.is_buy else quote.ask
-        if request.HasField("stopLoss"):
-            stop = protection_level(position.symbol, request.stopLoss, "Stop loss")
-        if request.HasField("takeProfit"):
-            target = protection_level(position.symbol, request.takeProfit, "Take profit")
-        check_protection(position.is_buy, market, stop, target)
-        trailing = bool(position.trailing)
-        if request.HasField("trailingStopLoss"):
-            trailing = request.trailingStopLoss
-            if stop is None:
-                raise OrderRefusal(
-                    "INVALID_REQUEST",
-                    "Trailing stop loss needs a stop loss",
-                    position_id=position.position_id,
-                )
+        stop, target = _levels(position, request, market)
+        trailing = self._trailing(position, request, stop)
+        is_guaranteed = self._guaranteed(book, position, request, stop)
+        _check_close_levels(position, market, stop, target, is_guaranteed=is_guaranteed)
         method = position.trigger_method or int(ProtoOAOrderTriggerMethod.TRADE)
         if request.HasField("stopLossTriggerMethod"):
             method = int(request.stopLossTriggerMethod)
         position.stop_loss, position.take_profit = stop, target
-        position.trailing = trailing and stop is not None
+        position.trailing = trailing
         position.trailing_distance = abs(market - stop) if trailing and stop is not None else 0
+        position.guaranteed = is_guaranteed
         position.trigger_method = method
         position.updated = self._outside.market_now()
         self._renew(book, position, origin, server=False)
@@ -91,16 +87,24 @@ class Protection:
     ) -> None:
         """Protect what an order opened, as it asked or as the position is already.
 
+        The distances of an order count from its first fill; what is filled later only makes the
+        protective order larger.
+
         Args:
-            market: Price of the fill, from which the order's distances count.
+            book: The account.
+            position: What was opened.
+            order: What opened it.
+            market: Price of the fill.
         """
         origin = order.origin
-        if order.relative_stop_loss is not None or order.relative_take_profit is not None:
+        asks = order.relative_stop_loss is not None or order.relative_take_profit is not None
+        if asks and not order.protected:
+            order.protected = True
             self._outside.after(
                 self._switches.protection_delay,
                 lambda: self._protect(book, position, order, market),
             )
-        elif position.protective_order_id is not None:
+        elif order.protected or position.protective_order_id is not None:
             self._outside.after(
                 self._switches.protection_delay,
                 lambda: self._follow_volume(book, position, origin),
@@ -108,13 +112,18 @@ class Protection:
 
     def follow_reduction(self, book: AccountBook, position: Position, order: Order) -> None:
         """Let the protective order have the volume that an order left of its position."""
-        if self.of(book, position) is None:
+        position.charged_volume = min(position.charged_volume, position.volume)
+        if order.is_protective or self.of(book, position) is None:
             return
         origin = order.origin
         self._outside.after(
             self._switches.protection_delay,
             lambda: self._follow_volume(book, position, origin),
         )
+
+    def follow_hit(self, book: AccountBook, position: Position, volume: int) -> None:
+        """Charge for a volume that a guaranteed stop loss has closed."""
+        self._guarantees.settle_hit(book, position, volume)
 
     def follow_closing(
         self,
@@ -136,23 +145,72 @@ class Protection:
 
     # Private
 
+    def _trailing(
+        self, position: Position, request: ProtoOAAmendPositionSLTPReq, stop: int | None
+    ) -> bool:
+        """Return whether the stop loss trails from now on; what is left out keeps that.
+
+        Raises:
+            Refusal: trailing is told, or kept, without a stop loss.
+        """
+        is_given = request.HasField("trailingStopLoss")
+        trailing = request.trailingStopLoss if is_given else bool(position.trailing)
+        is_kept = trailing and self._switches.trailing_holds_stop
+        if stop is None and (is_given or is_kept):
+            raise OrderRefusal(
+                "INVALID_REQUEST",
+                "Trailing stop loss needs a stop loss",
+                position_id=position.position_id,
+            )
+        return trailing and stop is not None
+
+    def _guaranteed(
+        self,
+        book: AccountBook,
+        position: Position,
+        request: ProtoOAAmendPositionSLTPReq,
+        stop: int | None,
+    ) -> bool:
+        """Return whether the stop loss is guaranteed from now on; what is left out keeps that.
+
+        Raises:
+            Refusal: it cannot be, must be, or would be worse than it is.
+        """
+        is_guaranteed = position.guaranteed
+        if request.HasField("guaranteedStopLoss"):
+            is_guaranteed = request.guaranteedStopLoss
+        self._guarantees.check_not_worse(position, stop, is_guaranteed=is_guaranteed)
+        self._guarantees.check(
+            book,
+            position.symbol,
+            is_guaranteed=is_guaranteed,
+            has_stop=stop is not None,
+            position_id=position.position_id,
+        )
+        return is_guaranteed
+
     def _protect(self, book: AccountBook, position: Position, order: Order, market: int) -> None:
         """Give a freshly filled position the protection that its order asked for."""
-        if not position.is_open:
+        if not position.is_open or position.position_id != order.position_id:
             return
         sign = 1 if position.is_buy else -1
         if order.relative_stop_loss is not None:
-            position.stop_loss = market - sign * order.relative_stop_loss
+            stop = market - sign * order.relative_stop_loss
+            if position.guaranteed and position.stop_loss is not None:
+                stop = max(stop * sign, position.stop_loss * sign) * sign  # never a worse one
+            position.stop_loss = stop
         if order.relative_take_profit is not None:
             position.take_profit = market + sign * order.relative_take_profit
         position.trailing = bool(order.trailing)
         position.trailing_distance = order.relative_stop_loss or 0
+        position.guaranteed = position.guaranteed or order.guaranteed
         position.trigger_method = int(ProtoOAOrderTriggerMethod.TRADE)
         position.updated = self._outside.market_now()
         self._renew(book, position, order.origin, server=True)
 
     def _follow_volume(self, book: AccountBook, position: Position, origin: str | None) -> None:
-        if position.is_open and position.protective_order_id in book.working:
+        order = self.of(book, position)
+        if order is not None and position.is_open and order.remaining != position.volume:
             position.updated = self._outside.market_now()
             self._renew(book, position, origin, server=True)
 
@@ -184,14 +242,19 @@ class Protection:
         if order is None:
             execution_type = ProtoOAExecutionType.ORDER_ACCEPTED
             order = self._place(book, position, origin)
-        order.volume = position.volume
+        order.volume = order.executed_volume + position.volume
         order.stop_price, order.limit_price = position.stop_loss, position.take_profit
         order.trailing = bool(position.trailing)
+        order.guaranteed = position.guaranteed
+        order.touches = 0
         order.trigger_method = position.trigger_method
         order.updated = self._outside.market_now()
         order.origin = origin
+        if position.guaranteed:
+            self._margin.renew(book, position)  # it may follow from the distance of the level
         self._events.publish(book, execution_type, order, position, server=server)
         order.origin = None  # a hit answers no request
+        self._guarantees.settle_placing(book, position)
         quote = self._outside.quote(position.symbol.symbol_id)
         if quote is not None:
             self._working.check(book, order, quote)
@@ -229,6 +292,38 @@ class Protection:
         self._events.publish(
             book, ProtoOAExecutionType.ORDER_CANCELLED, order, position, server=server
         )
+
+
+def _levels(
+    position: Position, request: ProtoOAAmendPositionSLTPReq, market: int
+) -> tuple[int | None, int | None]:
+    """Return the levels that a request names, None for those that it leaves out.
+
+    Raises:
+        Refusal: one of them cannot be.
+    """
+    stop = target = None
+    if request.HasField("stopLoss"):
+        stop = protection_level(position.symbol, request.stopLoss, "Stop loss")
+    if request.HasField("takeProfit"):
+        target = protection_level(position.symbol, request.takeProfit, "Take profit")
+    check_protection(position.is_buy, market, stop, target)
+    return stop, target
+
+
+def _check_close_levels(
+    position: Position, market: int, stop: int | None, target: int | None, *, is_guaranteed: bool
+) -> None:
+    """Refuse levels that come too near to the market; those that stay may be there already."""
+    is_new_stop = stop != position.stop_loss or is_guaranteed != position.guaranteed
+    check_closeness(
+        position.symbol,
+        market,
+        abs(market - stop) if stop is not None and is_new_stop else None,
+        abs(market - target) if target is not None and target != position.take_profit else None,
+        is_guaranteed=is_guaranteed,
+        position_id=position.position_id,
+    )
 
 
 def _check_amendable(position: Position, request: ProtoOAAmendPositionSLTPReq) -> None:

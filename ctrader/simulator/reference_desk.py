@@ -24,7 +24,6 @@ from ctrader.proto import (
     ProtoOATraderRes,
 )
 from ctrader.simulator.account_messages import trader_message
-from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.catalogue_messages import (
     archived_symbol_message,
     asset_class_message,
@@ -98,37 +97,44 @@ def _categories(
 def _symbols(
     session: ServerSession, request: ProtoOASymbolsListReq, _: str | None
 ) -> ProtoOASymbolsListRes:
-    catalogue = session.exchange.catalogue
+    exchange = session.exchange
     answer = ProtoOASymbolsListRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
-        symbol=[light_symbol_message(each, place) for place, each in enumerate(catalogue.symbols)],
+        symbol=[
+            light_symbol_message(symbol, place)
+            for place, symbol in enumerate(exchange.symbols.values())
+        ],
     )
     if request.includeArchivedSymbols:
-        answer.archivedSymbol.extend(archived_symbol_message(each) for each in catalogue.archived)
+        archived = exchange.catalogue.archived
+        answer.archivedSymbol.extend(archived_symbol_message(each) for each in archived)
     return answer
 
 
 def _symbols_by_id(
     session: ServerSession, request: ProtoOASymbolByIdReq, _: str | None
 ) -> ProtoOASymbolByIdRes:
-    exchange = session.exchange
+    exchange, switches = session.exchange, session.exchange.switches
     wanted = tuple(dict.fromkeys(request.symbolId))
     if not wanted:
         raise Refusal("INVALID_REQUEST", "Message missing required fields: symbolId")
     archived = {each.symbol_id: each for each in exchange.catalogue.archived}
+    unknown: list[int] = []
     answer = ProtoOASymbolByIdRes(ctidTraderAccountId=request.ctidTraderAccountId)
     for symbol_id in wanted:
         if symbol_id in exchange.symbols:
             answer.symbol.append(
                 symbol_message(
                     exchange.symbols[symbol_id],
-                    unknown_fields=exchange.switches.write_unknown_fields,
+                    unknown_fields=switches.write_unknown_fields,
                 )
             )
         elif symbol_id in archived:
             answer.archivedSymbol.append(archived_symbol_message(archived[symbol_id]))
-    if not answer.symbol and not answer.archivedSymbol:
-        raise Refusal("SYMBOL_NOT_FOUND", f"Symbols not found with ids {list(wanted)}")
+        else:
+            unknown.append(symbol_id)
+    if unknown and (switches.unknown_symbol_fails_batch or len(unknown) == len(wanted)):
+        raise Refusal(switches.unknown_symbol_code, f"Symbols not found with ids {unknown}")
     return answer
 
 
@@ -143,7 +149,7 @@ def _conversion(
     chain = exchange.converter.chain(request.firstAssetId, request.lastAssetId)
     return ProtoOASymbolsForConversionRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
-        symbol=[_light(session, symbol) for symbol in chain],
+        symbol=[_light(session, symbol.symbol_id) for symbol in chain],
     )
 
 
@@ -158,5 +164,7 @@ def _leverage(
     raise Refusal("ENTITY_NOT_FOUND", f"Leverage not found with id {request.leverageId}")
 
 
-def _light(session: ServerSession, symbol: SymbolSpec) -> ProtoOALightSymbol:
-    return light_symbol_message(symbol, session.exchange.catalogue.symbols.index(symbol))
+def _light(session: ServerSession, symbol_id: int) -> ProtoOALightSymbol:
+    """Encode a symbol as it is now; its place is where the broker's list has it."""
+    symbols = session.exchange.symbols
+    return light_symbol_message(symbols[symbol_id], list(symbols).index(symbol_id))

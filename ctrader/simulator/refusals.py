@@ -6,9 +6,17 @@ __all__ = ["OrderRefusal", "Refusal"]
 
 
 class Refusal(Exception):  # noqa: N818  # a refusal is the broker's right, no error of its own
-    """A request is refused with a `ProtoOAErrorRes`."""
+    """A request is refused with a `ProtoOAErrorRes`, or a common `ProtoErrorRes`."""
 
-    def __init__(self, code: str, description: str = "", *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        description: str = "",
+        *,
+        retry_after: int | None = None,
+        maintenance_end: int | None = None,
+        is_common: bool = False,
+    ) -> None:
         super().__init__(code, description)
         self.code = code
         """Error code, as it stands on the wire."""
@@ -16,6 +24,10 @@ class Refusal(Exception):  # noqa: N818  # a refusal is the broker's right, no e
         """Text for people; on the real server sometimes the only way to tell causes apart."""
         self.retry_after = retry_after
         """Seconds to wait before the next try, None where nothing is said."""
+        self.maintenance_end = maintenance_end
+        """When maintenance ends, seconds since the epoch, None where there is none."""
+        self.is_common = is_common
+        """Whether a `ProtoErrorRes` says it, whose times are in milliseconds."""
 
 
 class OrderRefusal(Refusal):

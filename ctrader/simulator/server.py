@@ -7,22 +7,17 @@ through `Simulator.locked`, which holds that thread off meanwhile.
 from __future__ import annotations
 
 import os
-import socket
-import ssl
-import struct
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from google.protobuf.message import Message
 
 from ctrader.errors import ConfigurationError
-from ctrader.proto.registry import PAYLOAD_TYPE_NAMES
 from ctrader.simulator.catalogue import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
@@ -31,11 +26,19 @@ from ctrader.simulator.catalogue import (
     ApplicationSpec,
     Catalogue,
 )
+from ctrader.simulator.certificates import Certificate
 from ctrader.simulator.exchange import Exchange
+from ctrader.simulator.http_session import HttpSession
+from ctrader.simulator.listener import Listener, open_listener
+from ctrader.simulator.oauth_desk import AUTHORISATION_PATHS, TOKEN_PATH
 from ctrader.simulator.prices import PriceSource
+from ctrader.simulator.recording import Frame
 from ctrader.simulator.replay import ReplayPrices
-from ctrader.simulator.session import FrameRecorder, ServerSession
+from ctrader.simulator.script import Script
+from ctrader.simulator.serving import ServingLoop
+from ctrader.simulator.session import ServerSession
 from ctrader.simulator.switches import Switches
+from ctrader.simulator.terminal import Terminal
 from ctrader.simulator.walk import RandomWalkPrices
 
 if TYPE_CHECKING:
@@ -43,43 +46,21 @@ if TYPE_CHECKING:
 
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
-    from ctrader.protocol.envelope import Envelope
 
-__all__ = ["Frame", "Simulator"]
+__all__ = ["Simulator"]
 
-_SECOND: Final = 1_000_000_000
-_READ_SIZE: Final = 65_536
-_MAX_UNSENT: Final = 64 * 1024 * 1024  # bytes; a client that reads no more than that is dropped
+M = TypeVar("M", bound=Message)
+
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach wildcards
-_JOIN_TIMEOUT: Final = 10.0  # seconds; the thread ends within one pass of its loop
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One recorded frame."""
-
-    at: float
-    """Seconds since the simulator was started."""
-    connection: int
-    """Number of the connection, counted from 1."""
-    outbound: bool
-    """Whether the server sent it."""
-    payload_type: int
-    payload: bytes
-    """The serialised message; requests of authentication hold secrets."""
-    client_msg_id: str | None
-
-    def __repr__(self) -> str:
-        direction = "sent" if self.outbound else "received"
-        name = PAYLOAD_TYPE_NAMES.get(self.payload_type, "unknown")
-        return f"<Frame {direction} {name} ({self.payload_type}), {len(self.payload)} bytes>"
 
 
 class Simulator:
-    """A whole simulated broker on a loopback port, with TLS by default.
+    """A whole simulated broker on loopback ports, with TLS by default.
 
-    Use it as a context manager, `with` from blocking code and `async with` on any loop; it runs on
-    a thread of its own either way. Everything that it draws comes from the seed.
+    It listens for clients of demo accounts, for those of live ones, and for browsers and programs
+    that want tokens; all share one broker. Use it as a context manager, `with` from blocking code
+    and `async with` on any loop; it runs on a thread of its own either way. Everything that it
+    draws comes from the seed.
 
     ```python
     with Simulator() as sim:
@@ -99,10 +80,13 @@ class Simulator:
         live: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
+        other_port: int = 0,
+        oauth_port: int = 0,
         switches: Switches | None = None,
         catalogue: Catalogue = DEFAULT_CATALOGUE,
         accounts: Sequence[AccountSpec] = DEFAULT_ACCOUNTS,
         applications: Sequence[ApplicationSpec] = DEFAULT_APPLICATIONS,
+        frozen: bool = False,
         record_frames: bool = False,
     ) -> None:
         """Prepare a simulator; nothing runs before it is entered or started.
@@ -115,13 +99,16 @@ class Simulator:
             replay_symbol: Name of the symbol whose bars the file holds; the others walk at random.
             speed: How many seconds the market's clock goes in one real second.
             tls: Whether to encrypt, with a throw-away certificate; needs the `simulator` extra.
-            live: Whether to serve the live accounts instead of the demo ones.
+            live: Whether `port` and `client_config` lead to the live accounts, not the demo ones.
             host: Address to listen on.
             port: Port to listen on, 0 for any free one.
+            other_port: Port for the accounts of the other kind.
+            oauth_port: Port of the authorisation server.
             switches: What to do where the real server's behaviour is not known.
             catalogue: What the broker lists.
             accounts: The trading accounts.
             applications: The programs, each with one grant; the first is the client's.
+            frozen: Whether prices stand still until the script sets or releases them.
             record_frames: Whether `frames` keeps every frame.
 
         Raises:
@@ -136,8 +123,9 @@ class Simulator:
             )
         if not 1e-6 <= speed < 1e9:
             raise ConfigurationError(f"The speed must be a number from 0.000001 on, not {speed}.")
-        if not 0 <= port <= 65_535:
-            raise ConfigurationError(f"The port must be from 0 to 65535, not {port}.")
+        for each in (port, other_port, oauth_port):
+            if not 0 <= each <= 65_535:
+                raise ConfigurationError(f"The port must be from 0 to 65535, not {each}.")
         switches = Switches() if switches is None else switches
         if replay is not None:
             prices = ReplayPrices(
@@ -150,14 +138,13 @@ class Simulator:
             )
         self._tls = tls
         self._live = live
-        self._address = (host, port)
+        self._host = host
+        self._wanted_ports = (port, other_port, oauth_port)
         self._lock = threading.RLock()
-        self._recording = record_frames
-        self._frames: list[Frame] = []
-        self._started = time.monotonic_ns()
+        self._frame_arrived = threading.Condition(self._lock)
         self._exchange = Exchange(
             seed=seed,
-            now=self._started,
+            now=time.monotonic_ns(),
             unix_ms=time.time_ns() // 1_000_000,
             prices=prices,
             speed=speed,
@@ -169,8 +156,14 @@ class Simulator:
         self._applications = tuple(applications)
         # Those that this listener serves come first: a client wants one that it can use.
         self._accounts = tuple(sorted(accounts, key=lambda each: each.is_live != live))
-        self._loop: _ServingLoop | None = None
-        self._authority_file: str | None = None
+        self._loop: ServingLoop | None = None
+        self._ports: tuple[int, ...] = ()
+        self._certificate: Certificate | None = None
+        self._exchange.recording.is_on = record_frames
+        self._exchange.recording.on_frame = self._frame_arrived.notify_all
+        self._script = Script(self._exchange, self.locked)
+        if frozen:
+            self._exchange.script.hold_prices()
 
     # Life cycle
 
@@ -184,25 +177,21 @@ class Simulator:
         """
         if self._loop is not None:
             raise RuntimeError("the simulator runs already")
-        context, authority = self._make_certificate() if self._tls else (None, None)
-        listener = self._listen()
+        listeners: list[Listener] = []
         try:
-            if authority is not None:
-                handle, self._authority_file = tempfile.mkstemp(".pem", "ctrader-simulator-")
-                with os.fdopen(handle, "wb") as file:
-                    file.write(authority)
-            loop = _ServingLoop(
-                self._exchange,
-                self._lock,
-                listener,
-                context,
-                live=self._live,
-                record=self._record if self._recording else None,
-            )
+            if self._tls:
+                self._certificate = Certificate(
+                    *(() if self._host in _LOOPBACK else (self._host,))  # a wildcard is no name
+                )
+            self._listen(listeners)
+            context = None if self._certificate is None else self._certificate.context
+            self._ports = tuple(listener.port for listener in listeners)
+            loop = ServingLoop(self._exchange, self._lock, listeners, context)
             loop.start()
         except BaseException:
-            listener.close()
-            self._remove_authority()
+            for listener in listeners:
+                listener.socket.close()
+            self._remove_certificate()
             raise
         self._loop = loop
 
@@ -213,7 +202,7 @@ class Simulator:
             if loop is not None:
                 loop.stop()
         finally:
-            self._remove_authority()
+            self._remove_certificate()
 
     @property
     def is_running(self) -> bool:
@@ -279,18 +268,63 @@ class Simulator:
     @property
     def host(self) -> str:
         """Address that it listens on."""
-        return self._address[0]
+        return self._host
 
     @property
     def port(self) -> int:
-        """Port that it listens on.
+        """Port for clients of the demo accounts, or of the live ones if so wanted.
 
         Raises:
             RuntimeError: it does not run.
         """
-        if self._loop is None:
-            raise RuntimeError("the simulator does not run")
-        return self._loop.port
+        return self._port(0)
+
+    @property
+    def demo_port(self) -> int:
+        """Port for clients of the demo accounts.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        return self._port(1 if self._live else 0)
+
+    @property
+    def live_port(self) -> int:
+        """Port for clients of the live accounts.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        return self._port(0 if self._live else 1)
+
+    @property
+    def oauth_url(self) -> str:
+        """Address of the authorisation server, without a path.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        host = _LOOPBACK.get(self._host, self._host)
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port(2)}"
+
+    @property
+    def authorisation_url(self) -> str:
+        """Address of the page on which the user, who always agrees, grants access.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        return f"{self.oauth_url}{AUTHORISATION_PATHS[0]}/"
+
+    @property
+    def token_url(self) -> str:
+        """Address at which codes and refresh tokens are exchanged.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        return self.oauth_url + TOKEN_PATH
 
     @property
     def tls(self) -> bool:
@@ -300,7 +334,7 @@ class Simulator:
     @property
     def ca_file(self) -> str | None:
         """PEM file of the authority that signed the certificate; None without TLS."""
-        return self._authority_file
+        return None if self._certificate is None else self._certificate.authority_file
 
     @property
     def client_id(self) -> str:
@@ -312,10 +346,16 @@ class Simulator:
         """Secret of that program."""
         return self._applications[0].client_secret
 
-    def client_config(self, **overrides: Any) -> ClientConfig:  # Any: they are ClientConfig's own
+    def client_config(
+        self,
+        *,
+        live: bool | None = None,
+        **overrides: Any,  # they are ClientConfig's own
+    ) -> ClientConfig:
         """Return the configuration with which a client reaches this simulator.
 
         Args:
+            live: Whether it leads to the live accounts; by default as the simulator was made.
             overrides: Further fields of `ClientConfig`, or other values for those given here.
 
         Raises:
@@ -326,11 +366,11 @@ class Simulator:
 
         settings: dict[str, Any] = {
             "host": _LOOPBACK.get(self.host, self.host),
-            "port": self.port,
+            "port": self.port if live is None else self.live_port if live else self.demo_port,
             "use_ssl": self._tls,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
-            "ca_file": self._authority_file,
+            "ca_file": self.ca_file,
         }
         return ClientConfig(**{**settings, **overrides})
 
@@ -362,6 +402,31 @@ class Simulator:
     # Scripting
 
     @property
+    def script(self) -> Script:
+        """What a test makes happen here, from any thread."""
+        return self._script
+
+    def set_price(self, symbol: str | int, bid: float | Decimal, ask: float | Decimal) -> None:
+        """Give a symbol a price, and hold it there; the same as `script.set_price`.
+
+        Raises:
+            KeyError: the broker has no such symbol.
+            ValueError: a side is not a positive number, or the bid lies over the ask.
+        """
+        self._script.set_price(symbol, bid, ask)
+
+    def terminal(self, account: int = 0) -> Terminal:
+        """Sit down at another terminal of an account.
+
+        Args:
+            account: Place of the account among `accounts`.
+
+        Raises:
+            IndexError: there is no such account.
+        """
+        return self._script.terminal(self._accounts[account].account_id)
+
+    @property
     def exchange(self) -> Exchange:
         """The broker behind the sockets; touch it only inside `locked`."""
         return self._exchange
@@ -377,19 +442,71 @@ class Simulator:
 
     @property
     def connections(self) -> int:
-        """How many connections stand."""
+        """How many clients are connected."""
         return 0 if self._loop is None else self._loop.count()
 
     @property
     def frames(self) -> list[Frame]:
         """All frames in both directions so far; empty unless recording was asked for."""
         with self._lock:
-            return list(self._frames)
+            return self._exchange.recording.frames()
+
+    def sent_by_client(self, kind: type[M], *, connection: int | None = None) -> list[M]:
+        """Return the messages of one kind that clients sent, in order, if recorded.
+
+        Args:
+            kind: The kind of message, such as `ProtoOANewOrderReq`.
+            connection: Only those of one connection, counted from 1.
+        """
+        with self._lock:
+            return self._exchange.recording.sent_by_client(kind, connection=connection)
+
+    def sent_by_server(self, kind: type[M], *, connection: int | None = None) -> list[M]:
+        """Return the messages of one kind that clients were sent, in order, if recorded.
+
+        Args:
+            kind: The kind of message, such as `ProtoOAExecutionEvent`.
+            connection: Only those of one connection, counted from 1.
+        """
+        with self._lock:
+            return self._exchange.recording.sent_by_server(kind, connection=connection)
+
+    def wait_for_client(self, kind: type[M], *, count: int = 1, timeout: float = 5.0) -> list[M]:
+        """Wait until clients have sent messages of one kind; return all of them so far.
+
+        It blocks: on an event loop call it in a thread, for the client needs the loop.
+
+        Args:
+            kind: The kind of message, such as `ProtoOANewOrderReq`.
+            count: How many there must be, those before the call included.
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: they did not come in time; the text says what did.
+            RuntimeError: frames are not recorded, so nobody would notice.
+        """
+        recording = self._exchange.recording
+        if not recording.is_on:
+            raise RuntimeError(
+                "frames are not recorded: make the simulator with record_frames=True"
+            )
+        with self._frame_arrived:
+            if self._frame_arrived.wait_for(
+                lambda: len(recording.frames(kind, outbound=False)) >= count, timeout
+            ):
+                return recording.sent_by_client(kind)
+            came = len(recording.frames(kind, outbound=False))
+        raise TimeoutError(f"clients sent {came} of {count} {kind.__name__} in {timeout:g} s")
+
+    def dump_frames(self) -> str:
+        """Return the recorded frames as text, one a line; secrets are hidden."""
+        with self._lock:
+            return self._exchange.recording.dump()
 
     def clear_frames(self) -> None:
         """Forget the recorded frames."""
         with self._lock:
-            self._frames.clear()
+            self._exchange.recording.clear()
 
     def disconnect_all(self) -> None:
         """Cut every connection abruptly, as a broken network does (with a TCP reset)."""
@@ -408,349 +525,27 @@ class Simulator:
 
     # Private
 
-    def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(self._address)
-            listener.listen(128)
-            listener.setblocking(False)
-        except BaseException:
-            listener.close()
-            raise
-        return listener
+    def _listen(self, listeners: list[Listener]) -> None:
+        """Open the doors: for the chosen kind of account, for the other, and for browsers."""
+        port, other_port, oauth_port = self._wanted_ports
 
-    def _remove_authority(self) -> None:
-        file, self._authority_file = self._authority_file, None
-        if file is not None:
-            # Whoever cleaned the folder of temporary files before took nothing that is needed.
-            Path(file).unlink(missing_ok=True)
+        def open_door(live: bool) -> ServerSession:
+            return ServerSession(self._exchange, is_live=live)
 
-    def _make_certificate(self) -> tuple[ssl.SSLContext, bytes]:
-        try:
-            import trustme
-        except ImportError:
-            raise ConfigurationError(
-                "TLS needs the simulator extra: pip install 'ctrader[simulator]' "
-                "(or serve without encryption: tls=False, --plain)."
-            ) from None
-        authority = trustme.CA()
-        names = dict.fromkeys(("localhost", "127.0.0.1", "::1", self._address[0]))
-        for wildcard in _LOOPBACK:
-            names.pop(wildcard, None)  # it is no name
-        certificate = authority.issue_cert(*names)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType]  # no stubs
-        return context, authority.cert_pem.bytes()
-
-    def _record(self, connection: int, now: int, outbound: bool, envelope: Envelope) -> None:
-        self._frames.append(
-            Frame(
-                (now - self._started) / _SECOND,
-                connection,
-                outbound,
-                envelope.payload_type,
-                envelope.payload,
-                envelope.client_msg_id,
+        listeners.append(open_listener(self._host, port, lambda: open_door(self._live)))
+        listeners.append(open_listener(self._host, other_port, lambda: open_door(not self._live)))
+        listeners.append(
+            open_listener(
+                self._host, oauth_port, lambda: HttpSession(self._exchange), is_counted=False
             )
         )
 
+    def _port(self, place: int) -> int:
+        if self._loop is None:
+            raise RuntimeError("the simulator does not run")
+        return self._ports[place]
 
-class _ServingLoop:
-    """The thread that serves, with its sockets."""
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        lock: threading.RLock,
-        listener: socket.socket,
-        context: ssl.SSLContext | None,
-        *,
-        live: bool,
-        record: Callable[[int, int, bool, Envelope], None] | None,
-    ) -> None:
-        self._live = live
-        self._record = record
-        self._listener = listener
-        self._context = context
-        self.port: int = listener.getsockname()[1]
-        self._lock = lock
-        self._exchange = exchange
-        self._selector = DefaultSelector()
-        self._links: dict[int, _Link] = {}
-        self._served = 0
-        self._stopping = False
-        self._paused = False
-        self._waker, self._woken = socket.socketpair()
-        self._waker.setblocking(False)
-        self._woken.setblocking(False)
-        self._selector.register(listener, EVENT_READ)
-        self._selector.register(self._woken, EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="ctrader-simulator", daemon=True)
-
-    # Called from other threads
-
-    def start(self) -> None:
-        try:
-            self._thread.start()
-        except BaseException:
-            self._close()
-            raise
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def stop(self) -> None:
-        with self._lock:
-            self._stopping = True
-        self.wake()
-        self._thread.join(_JOIN_TIMEOUT)
-
-    def wake(self) -> None:
-        try:
-            self._waker.send(b"\0")
-        except (BlockingIOError, OSError):
-            return  # a full pipe wakes as well, and a closed one belongs to a thread that ended
-
-    def count(self) -> int:
-        with self._lock:
-            return len(self._links)
-
-    def reset_all(self) -> None:
-        with self._lock:
-            for link in tuple(self._links.values()):
-                self._end(link, reset=True)
-
-    def set_paused(self, paused: bool) -> None:
-        with self._lock:
-            self._paused = paused
-            for link in self._links.values():
-                self._watch(link)
-        self.wake()
-
-    # The thread
-
-    def _run(self) -> None:
-        try:
-            while True:
-                with self._lock:
-                    timeout = self._timeout()
-                events = self._selector.select(timeout)
-                with self._lock:
-                    if self._stopping:
-                        return
-                    self._pass(events)
-        finally:
-            with self._lock:
-                self._close()
-
-    def _timeout(self) -> float | None:
-        if self._paused:
-            return None
-        deadlines = [self._exchange.next_deadline()]
-        deadlines.extend(link.session.next_deadline() for link in self._links.values())
-        known = [deadline for deadline in deadlines if deadline is not None]
-        if not known:
-            return None
-        return max(0, min(known) - time.monotonic_ns()) / _SECOND
-
-    def _pass(self, events: Sequence[tuple[Any, int]]) -> None:
-        for key, mask in events:
-            if key.fileobj is self._listener:
-                self._accept()
-            elif key.fileobj is self._woken:
-                self._drain_wakes()
-            else:
-                link = self._links.get(key.fd)
-                # A link of the same number may be newer than the event.
-                current = link is not None and link.transport is key.fileobj
-                if link is not None and current and mask & EVENT_READ and not self._paused:
-                    self._read(link)
-        if self._paused:
-            return
-        now = time.monotonic_ns()
-        self._exchange.advance(now)
-        for link in tuple(self._links.values()):
-            link.session.handle_timer(now)
-            self._flush(link)
-
-    def _drain_wakes(self) -> None:
-        try:
-            while self._woken.recv(4096):
-                pass
-        except BlockingIOError:
-            return
-
-    def _accept(self) -> None:
-        try:
-            transport, _ = self._listener.accept()
-        except OSError:
-            return  # the client is gone already
-        transport.setblocking(False)
-        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._served += 1
-        self._exchange.advance(time.monotonic_ns())
-        session = ServerSession(
-            self._exchange,
-            is_live=self._live,
-            recorder=self._make_recorder(self._served),
-        )
-        link = _Link(transport, session, self._context)
-        self._links[transport.fileno()] = link
-        self._watch(link)
-
-    def _make_recorder(self, connection: int) -> FrameRecorder | None:
-        record = self._record
-        if record is None:
-            return None
-
-        def take(now: int, outbound: bool, envelope: Envelope) -> None:
-            record(connection, now, outbound, envelope)
-
-        return take
-
-    def _read(self, link: _Link) -> None:
-        try:
-            data = link.transport.recv(_READ_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._end(link)
-            return
-        try:
-            plain = link.decrypt(data)
-        except ssl.SSLError:
-            link.push_alert()
-            self._end(link)
-            return
-        if plain:
-            link.session.receive_data(plain, time.monotonic_ns())
-        if link.ended_by_peer:
-            self._end(link)
-
-    def _flush(self, link: _Link) -> None:
-        if self._links.get(link.number) is not link:
-            return
-        try:
-            link.encrypt()
-            while link.unsent:
-                sent = link.transport.send(link.unsent)
-                del link.unsent[:sent]
-        except (BlockingIOError, InterruptedError):
-            pass  # the selector says when there is room again
-        except OSError:
-            self._end(link)
-            return
-        if len(link.unsent) > _MAX_UNSENT or (link.session.is_closed and not link.unsent):
-            self._end(link)
-            return
-        self._watch(link)
-
-    def _watch(self, link: _Link) -> None:
-        """Wait for what can go on: reading always, writing while bytes wait, nothing on pause."""
-        wanted = 0
-        if not self._paused:
-            wanted = EVENT_READ | (EVENT_WRITE if link.unsent else 0)
-        if wanted == link.watched:
-            return
-        if not link.watched:
-            self._selector.register(link.transport, wanted)
-        elif not wanted:
-            self._selector.unregister(link.transport)
-        else:
-            self._selector.modify(link.transport, wanted)
-        link.watched = wanted
-
-    def _end(self, link: _Link, *, reset: bool = False) -> None:
-        if self._links.pop(link.number, None) is None:
-            return
-        link.session.connection_lost(time.monotonic_ns())
-        if link.watched:
-            self._selector.unregister(link.transport)
-        if reset:
-            # Lingering for zero seconds makes the close a reset, as when a machine is gone.
-            linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-            link.transport.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        link.transport.close()
-
-    def _close(self) -> None:
-        for link in tuple(self._links.values()):
-            self._end(link)
-        self._selector.close()
-        self._listener.close()
-        self._waker.close()
-        self._woken.close()
-
-
-class _Link:
-    """One client's socket with its session."""
-
-    def __init__(
-        self, transport: socket.socket, session: ServerSession, context: ssl.SSLContext | None
-    ) -> None:
-        self.transport = transport
-        self.number = transport.fileno()
-        self.session = session
-        self.unsent = bytearray()
-        self.watched = 0
-        self.ended_by_peer = False
-        self._plain = bytearray()
-        self._handshaken = context is None
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = (
-            None
-            if context is None
-            else context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        )
-
-    def decrypt(self, data: bytes) -> bytes:
-        """Take bytes off the socket; return what they say.
-
-        Raises:
-            ssl.SSLError: they are no TLS, or the client refuses the certificate.
-        """
-        if self._tls is None:
-            return data
-        self._incoming.write(data)
-        plain = bytearray()
-        try:
-            if not self._handshaken:
-                self._tls.do_handshake()
-                self._handshaken = True
-            while True:
-                part = self._tls.read(_READ_SIZE)
-                if not part:
-                    self.ended_by_peer = True
-                    break
-                plain += part
-        except ssl.SSLWantReadError:
-            pass  # the rest of the record is still on its way
-        except ssl.SSLZeroReturnError:
-            self.ended_by_peer = True
-        return bytes(plain)
-
-    def encrypt(self) -> None:
-        """Make what the session wants said bytes for the socket."""
-        plain = self.session.data_to_send()
-        if self._tls is None:
-            self.unsent += plain
-            return
-        self._plain += plain
-        if self._plain and self._handshaken:
-            self._tls.write(self._plain)
-            self._plain.clear()
-        self.unsent += self._outgoing.read()
-
-    def push_alert(self) -> None:
-        """Send the alert that says why a handshake failed, if the socket takes it at once."""
-        alert = self._outgoing.read()
-        if not alert:
-            return
-        try:
-            self.transport.send(alert)
-        except OSError:
-            return  # the link ends in any case
+    def _remove_certificate(self) -> None:
+        certificate, self._certificate = self._certificate, None
+        if certificate is not None:
+            certificate.remove()

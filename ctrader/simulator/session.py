@@ -10,13 +10,20 @@ ends by itself, call `connection_lost`.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
 from ctrader.errors import DeserializationError
-from ctrader.proto import ProtoErrorRes, ProtoOAErrorRes, ProtoOAOrderErrorEvent
+from ctrader.proto import (
+    ProtoErrorRes,
+    ProtoHeartbeatEvent,
+    ProtoOAClientDisconnectEvent,
+    ProtoOAErrorRes,
+    ProtoOAOrderErrorEvent,
+)
 from ctrader.proto.registry import (
     ACCOUNT_AUTH_REQ,
     APPLICATION_AUTH_REQ,
@@ -26,11 +33,21 @@ from ctrader.proto.registry import (
 )
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, encode_envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
-from ctrader.simulator import access_desk, history_desk, market_desk, reference_desk, trading_desk
+from ctrader.simulator import (
+    access_desk,
+    account_desk,
+    depth_desk,
+    history_desk,
+    market_desk,
+    reference_desk,
+    trading_desk,
+)
+from ctrader.simulator.interference import Delivery, OutgoingFrame
 from ctrader.simulator.limits import RateLimits
+from ctrader.simulator.outlet import Outlet
 from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.router import Router
-from ctrader.simulator.wire import set_payload_type
+from ctrader.simulator.serialising import serialised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,21 +55,15 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.simulator.book import AccountBook
+    from ctrader.simulator.depth import DepthSubscription
     from ctrader.simulator.exchange import Exchange
     from ctrader.simulator.grants import Grant
     from ctrader.simulator.market import SpotSubscription
 
-__all__ = ["AccountSession", "FrameRecorder", "ServerSession"]
+__all__ = ["AccountSession", "ServerSession"]
 
 _SECOND: Final = 1_000_000_000
-
-
-class FrameRecorder(Protocol):
-    """Is told every frame that passes a session."""
-
-    def __call__(self, now: int, outbound: bool, envelope: Envelope) -> None:
-        """Take one frame; `outbound` means sent by the server."""
-        ...
+_REMEMBERED: Final = 1000  # requests whose late answers are still known as theirs
 
 
 @dataclass(slots=True)
@@ -64,6 +75,19 @@ class AccountSession:
     access_token: str = field(repr=False)
     spots: dict[int, SpotSubscription] = field(default_factory=dict[int, "SpotSubscription"])
     """Spot subscriptions by symbol id."""
+    depth: dict[int, DepthSubscription] = field(default_factory=dict[int, "DepthSubscription"])
+    """Depth subscriptions by symbol id."""
+
+
+@dataclass(slots=True, eq=False)
+class _HeldFrame:
+    """A frame that a script keeps back."""
+
+    envelope: Envelope
+    account_id: int | None
+    """The account whose session it belongs to, None where it belongs to none."""
+    is_answer: bool
+    behind_next: bool
 
 
 class ServerSession:
@@ -74,13 +98,12 @@ class ServerSession:
         exchange: Exchange,
         *,
         is_live: bool = False,
-        recorder: FrameRecorder | None = None,
     ) -> None:
         """Begin with a client that has just connected, at the exchange's present time.
 
         Args:
+            exchange: The broker behind it.
             is_live: Whether the listener serves live accounts instead of demo ones.
-            recorder: Is told every frame in both directions.
         """
         self.exchange = exchange
         """The back end."""
@@ -92,27 +115,46 @@ class ServerSession:
         """The authorised accounts by id."""
         self.close_reason: str | None = None
         """Why the server ends the connection, None while it does not."""
+        self.is_reset = False
+        """Whether that end is abrupt: a reset, and nothing that waited is sent."""
+        self.is_silent = False
+        """Whether the connection is dead without a word: nothing is taken or sent any more."""
         self.afterwards: list[Callable[[], None]] = []
         """What a desk wants done once its answer was sent."""
         switches = exchange.switches
-        self._recorder = recorder
         self._buffer = FrameBuffer(switches.max_frame_length)
-        self._outbound = bytearray()
+        self._outlet = Outlet(switches)
+        self._held: list[_HeldFrame] = []
+        self._asked: OrderedDict[str, type[Message]] = OrderedDict()
+        self._answering: type[Message] | None = None
+        self._is_forgotten = False
         self._limits = RateLimits(switches, exchange.now)
         self._heartbeat_interval = round(switches.heartbeat_interval * _SECOND)
         self._idle_timeout = round(switches.idle_timeout * _SECOND)
         self._last_inbound = self._last_outbound = exchange.now
         self._router = Router()
-        for desk in (access_desk, reference_desk, market_desk, trading_desk, history_desk):
+        for desk in (
+            access_desk,
+            reference_desk,
+            market_desk,
+            depth_desk,
+            trading_desk,
+            history_desk,
+            account_desk,
+        ):
             desk.add_routes(self._router)
-        exchange.attach(self)
+        self.number = exchange.attach(self)
+        """Which connection it is, counted from 1."""
+        maintenance = exchange.maintenance
+        if maintenance is not None and not maintenance.accepts_connections:
+            self.close("maintenance")
 
     # Transport
 
     def receive_data(self, data: bytes, now: int) -> None:
         """Take what the client sent, split anywhere."""
         self.exchange.advance(now)
-        if self.is_closed:
+        if self.is_closed or self.is_silent:
             return
         block, spans = self._buffer.feed(data)
         for start, end in spans:
@@ -128,27 +170,31 @@ class ServerSession:
         self.exchange.advance(now)
         if self.close_reason is not None:
             return
+        if self._is_forgotten:
+            return
+        self._outlet.release(now)
         if self._idle_timeout and now >= self._last_inbound + self._idle_timeout:
-            self.close("idle")
+            if self.is_silent:
+                self._forget()
+            else:
+                self.close("idle")
         elif now >= self._last_outbound + self._heartbeat_interval:
-            self._outbound += HEARTBEAT_FRAME
             self._last_outbound = now
-            self._record(True, Envelope(HEARTBEAT_EVENT, b"", None))
+            self._emit(Envelope(HEARTBEAT_EVENT, b"", None), None, ProtoHeartbeatEvent())
 
     def next_deadline(self) -> int | None:
         """Return when `handle_timer` should be called next, None after the end."""
-        if self.close_reason is not None:
+        if self.close_reason is not None or self._is_forgotten:
             return None
-        heartbeat = self._last_outbound + self._heartbeat_interval
-        if not self._idle_timeout:
-            return heartbeat
-        return min(heartbeat, self._last_inbound + self._idle_timeout)
+        deadline = self._last_outbound + self._heartbeat_interval
+        if self._idle_timeout:
+            deadline = min(deadline, self._last_inbound + self._idle_timeout)
+        piece = self._outlet.next_deadline()
+        return deadline if piece is None else min(deadline, piece)
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes that wait to be sent."""
-        data = bytes(self._outbound)
-        self._outbound.clear()
-        return data
+        return self._outlet.take()
 
     def connection_lost(self, now: int) -> None:
         """Take note that the transport ended; all of this connection is forgotten."""
@@ -164,25 +210,62 @@ class ServerSession:
 
     def send(self, message: Message, client_msg_id: str | None = None) -> None:
         """Put a message on the connection; after its end it is dropped."""
-        if self.close_reason is not None:
+        if self.close_reason is not None or self.is_silent:
             return
-        if self.exchange.switches.write_inner_payload_type:
-            set_payload_type(message)
-        payload_type = PAYLOAD_TYPE_BY_MESSAGE[type(message)]
-        payload = message.SerializeToString()
-        self._outbound += encode_envelope(payload_type, payload, client_msg_id)
+        envelope = Envelope(
+            PAYLOAD_TYPE_BY_MESSAGE[type(message)],
+            serialised(message, self.exchange.switches),
+            client_msg_id,
+        )
+        request = self._answering
+        if client_msg_id is not None:
+            request = self._asked.get(client_msg_id)
         self._last_outbound = self.exchange.now
-        if self._recorder is not None:
-            self._record(True, Envelope(payload_type, payload, client_msg_id))
+        self._emit(envelope, request, message)
 
-    def close(self, reason: str) -> None:
-        """End the connection from the server's side, after what waits to be sent."""
+    def inject(self, data: bytes | Envelope) -> None:
+        """Send a frame or bytes that no rule touches; after the end they are dropped."""
+        if isinstance(data, Envelope):
+            self._write(data)
+        elif self.close_reason is None and not self.is_silent:
+            self._outlet.push(data, self.exchange.now)
+
+    def close(self, reason: str, *, reset: bool = False) -> None:
+        """End the connection from the server's side.
+
+        Args:
+            reason: Why, in a word or two.
+            reset: Whether to end it abruptly; otherwise what waits to be sent goes first.
+        """
         if self.close_reason is not None:
             return
+        self.close_reason = reason
+        self.is_reset = reset
+        self._forget()
+        if reset:
+            self._outlet.discard()
+        else:
+            self._outlet.open()
+
+    def fall_silent(self) -> None:
+        """Leave the connection open, but take and send nothing on it any more.
+
+        As when the server's machine is gone and nobody told the client. The server forgets the
+        connection after its idle timeout.
+        """
+        self.is_silent = True
+        self._outlet.discard()
+
+    def end_client(self, reason: str) -> None:
+        """End the program's session, and say so; the connection stays."""
+        self.send(ProtoOAClientDisconnectEvent(reason=reason))
         for account_id in tuple(self.accounts):
             self.end_account(account_id)
-        self.close_reason = reason
-        self.exchange.detach(self)
+        self.client_id = None
+
+    def has_asked(self, client_msg_id: str) -> bool:
+        """Tell whether a request of this id came on this connection."""
+        return client_msg_id in self._asked
 
     def has_account(self, account_id: int) -> bool:
         """Tell whether an account is authorised here."""
@@ -199,9 +282,13 @@ class ServerSession:
     def end_account(self, account_id: int) -> None:
         """Forget an account's authorisation and subscriptions."""
         account = self.accounts.pop(account_id, None)
-        if account is not None:
-            for subscription in account.spots.values():
-                self.exchange.market.unsubscribe(subscription)
+        if account is None:
+            return
+        for subscription in account.spots.values():
+            self.exchange.market.unsubscribe(subscription)
+        for depth in account.depth.values():
+            self.exchange.depth.unsubscribe(depth)
+        self._fail_held(account_id)
 
     def account(self, account_id: int) -> AccountSession:
         """Return an account that is authorised here.
@@ -211,17 +298,78 @@ class ServerSession:
         """
         account = self.accounts.get(account_id)
         if account is None:
-            raise Refusal(
-                self.exchange.switches.unauthorised_account_code,
-                "Trading account is not authorized",
-            )
+            raise self._unauthorised()
         return account
 
     # Private
 
-    def _record(self, outbound: bool, envelope: Envelope) -> None:
-        if self._recorder is not None:
-            self._recorder(self.exchange.now, outbound, envelope)
+    def _unauthorised(self) -> Refusal:
+        return Refusal(
+            self.exchange.switches.unauthorised_account_code, "Trading account is not authorized"
+        )
+
+    def _forget(self) -> None:
+        """Drop everything that the exchange knows of this connection."""
+        for account_id in tuple(self.accounts):
+            self.end_account(account_id)
+        self._held.clear()
+        self._is_forgotten = True
+        self.exchange.detach(self)
+
+    def _emit(self, envelope: Envelope, request: type[Message] | None, message: Message) -> None:
+        """Send a frame, unless a rule of the script wants something else."""
+        interference = self.exchange.interference
+        if not interference.concerns_frames:
+            self._write(envelope)
+            return
+        verdict = interference.outgoing(OutgoingFrame(self.number, envelope, request))
+        if verdict is None:
+            self._write(envelope)
+            return
+        account_id = account_id_of(message)
+        for delivery in verdict.deliveries:
+            self._deliver(delivery, account_id, is_answer=request is not None)
+        if verdict.close:
+            self.close("script", reset=verdict.reset)
+
+    def _deliver(self, delivery: Delivery, account_id: int | None, *, is_answer: bool) -> None:
+        if not (delivery.delay or delivery.behind_next):
+            self._write(delivery.envelope)
+            return
+        held = _HeldFrame(delivery.envelope, account_id, is_answer, delivery.behind_next)
+        self._held.append(held)
+
+        def let_go() -> None:
+            if held in self._held:
+                self._held.remove(held)
+                self._write(held.envelope)
+
+        self.exchange.after(delivery.delay, let_go)
+
+    def _fail_held(self, account_id: int) -> None:
+        """Refuse what was asked of an account whose session ended before the answer went out."""
+        for held in tuple(self._held):
+            if held.account_id != account_id:
+                continue
+            self._held.remove(held)
+            if held.is_answer and not self.is_closed:
+                error = self._error_message(self._unauthorised(), account_id)
+                self.send(error, held.envelope.client_msg_id)
+
+    def _write(self, envelope: Envelope) -> None:
+        """Put a frame on the connection, with those behind it that waited for it."""
+        if self.close_reason is not None or self.is_silent:
+            return
+        now = self.exchange.now
+        if envelope.payload_type == HEARTBEAT_EVENT:
+            self._outlet.push(HEARTBEAT_FRAME, now)
+        else:
+            self._outlet.push(encode_envelope(*envelope), now)
+        self.exchange.record(self.number, True, envelope)
+        for held in tuple(self._held):
+            if held.behind_next and held in self._held:
+                self._held.remove(held)
+                self._write(held.envelope)
 
     def _receive_frame(self, body: bytes) -> bool:
         """Answer one frame; tell whether the connection stands after it."""
@@ -234,20 +382,43 @@ class ServerSession:
             if self.exchange.switches.close_on_garbage:
                 self.close("garbage")
             return not self.is_closed
-        self._record(False, envelope)
+        self.exchange.record(self.number, False, envelope)
         if envelope.payload_type == HEARTBEAT_EVENT:
             return True
         request: Message | None = None
         try:
             request = self._parse(envelope)
-            self._admit(request, envelope.payload_type)
-            answer = self._router.answer(self, request, envelope.client_msg_id)
+            self._remember(envelope.client_msg_id, type(request))
+            answer = self._answer(request, envelope)
         except Refusal as refusal:
             answer = self._refuse(refusal, request)
         if answer is not None:
             self.send(answer, envelope.client_msg_id)
+        self._answering = None
         self._run_afterwards()
-        return not self.is_closed
+        return not self.is_closed and not self.is_silent
+
+    def _remember(self, client_msg_id: str | None, kind: type[Message]) -> None:
+        self._answering = kind if client_msg_id is None else None
+        if client_msg_id is None:
+            return
+        self._asked[client_msg_id] = kind
+        if len(self._asked) > _REMEMBERED:
+            self._asked.popitem(last=False)
+
+    def _answer(self, request: Message, envelope: Envelope) -> Message | None:
+        """Let the script or the right desk answer.
+
+        Raises:
+            Refusal: the request is refused.
+        """
+        scripted = self.exchange.interference.incoming(self.number, request)
+        if scripted is not None and scripted.close:
+            self.afterwards.append(lambda: self.close("script", reset=scripted.reset))
+        if scripted is not None and scripted.answer is not None:
+            return scripted.answer(request)
+        self._admit(request, envelope.payload_type)
+        return self._router.answer(self, request, envelope.client_msg_id)
 
     def _parse(self, envelope: Envelope) -> Message:
         kind = MESSAGE_BY_PAYLOAD_TYPE.get(envelope.payload_type)
@@ -271,15 +442,14 @@ class ServerSession:
         return request
 
     def _admit(self, request: Message, payload_type: int) -> None:
-        switches = self.exchange.switches
+        switches, maintenance = self.exchange.switches, self.exchange.maintenance
+        if maintenance is not None:
+            raise maintenance.refusal()
         authentication = payload_type in (APPLICATION_AUTH_REQ, ACCOUNT_AUTH_REQ)
         counted = not authentication or switches.authentication_counts_for_rate
-        if counted and not self._limits.admit(payload_type, self.exchange.now):
-            raise Refusal(
-                switches.rate_limit_code,
-                "Request rate exceeded",
-                retry_after=switches.retry_after,
-            )
+        if counted:
+            quota = self.exchange.history_quota(self.client_id)
+            self._limits.admit(payload_type, self.exchange.now, quota)
         if self.client_id is None and payload_type != APPLICATION_AUTH_REQ:
             raise Refusal("CH_CLIENT_NOT_AUTHENTICATED", "Client is not authenticated")
         if payload_type != ACCOUNT_AUTH_REQ:
@@ -292,7 +462,7 @@ class ServerSession:
         if isinstance(refusal, OrderRefusal) and account_id is not None:
             event = ProtoOAOrderErrorEvent(
                 ctidTraderAccountId=account_id,
-                errorCode=refusal.code,
+                errorCode=self._code(refusal),
                 orderId=refusal.order_id,
                 positionId=refusal.position_id,
                 description=refusal.description,
@@ -301,14 +471,28 @@ class ServerSession:
             if nothing_known and self.exchange.switches.zero_ids_in_order_errors:
                 event.orderId = event.positionId = 0
             return event
+        return self._error_message(refusal, account_id)
+
+    def _error_message(self, refusal: Refusal, account_id: int | None) -> Message:
+        if refusal.is_common:
+            common = ProtoErrorRes(errorCode=self._code(refusal), description=refusal.description)
+            if refusal.maintenance_end is not None:
+                common.maintenanceEndTimestamp = refusal.maintenance_end * 1000
+            return common
         answer = ProtoOAErrorRes(
             ctidTraderAccountId=account_id,
-            errorCode=refusal.code,
+            errorCode=self._code(refusal),
             description=refusal.description,
         )
         if refusal.retry_after is not None:
             answer.retryAfter = refusal.retry_after
+        if refusal.maintenance_end is not None:
+            answer.maintenanceEndTimestamp = refusal.maintenance_end
         return answer
+
+    def _code(self, refusal: Refusal) -> str:
+        renamed = self.exchange.switches.renamed_error_codes
+        return renamed.get(refusal.code, renamed.get("*", refusal.code))
 
     def _run_afterwards(self) -> None:
         afterwards, self.afterwards = self.afterwards, []

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from ctrader.proto import ProtoOAPositionStatus
 from ctrader.simulator.blotter import Blotter
-from ctrader.simulator.book import AccountBook, ClosedPart, Deal, Entry, Order, Position
+from ctrader.simulator.book import (
+    AccountBook,
+    ClosedPart,
+    Deal,
+    Entry,
+    Offset,
+    Order,
+    Position,
+)
 from ctrader.simulator.margin import Margin
 from ctrader.simulator.money import conversion_fee_of, round_half_away
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.valuation import Valuation
 
 __all__ = ["Settlement"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """What converts the money of one fill."""
+
+    base_to_deposit: Fraction
+    quote_to_deposit: Fraction
+    base_to_usd: Fraction
+    commission: int
+    """Of the fill itself, positive."""
 
 
 class Settlement:
@@ -39,18 +59,29 @@ class Settlement:
         """Put a volume into a position, as one more entry.
 
         Args:
+            book: The account.
+            order: What is filled.
+            position: Where the volume goes.
+            volume: How much is filled.
             market: Price of the fill.
             created: When the deal began, milliseconds UTC.
+
+        Raises:
+            Refusal: there is no price to reckon with, and nothing happened.
         """
         now = self._outside.market_now()
-        rate = self._valuation.base_to_deposit(book, order.symbol, market)
-        commission = -self._valuation.commission(book, order.symbol, volume, market)
-        position.entries.append(Entry(volume, market, commission, rate))
+        rates = self._rates(book, order, volume, market)
+        # All that can fail comes before the first change.
+        self._margin.needed(book, order.symbol, order.side, volume, rates.base_to_deposit)
+        deal = self._deal(book, order, volume, market, created, rates)
+        position.entries.append(
+            Entry(volume, market, -rates.commission, rates.base_to_deposit, deal.deal_id)
+        )
         position.status = int(ProtoOAPositionStatus.POSITION_STATUS_OPEN)
         position.updated = now
         position.opened = now if position.opened is None else position.opened
         self._margin.renew(book, position)
-        return self._deal(book, order, volume, market, created, rate, commission)
+        return deal
 
     def close(
         self,
@@ -64,47 +95,78 @@ class Settlement:
         """Take a volume out of a position, oldest entries first, and book the result.
 
         Args:
+            book: The account.
+            order: What is filled.
+            position: Where the volume comes from.
+            volume: How much is filled.
             market: Price of the fill.
             created: When the deal began, milliseconds UTC.
+
+        Raises:
+            Refusal: there is no price to reckon with, and nothing happened.
         """
         now = self._outside.market_now()
-        part, commission = self._settle(book, position, volume, market, now)
-        rate = self._valuation.base_to_deposit(book, order.symbol, market)
-        deal = self._deal(book, order, volume, market, created, rate, commission)
-        deal.closed_part = part
+        rates = self._rates(book, order, volume, market)
+        deal = self._deal(book, order, volume, market, created, rates)
+        deal.closed_part = self._settle(book, position, deal, rates, now)
         position.updated = now
         self._margin.renew(book, position)
         return deal
 
+    def leave_unfilled(self, book: AccountBook, order: Order, status: int, created: int) -> Deal:
+        """Enter the deal of an order that found nothing, with the status that says why.
+
+        Args:
+            book: The account.
+            order: What was not filled.
+            status: The deal's, as the protocol numbers it.
+            created: When the deal began, milliseconds UTC.
+        """
+        deal = self._blotter.empty_deal(order, status, created=created)
+        book.deals.append(deal)
+        return deal
+
     # Private
 
+    def _rates(self, book: AccountBook, order: Order, volume: int, market: int) -> _Rates:
+        """Return all that converts money in a fill, so that nothing is changed if one is missing.
+
+        Raises:
+            Refusal: there is no price to convert with.
+        """
+        symbol = order.symbol
+        return _Rates(
+            base_to_deposit=self._valuation.base_to_deposit(book, symbol, market),
+            quote_to_deposit=self._valuation.quote_to_deposit(book, symbol),
+            base_to_usd=self._valuation.base_to_usd(symbol, market),
+            commission=self._valuation.commission(book, symbol, volume, market),
+        )
+
     def _settle(
-        self, book: AccountBook, position: Position, volume: int, market: int, now: int
-    ) -> tuple[ClosedPart, int]:
-        """Return what the closing of a volume settled, and the commission of the fill itself."""
-        symbol = position.symbol
+        self, book: AccountBook, position: Position, deal: Deal, rates: _Rates, now: int
+    ) -> ClosedPart:
+        """Book what the closing of a deal's volume settled, and return it."""
+        volume, market = deal.filled_volume, deal.price
         swap = round_half_away(Fraction(position.swap * volume, position.volume))
         position.swap -= swap
         taken = _take_oldest(position, volume)
-        charged = sum(each.commission for each in taken)
-        closing = -self._valuation.commission(book, symbol, volume, market)
-        rate = self._valuation.quote_to_deposit(book, symbol)
-        gross = self._valuation.gross(book, position, taken, market, rate)
-        fee = conversion_fee_of(symbol, gross, book.deposit_asset)
-        book.book(gross + swap + charged + closing + fee, now)
+        book.offsets.extend(Offset(each.deal_id, deal.deal_id, each.volume) for each in taken)
+        commission = sum(each.commission for each in taken) - rates.commission
+        gross = self._valuation.gross(book, position, taken, market, rates.quote_to_deposit)
+        fee = conversion_fee_of(position.symbol, gross, book.deposit_asset)
+        book.book(gross + swap + commission + fee, now, deal_id=deal.deal_id)
         book.last_closing = now
-        part = ClosedPart(
+        return ClosedPart(
             entry_price=Fraction(sum(each.volume * each.price for each in taken), volume),
             gross=gross,
             swap=swap,
-            commission=charged + closing,
+            commission=commission,
             balance=book.balance,
-            quote_to_deposit=rate,
+            quote_to_deposit=rates.quote_to_deposit,
             volume=volume,
             balance_version=book.balance_version,
             conversion_fee=fee,
         )
-        return part, closing
 
     def _deal(
         self,
@@ -113,17 +175,16 @@ class Settlement:
         volume: int,
         market: int,
         created: int,
-        rate: Fraction,
-        commission: int,
+        rates: _Rates,
     ) -> Deal:
         deal = self._blotter.new_deal(
             order,
             volume,
             market,
             created=created,
-            margin_rate=rate,
-            commission=commission,
-            base_to_usd=self._valuation.base_to_usd(order.symbol, market),
+            margin_rate=rates.base_to_deposit,
+            commission=-rates.commission,
+            base_to_usd=rates.base_to_usd,
         )
         book.deals.append(deal)
         return deal
@@ -138,7 +199,7 @@ def _take_oldest(position: Position, volume: int) -> list[Entry]:
         if not part:
             break
         share = round_half_away(Fraction(entry.commission * part, entry.volume))
-        taken.append(Entry(part, entry.price, share, entry.margin_rate))
+        taken.append(Entry(part, entry.price, share, entry.margin_rate, entry.deal_id))
         entry.volume -= part
         entry.commission -= share
         left -= part

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from ctrader.simulator.catalogue import SymbolSpec
@@ -18,6 +18,11 @@ __all__ = ["Surroundings", "need_quote"]
 
 class Surroundings(Protocol):
     """Time, prices and the connections, as the floor sees them."""
+
+    @property
+    def symbols(self) -> Mapping[int, SymbolSpec]:
+        """The symbols by id, on their present terms."""
+        ...
 
     def market_now(self) -> int:
         """Return the present instant of the market, milliseconds UTC."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ctrader.proto.registry import (
@@ -50,6 +51,14 @@ class Switches:
     """Longest accepted frame body in bytes; a longer one is FRAME_TOO_LONG, and the end."""
     close_on_garbage: bool = False
     """Whether a frame that holds no envelope also ends the connection."""
+    dribble_bytes: int = 0
+    """How many bytes of what the server sends leave at a time; 0 is all of them."""
+    dribble_interval: float = 0.001
+    """Seconds between two such pieces."""
+    glue_interval: float = 0.0
+    """Seconds for which the server collects frames, to send them as one piece; 0 is not at all."""
+    connections_limit: int = 0
+    """Most connections of one program at a time; 0 is no limit."""
 
     rate_limit: int = 50
     """Ordinary requests a second and connection; 0 is no limit."""
@@ -63,6 +72,11 @@ class Switches:
     """Seconds for which a payload type stays blocked after it exceeded the rate."""
     authentication_counts_for_rate: bool = False
     """Whether application and account authentication count against the rate."""
+    historical_quota: int = 0
+    """Historical requests of one program in `historical_quota_window`, over all its connections;
+    0 is no limit. What is over it is refused with the same short `retry_after`, as was seen."""
+    historical_quota_window: float = 600.0
+    """Seconds over which that quota rolls."""
 
     application_already_authenticated_code: str = "CH_CLIENT_ALREADY_AUTHENTICATED"
     """Code for a second application authentication on one connection."""
@@ -77,28 +91,86 @@ class Switches:
     """Seconds that an access token lives, also after a refresh."""
     refresh_ends_sessions: bool = True
     """Whether a token refresh ends the account sessions that used the old token."""
+    new_grant_revokes_earlier: bool = False
+    """Whether a user's new authorisation of a program ends the earlier ones, as documented; a
+    live session saw that they go on."""
+    authorisation_code_life: int = 60
+    """Seconds in which an authorisation code can be exchanged."""
+    oauth_error_status: int = 200
+    """HTTP status of an error answer of the token endpoint."""
+    oauth_code_refusal: str = "ACCESS_DENIED"
+    """Error code for an authorisation code that is unknown, spent or too old."""
+    oauth_echoes_state: bool = False
+    """Whether the redirect from the authorisation page carries the request's state back."""
+    foreign_client_msg_ids: bool = True
+    """Whether events carry the id of the request behind them to the connections that did not
+    send it, too, and those that another terminal causes an id of that terminal."""
 
     write_inner_payload_type: bool = False
     """Whether messages carry their own payloadType field."""
     write_unknown_fields: bool = True
     """Whether deals (19), traders (23) and symbols (41) carry the fields that no public schema
     has, but that real servers send."""
+    unknown_enum_fields: frozenset[str] = frozenset()
+    """Enum fields, such as `ProtoOAOrder.timeInForce`, that carry a number outside every known
+    schema; `*` stands for all that are optional."""
+    renamed_error_codes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is sent in place of error codes, such as one that no schema knows; `*` stands for
+    all codes that are not named."""
 
     first_spot_before_response: bool = True
     """Whether the first event of a spot or live-bar subscription comes before its answer, as
     recorded, or right after it."""
+    first_depth_before_response: bool = False
+    """Whether the first event of a depth subscription, the whole book, comes before its answer."""
     duplicate_subscription_code: str = "ALREADY_SUBSCRIBED"
-    """Code for a subscription of what is subscribed; the whole request fails."""
+    """Code for a subscription of what is subscribed."""
+    duplicate_subscribes_rest: bool = False
+    """Whether a refused list with a duplicate in it subscribes the others; normally nothing."""
     unknown_subscription_code: str = "NOT_SUBSCRIBED_TO_SPOTS"
     """Code for unsubscribing what is not subscribed."""
     trendbar_without_spots_code: str = "INVALID_REQUEST"
     """Code for live bars of a symbol whose spots are not subscribed; `NOT_SUBSCRIBED_TO_SPOTS`
     is the documented one."""
+    depth_without_spots_code: str | None = "NOT_SUBSCRIBED_TO_SPOTS"
+    """Code for depth of a symbol whose spots are not subscribed; with None depth needs no spots,
+    and outlives them."""
+    spots_end_what_needs_them: bool = True
+    """Whether spots can be unsubscribed under live bars and depth, which then end with them; False
+    refuses it as `INVALID_REQUEST`."""
+    stray_spots: bool = False
+    """Whether one more quote follows the answer that ends a spot subscription, as one that was
+    under way already does."""
+    session_close_at_day_change: bool = True
+    """Whether the first quote of a trading day brings the close of the last one along."""
+    depth_first_id: int = 1
+    """Id of the first depth quote that the exchange makes; later ones count on. Ids are uint64."""
+    unknown_symbol_code: str = "SYMBOL_NOT_FOUND"
+    """Code for prices and terms of symbols that are not offered; `UNKNOWN_SYMBOL` is another."""
+    unknown_symbol_fails_batch: bool = False
+    """Whether symbols by id are refused whole if one of them is unknown, instead of only if all
+    are."""
 
-    bars_count_minus_one: bool = True
-    """Whether `count` bars asked for bring one less, as recorded."""
+    bars_count_minus_one: bool = False
+    """Whether `count` bars asked for bring one less even where no forming bar is left out."""
     bars_page_size: int = 5000
     """Most bars in one answer."""
+    bars_in_own_events: bool = False
+    """Whether forming bars come in spot events of their own, without a price, behind the quote."""
+    live_bar_close: Literal["absent", "lagging", "current"] = "absent"
+    """What forming bars say of their close: nothing, as recorded, the bid before, or the bid."""
+    first_live_bar_may_be_over: bool = True
+    """Whether a live-bar subscription begins with the last bar there was, which is over, where
+    the present period has no tick yet; otherwise with none."""
+    forming_bar_in_history: Literal["unless_counted", "always", "never"] = "unless_counted"
+    """Whether the bar that is not over is the last of historical bars: only where none are counted
+    (among `count` bars it counts, but is left out, as recorded), always, or never."""
+    closed_bar_delay: int = 0
+    """Milliseconds of market time after its end at which a bar can be asked for; up to a second
+    was seen. Only where the forming bar is never among them."""
+    bars_without_beginning: Literal["window", "page"] = "window"
+    """How far back bars go that are asked for without `fromTimestamp` and `count`: over the old
+    window of their period, or to as many as one answer holds."""
     bars_flat_close_bug: bool = False
     """Whether bars that close at their low lose their deltaHigh, as the real server's do."""
     enforce_bar_windows: bool = False
@@ -126,7 +198,67 @@ class Switches:
     """Whether amending a pending order without levels or expiry removes them."""
     reject_small_remainder: bool = True
     """Whether a partial close may not leave less than the smallest volume."""
+    fill_through_depth: bool = False
+    """Whether orders take what each level of the depth holds, in one part for each, instead of
+    all they want at the best price."""
+    market_range_rest: Literal["cancelled", "rejected", "expired"] = "cancelled"
+    """How what a market-range order finds no price for ends."""
+    immediate_rest: Literal["cancelled", "expired"] = "cancelled"
+    """How what an order that does not wait finds no price for ends."""
+    limits_honour_time_in_force: bool = True
+    """Whether IMMEDIATE_OR_CANCEL and FILL_OR_KILL hold for orders with a price of their own;
+    they were seen to wait like all others."""
+    market_on_open: bool = True
+    """Whether MARKET_ON_OPEN orders are taken; broker support is unknown."""
+    pending_orders_check_money: bool = False
+    """Whether an order with a price of its own needs its money when it is placed, not only when
+    it is filled."""
+    cancel_while_closed: bool = True
+    """Whether pending orders may be cancelled outside the trading hours."""
+    cancel_race: Literal["event", "pending_execution", "unable", "not_found"] = "event"
+    """How cancelling an order that is being filled is refused: by an ORDER_CANCEL_REJECTED event,
+    or by an order error event with one of three codes."""
+    amend_race_code: str = "PENDING_EXECUTION"
+    """Code for changing an order that is being filled; `CONCURRENT_MODIFICATION` is the other."""
+    locked_position_code: str = "POSITION_LOCKED"
+    """Code for trading a position that is being closed; `PENDING_EXECUTION` is the other."""
+    wrong_stop_code: str = "TRADING_BAD_PRICES"
+    """Code for a stop order whose price is reached already; `TRADING_BAD_STOPS` is the other."""
+    position_hidden_after_fill: float = 0.0
+    """Seconds of market time for which a new position is still unknown to requests; about 0.1 was
+    seen."""
+    trailing_holds_stop: bool = False
+    """Whether the stop loss of a position cannot be removed while it trails the price, so that
+    trailing has to be switched off before, as one client observed."""
+    guaranteed_charge_at: Literal["placing", "hit"] = "placing"
+    """When a guaranteed stop loss is paid for: when it is set, or when it closes the position."""
     conversion_side: Literal["bid", "ask", "mid"] = "bid"
     """Price at which money is converted between currencies."""
+    lists_newest_first: bool = True
+    """Whether the lists of orders and deals begin with the newest, as recorded."""
+    list_borders_inclusive: bool = True
+    """Whether what happened exactly at the end of a list's window belongs to it."""
+    history_lag: float = 0.0
+    """Seconds for which lists do not show yet what has just happened."""
+    cash_flow_window: int = 604_800_000
+    """Longest window of deposits and withdrawals in milliseconds, as documented."""
+
+    write_money_digits: bool = True
+    """Whether messages carry `moneyDigits` where the schema lets them leave it out."""
+    withdrawal_delta_negative: bool = True
+    """Whether what was withdrawn is told as a negative change of the balance."""
+    trader_updated_after_cash: bool = True
+    """Whether an account is told anew after a deposit, a withdrawal or a bonus."""
+    bonus_counts_in_equity: bool = False
+    """Whether bonuses are part of the equity that margins are compared with."""
+    swap_days_of_year: int = 360
+    """Days of a year for swap rates that are a percentage."""
+    margin_call_pause: float = 600.0
+    """Seconds of market time from one margin call of an account to the next."""
+    margin_calls_pause_together: bool = False
+    """Whether a margin call also silences the other two thresholds for that time."""
+    v1_pnl_stream: bool | Literal["silent"] = False
+    """Whether the profit stream of newer schemas is served. False refuses its requests as
+    UNSUPPORTED_MESSAGE, "silent" leaves them without an answer."""
     version: str = "90"
     """Answer to a version request."""

@@ -107,6 +107,8 @@ def order_message(order: Order, *, listed: bool = False) -> ProtoOAOrder:
         message.trailingStopLoss = order.trailing
     if order.trigger_method is not None:
         set_enum(message, "stopTriggerMethod", order.trigger_method)
+    if order.stop_out:
+        message.isStopOut = True
     if listed and order.shown_stop_loss is not None:
         message.stopLoss = price(order.shown_stop_loss)
     if listed and order.shown_take_profit is not None:

@@ -8,18 +8,24 @@ from ctrader.proto import (
     ProtoOANewOrderReq,
     ProtoOAOrderType,
 )
+from ctrader.simulator.account_life import AccountLife
 from ctrader.simulator.admission import Admission, check_texts
 from ctrader.simulator.blotter import Blotter
 from ctrader.simulator.book import AccountBook, Order, Position
 from ctrader.simulator.catalogue import Catalogue, SymbolSpec
 from ctrader.simulator.execution_events import ExecutionEvents
+from ctrader.simulator.fill_scripts import FillScript, FillScripts
 from ctrader.simulator.fills import Fills
+from ctrader.simulator.guarantees import Guarantees
+from ctrader.simulator.liquidity import Liquidity
 from ctrader.simulator.margin import Margin
 from ctrader.simulator.market_orders import MarketOrders
 from ctrader.simulator.money import Converter
 from ctrader.simulator.pending_orders import PendingOrders
+from ctrader.simulator.prices import Tick
 from ctrader.simulator.protection import Protection
-from ctrader.simulator.refusals import OrderRefusal, Refusal
+from ctrader.simulator.refusals import OrderRefusal
+from ctrader.simulator.reservations import Reservations
 from ctrader.simulator.settlement import Settlement
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.switches import Switches
@@ -41,27 +47,49 @@ class TradingFloor:
         switches: Switches,
     ) -> None:
         """Open with no orders; the books belong to the exchange."""
-        self._symbols = {symbol.symbol_id: symbol for symbol in catalogue.symbols}
-        self._valuation = Valuation(surroundings, catalogue, converter)
+        self._outside = surroundings
+        self._scripts = FillScripts()
+        self._reservations = Reservations()
+        self._valuation = Valuation(surroundings, catalogue, converter, switches)
         self._margin = Margin(surroundings, catalogue, self._valuation)
-        admission = Admission(surroundings, self._valuation, self._margin)
+        self.life = AccountLife(
+            surroundings,
+            switches,
+            converter=converter,
+            valuation=self._valuation,
+            margin=self._margin,
+            stop_out=self.stop_out,
+        )
+        """What befalls the accounts besides their orders."""
+        admission = Admission(
+            surroundings, switches, self._valuation, self._margin, self._reservations
+        )
         blotter = Blotter(surroundings)
         events = ExecutionEvents(surroundings, switches)
-        self._working = WorkingOrders(surroundings, switches, events, fill=self._fill)
+        guarantees = Guarantees(switches, self._valuation, charge=self.life.cashier.charge)
+        self._working = WorkingOrders(
+            surroundings, switches, events, self._reservations, fill=self._fill
+        )
         self._protection = Protection(
             surroundings,
             switches,
             admission=admission,
             blotter=blotter,
             events=events,
+            guarantees=guarantees,
+            margin=self._margin,
             working=self._working,
         )
         self._fills = Fills(
             surroundings,
+            switches,
             admission=admission,
             blotter=blotter,
             events=events,
+            liquidity=Liquidity(surroundings, switches),
             protection=self._protection,
+            reservations=self._reservations,
+            scripts=self._scripts,
             settlement=Settlement(surroundings, blotter, self._valuation, self._margin),
             working=self._working,
         )
@@ -72,6 +100,9 @@ class TradingFloor:
             blotter=blotter,
             events=events,
             fills=self._fills,
+            guarantees=guarantees,
+            reservations=self._reservations,
+            working=self._working,
         )
         self._pending = PendingOrders(
             surroundings,
@@ -79,6 +110,7 @@ class TradingFloor:
             admission=admission,
             blotter=blotter,
             events=events,
+            guarantees=guarantees,
             working=self._working,
         )
 
@@ -90,18 +122,16 @@ class TradingFloor:
         Raises:
             Refusal: the order is refused, and nothing happened.
         """
-        symbol = self._symbols.get(request.symbolId)
+        symbol = self._outside.symbols.get(request.symbolId)
         if symbol is None:
             raise OrderRefusal("SYMBOL_NOT_FOUND", f"Symbol not found with id {request.symbolId}")
         check_texts(request)
-        if request.orderType == ProtoOAOrderType.MARKET:
+        if request.orderType in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
             self._market.place(book, symbol, request, origin)
-        elif request.orderType in (ProtoOAOrderType.LIMIT, ProtoOAOrderType.STOP):
-            self._pending.place(book, symbol, request, origin)
         elif request.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT:
             raise OrderRefusal("INVALID_REQUEST", "Order type STOP_LOSS_TAKE_PROFIT is not allowed")
         else:
-            raise Refusal("UNSUPPORTED_MESSAGE", "This order type is not simulated yet")
+            self._pending.place(book, symbol, request, origin)
 
     def close_position(
         self, book: AccountBook, position_id: int, volume: int, origin: str | None
@@ -141,17 +171,61 @@ class TradingFloor:
         """
         self._pending.cancel(book, order_id, origin)
 
+    def stop_out(self, book: AccountBook, position: Position, volume: int) -> bool:
+        """Close a position, or a part of it, because its account has no margin left.
+
+        Returns:
+            Whether it is on its way; it is not while another order closes the position, or while
+            the symbol does not trade.
+        """
+        return self._market.stop_out(book, position, volume)
+
+    # Scripts
+
+    def script_fill(self, *volumes: int, account_id: int | None = None) -> None:
+        """Give the next order that comes to be filled these parts, and nothing more.
+
+        The parts come after one another, each after the fill delay. What an order wants beyond
+        them waits for the next price if the order may wait, and ends otherwise.
+
+        Args:
+            volumes: The parts, in cents of a unit.
+            account_id: Whose order; None is anybody's.
+
+        Raises:
+            ValueError: a part has no volume, or there is none.
+        """
+        self._scripts.add(FillScript(volumes=volumes, account_id=account_id))
+
+    def script_rejection(
+        self, code: str, *, deal_status: int | None = None, account_id: int | None = None
+    ) -> None:
+        """Reject the next order that comes to be filled, after it was accepted.
+
+        Args:
+            code: Why, as an error code.
+            deal_status: Status of an empty deal that goes with it, such as MISSED; None sends none.
+            account_id: Whose order; None is anybody's.
+        """
+        self._scripts.add(
+            FillScript(reject_code=code, deal_status=deal_status, account_id=account_id)
+        )
+
     # Prices
 
-    def on_tick(self, symbol_id: int) -> None:
+    def on_tick(self, symbol_id: int, tick: Tick) -> None:
         """Look what a new price does to the waiting orders of a symbol."""
-        self._working.on_tick(symbol_id)
+        self._working.on_tick(symbol_id, tick)
 
     # Money
 
     def used_margin(self, book: AccountBook) -> int:
         """Return the margin that an account's positions bind."""
         return self._margin.used(book)
+
+    def reserved(self, book: AccountBook) -> int:
+        """Return what orders under way will need of an account's free margin."""
+        return self._reservations.amount(book)
 
     def expected_margin(self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int) -> int:
         """Return the margin that a new position would bind.

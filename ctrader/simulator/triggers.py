@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from ctrader.proto import ProtoOAOrderTriggerMethod, ProtoOAOrderType
 from ctrader.simulator.book import Order, Position
-from ctrader.simulator.prices import Quote
+from ctrader.simulator.prices import Quote, Tick
 
-__all__ = ["Hit", "Trigger", "hit_by", "trailed_stop"]
+__all__ = ["Hit", "Trigger", "hit_by", "trailed_stop", "trigger_price"]
 
-Hit: TypeAlias = Literal["limit", "stop"]
-"""Which of an order's prices was reached: a protective order has both."""
+Hit: TypeAlias = Literal["limit", "stop", "guaranteed", "open"]
+"""Why an order is released: which of its prices was reached (a protective order has two, and a
+guaranteed one is filled at the very stop), or that the market opened."""
+
+_OPPOSITE: Final = (
+    ProtoOAOrderTriggerMethod.OPPOSITE,
+    ProtoOAOrderTriggerMethod.DOUBLE_OPPOSITE,
+)
+_DOUBLE: Final = (
+    ProtoOAOrderTriggerMethod.DOUBLE_TRADE,
+    ProtoOAOrderTriggerMethod.DOUBLE_OPPOSITE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +34,34 @@ class Trigger:
     hit: Hit
 
 
-def hit_by(order: Order, quote: Quote) -> Hit | None:
-    """Tell which price of an order a quote reaches, None if it reaches neither."""
-    market = quote.ask if order.is_buy else quote.bid
+def hit_by(order: Order, quote: Quote, tick: Tick | None = None) -> Hit | None:
+    """Tell why a quote releases an order, None if it does not.
+
+    Counts how often in a row the stop of an order was reached that wants two prices for it.
+
+    Args:
+        order: A waiting order.
+        quote: The present prices.
+        tick: What has just changed; None is nothing, the order itself is new or changed.
+    """
+    if order.order_type == ProtoOAOrderType.MARKET:
+        return "open"
+    limit = order.limit_price
+    if order.activated:
+        limit = order.slippage_limit
     direction = 1 if order.is_buy else -1
-    if order.limit_price is not None and market * direction <= order.limit_price * direction:
+    market = quote.ask if order.is_buy else quote.bid
+    if limit is not None and market * direction <= limit * direction:
         return "limit"
-    if order.stop_price is not None and market * direction >= order.stop_price * direction:
-        return "stop"
+    if order.stop_price is not None and not order.activated and _stop_reached(order, quote, tick):
+        return "guaranteed" if order.guaranteed and order.is_protective else "stop"
     return None
+
+
+def trigger_price(is_buy: bool, method: int | None, quote: Quote) -> int:
+    """Return the price at which a trigger method looks, for an order that buys or sells."""
+    looks_at_ask = is_buy != (method in _OPPOSITE)
+    return quote.ask if looks_at_ask else quote.bid
 
 
 def trailed_stop(order: Order, position: Position, quote: Quote) -> int | None:
@@ -43,3 +73,24 @@ def trailed_stop(order: Order, position: Position, quote: Quote) -> int | None:
         return stop if stop > order.stop_price else None
     stop = quote.ask + position.trailing_distance
     return stop if stop < order.stop_price else None
+
+
+# Private
+
+
+def _stop_reached(order: Order, quote: Quote, tick: Tick | None) -> bool:
+    stop = order.stop_price
+    if stop is None:
+        return False
+    direction = 1 if order.is_buy else -1
+    looked_at = trigger_price(order.is_buy, order.trigger_method, quote)
+    is_there = looked_at * direction >= stop * direction
+    if order.trigger_method not in _DOUBLE:
+        return is_there
+    if tick is None:
+        return False
+    looks_at_ask = order.is_buy != (order.trigger_method in _OPPOSITE)
+    if (tick.ask if looks_at_ask else tick.bid) is None:
+        return False  # this side has no new price
+    order.touches = order.touches + 1 if is_there else 0
+    return order.touches >= 2

@@ -7,8 +7,17 @@ from fractions import Fraction
 
 from ctrader.simulator.book import AccountBook, Entry, Position
 from ctrader.simulator.catalogue import PRICE_UNITS, Catalogue, SymbolSpec
-from ctrader.simulator.money import Converter, commission_of, round_half_away
-from ctrader.simulator.surroundings import Surroundings, need_quote
+from ctrader.simulator.money import (
+    Converter,
+    commission_of,
+    rollover_commission_of,
+    round_half_away,
+    swap_of,
+)
+from ctrader.simulator.prices import Quote
+from ctrader.simulator.refusals import Refusal
+from ctrader.simulator.surroundings import Surroundings
+from ctrader.simulator.switches import Switches
 
 __all__ = ["Valuation"]
 
@@ -20,12 +29,29 @@ class Valuation:
     """
 
     def __init__(
-        self, surroundings: Surroundings, catalogue: Catalogue, converter: Converter
+        self,
+        surroundings: Surroundings,
+        catalogue: Catalogue,
+        converter: Converter,
+        switches: Switches | None = None,
     ) -> None:
         """Take where prices and rates come from."""
         self._outside = surroundings
         self._converter = converter
+        self._catalogue = catalogue
+        self._switches = Switches() if switches is None else switches
         self._usd = catalogue.asset_named("USD").asset_id
+
+    def quote(self, symbol: SymbolSpec) -> Quote:
+        """Return both sides of a symbol as they are now.
+
+        Raises:
+            Refusal: there is no price of it; unlike an order's, it is refused as a question is.
+        """
+        quote = self._outside.quote(symbol.symbol_id)
+        if quote is None:
+            raise Refusal("NO_QUOTES", f"There is no price of {symbol.name}")
+        return quote
 
     def base_to_deposit(self, book: AccountBook, symbol: SymbolSpec, market: int) -> Fraction:
         """Return the rate from a symbol's base asset when it trades at a price."""
@@ -54,8 +80,51 @@ class Valuation:
             base_to_usd=lambda: self.base_to_usd(symbol, market),
             usd_to_deposit=lambda: self._converter.rate(self._usd, book.deposit_asset),
             quote_to_deposit=lambda: self.quote_to_deposit(book, symbol),
+            minimum_to_deposit=lambda: self._converter.rate(
+                self._asset(symbol.min_commission_asset), book.deposit_asset
+            ),
         )
         return round_half_away(amount * 10**book.spec.money_digits)
+
+    def check_rates(self, book: AccountBook, symbol: SymbolSpec) -> None:
+        """Refuse a symbol that the account could trade, but not pay for, settle or value.
+
+        Every rate that was told once can be told again, so what passes here never lacks one.
+
+        Raises:
+            Refusal: there is no price to convert with.
+        """
+        assets = {symbol.base, symbol.quote, self._usd}
+        if symbol.min_commission:
+            assets.add(self._asset(symbol.min_commission_asset))
+        for asset in assets:
+            self._converter.rate(asset, book.deposit_asset)
+        self._converter.rate(symbol.base, self._usd)
+
+    def swap(self, book: AccountBook, position: Position, days: Fraction) -> int:
+        """Return what holding a position for some days brings, negative where it costs.
+
+        Raises:
+            Refusal: there is no price to value it with.
+        """
+        symbol = position.symbol
+        scale = 10**book.spec.money_digits
+        if book.spec.swap_free:
+            if not symbol.rollover_commission:
+                return 0
+            cost = rollover_commission_of(symbol, position.volume) * days
+            rate = self._converter.rate(self._usd, book.deposit_asset)
+            return -round_half_away(cost * rate * scale)
+        quote = self.quote(symbol)
+        price = Fraction(quote.bid if position.is_buy else quote.ask, PRICE_UNITS)
+        amount = swap_of(
+            symbol,
+            position.volume,
+            price,
+            long=position.is_buy,
+            year=self._switches.swap_days_of_year,
+        )
+        return round_half_away(amount * days * self.quote_to_deposit(book, symbol) * scale)
 
     @staticmethod
     def gross(
@@ -81,7 +150,7 @@ class Valuation:
         Raises:
             Refusal: there is no price to value it with.
         """
-        quote = need_quote(self._outside, position.symbol)
+        quote = self.quote(position.symbol)
         market = quote.bid if position.is_buy else quote.ask
         rate = self.quote_to_deposit(book, position.symbol)
         gross = self.gross(book, position, position.entries, market, rate)
@@ -93,11 +162,23 @@ class Valuation:
         Raises:
             Refusal: there is no price to value a position with.
         """
-        return book.balance + sum(
+        return self.own_money(book) + sum(
             self.profit(book, position)[1] for position in book.open_positions()
         )
 
+    def own_money(self, book: AccountBook) -> int:
+        """Return an account's balance, with its bonuses where they count."""
+        if not self._switches.bonus_counts_in_equity:
+            return book.balance
+        return book.balance + book.manager_bonus + book.ib_bonus
+
     # Private
+
+    def _asset(self, name: str) -> int:
+        try:
+            return self._catalogue.asset_named(name).asset_id
+        except KeyError:
+            raise Refusal("SYMBOL_NOT_FOUND", f"There is no asset {name} to convert") from None
 
     def _base_rate(self, symbol: SymbolSpec, asset: int, market: int) -> Fraction:
         """Return a rate from the base asset, by the trade's own price where that is the rate."""

@@ -15,13 +15,13 @@ from math import sqrt
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from ctrader.simulator.calendar import MINUTE, TradingHours
+from ctrader.simulator.calendar import MINUTE, TradingHours, hours_of
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE, PRICE_UNITS, SymbolSpec
+from ctrader.simulator.draws import MASK, mix
 from ctrader.simulator.prices import Bar, Quote, Tick, fold_ticks
 
 __all__ = ["RandomWalkPrices"]
 
-_MASK: Final = (1 << 64) - 1
 _ROOT: Final = 4096 * 60  # minutes of the longest stretch: 170 days
 _FIRST_ROOT: Final = 64  # walks begin in 1999
 _CHANGES: Final = 40  # of either side in an average minute: a tick every two seconds
@@ -29,7 +29,6 @@ _FEWEST_CHANGES: Final = 6  # in a minute, enough to open, reach both ends, and 
 _MINUTES_A_YEAR: Final = 525_960
 _NODES_KEPT: Final = 40_000
 _MINUTES_KEPT: Final = 256
-_LONGEST_GAP: Final = 14 * 24 * 60  # minutes after which a search for an open market ends
 
 
 class _Stretch(NamedTuple):
@@ -63,7 +62,7 @@ class RandomWalkPrices:
             spec.symbol_id: _Walk(
                 seed,
                 spec,
-                TradingHours(() if always_open else spec.schedule, spec.schedule_zone),
+                TradingHours((), "UTC") if always_open else hours_of(spec),
             )
             for spec in symbols
         }
@@ -102,6 +101,12 @@ class RandomWalkPrices:
         walk = self._walks.get(symbol_id)
         return None if walk is None else walk.previous_time(before)
 
+    def keep_hours(self, symbol_id: int, hours: TradingHours, since: int) -> None:
+        """Let a symbol's prices move in other hours from the minute after an instant on."""
+        walk = self._walks.get(symbol_id)
+        if walk is not None:
+            walk.keep_hours(hours, since)
+
 
 # Private
 
@@ -111,7 +116,7 @@ class _Walk:
 
     def __init__(self, seed: int, spec: SymbolSpec, hours: TradingHours) -> None:
         # The name, not the id, so that a broker's renumbering leaves its prices alone.
-        self._key = _mix((seed & _MASK) ^ _mix(crc32(spec.name.encode())))
+        self._key = mix((seed & MASK) ^ mix(crc32(spec.name.encode())))
         self._grid = spec.grid
         self._centre = int(spec.price * PRICE_UNITS) // spec.grid
         self._yearly = self._centre * spec.volatility
@@ -120,6 +125,11 @@ class _Walk:
         self._hours = hours
         self._halves: dict[tuple[int, int], tuple[_Stretch, _Stretch]] = {}
         self._minutes: dict[int, tuple[Tick, ...]] = {}
+
+    def keep_hours(self, hours: TradingHours, since: int) -> None:
+        # The minute that has begun is kept, or ticks that were seen would never have been.
+        self._hours = hours.following(self._hours, since - since % MINUTE + MINUTE)
+        self._minutes.clear()
 
     def ticks(self, start: int, end: int) -> Sequence[Tick]:
         found: list[Tick] = []
@@ -166,18 +176,32 @@ class _Walk:
 
     def next_time(self, after: int) -> int | None:
         minute = max(after // MINUTE, _FIRST_ROOT * _ROOT)
-        for candidate in range(minute, minute + _LONGEST_GAP):
-            for tick in self._ticks_of(candidate):
+        while True:
+            ticks = self._ticks_of(minute)
+            for tick in ticks:
                 if tick.time > after:
                     return tick.time
-        return None
+            minute += 1
+            if not ticks:
+                opening = self._hours.next_open(minute * MINUTE)
+                if opening is None:
+                    return None
+                minute = opening // MINUTE
 
     def previous_time(self, before: int) -> int | None:
         minute = before // MINUTE
-        for candidate in range(minute, max(minute - _LONGEST_GAP, _FIRST_ROOT * _ROOT - 1), -1):
-            for tick in reversed(self._ticks_of(candidate)):
+        while minute >= _FIRST_ROOT * _ROOT:
+            ticks = self._ticks_of(minute)
+            for tick in reversed(ticks):
                 if tick.time < before:
                     return tick.time
+            if not ticks:
+                closing = self._hours.last_open(minute * MINUTE)
+                if closing is None:
+                    return None
+                minute = closing // MINUTE
+            else:
+                minute -= 1
         return None
 
     def _gather(
@@ -210,14 +234,14 @@ class _Walk:
     def _root(self, index: int) -> _Stretch:
         opening, closing = self._border(index), self._border(index + 1)
         reach = self._by_minute * sqrt(_ROOT) * 0.5
-        draw = _mix(self._key ^ _mix(index * 2 + 1))
+        draw = mix(self._key ^ mix(index * 2 + 1))
         high = max(opening, closing) + int(abs(_normal(draw)) * reach)
-        low = min(opening, closing) - int(abs(_normal(_mix(draw))) * reach)
+        low = min(opening, closing) - int(abs(_normal(mix(draw))) * reach)
         return _Stretch(opening, high, max(low, self._centre // 10), closing, _CHANGES * _ROOT)
 
     def _border(self, index: int) -> int:
         """Return the price between two roots; it keeps near the centre for ever."""
-        draw = _normal(_mix(self._key ^ _mix(index * 2)))
+        draw = _normal(mix(self._key ^ mix(index * 2)))
         return max(self._centre // 2, round(self._centre + draw * 0.5 * self._yearly))
 
     def _split(self, node: _Stretch, start: int, length: int) -> tuple[_Stretch, _Stretch]:
@@ -229,8 +253,8 @@ class _Walk:
         opening, high, low, closing, changes = node
         first = _first_part(length)
         second = length - first
-        draw = _mix(self._key ^ _mix(start * 524_287 + length))
-        other = _mix(draw)
+        draw = mix(self._key ^ mix(start * 524_287 + length))
+        other = mix(draw)
         swing = self._by_minute * sqrt(first * second / length) * _normal(draw)
         middle = round(opening + (closing - opening) * first / length + swing)
         middle = _fold_back(middle, low, high)
@@ -290,17 +314,17 @@ class _Walk:
         return ticks
 
     def _draw_ticks(self, minute: int, node: _Stretch) -> tuple[Tick, ...]:
-        draw = _mix(self._key ^ _mix(minute * 8 + 5))
+        draw = mix(self._key ^ mix(minute * 8 + 5))
         kinds = _draw_kinds(node.changes, draw)
-        bids = self._draw_bids(node, sum(kind != _ASK for kind in kinds), _mix(draw ^ 1))
+        bids = self._draw_bids(node, sum(kind != _ASK for kind in kinds), mix(draw ^ 1))
         grid, count, begin = self._grid, len(kinds), minute * MINUTE
-        draw = _mix(draw ^ 2)
+        draw = mix(draw ^ 2)
         ticks: list[Tick] = []
         following = iter(bids)
         current = 0
         path = [(current := next(following)) if kind != _ASK else current for kind in kinds]
         for position, kind in enumerate(kinds):
-            draw = _mix(draw)
+            draw = mix(draw)
             time = begin + (position * 256 + (draw & 0xFF)) * MINUTE // (count * 256)
             ask = None
             if kind != _BID:
@@ -327,7 +351,7 @@ class _Walk:
         for (left, start), (right, stop) in pairwise(stations):
             bids.append(start)
             for step in range(left + 1, right):
-                draw = _mix(draw)
+                draw = mix(draw)
                 value = start + (stop - start) * (step - left) // (right - left)
                 value += (draw & 3) - 1 if draw & 3 != 3 else 0
                 bids.append(low if value < low else high if value > high else value)
@@ -345,7 +369,7 @@ def _draw_kinds(changes: int, draw: int) -> list[int]:
     kinds = [_BOTH]
     left = changes - 2
     while left:
-        draw = _mix(draw)
+        draw = mix(draw)
         # Few changes must all be single ones, or the bid could not reach both ends.
         if draw & 7 < 2 and left >= 10:
             kinds.append(_BOTH)
@@ -376,14 +400,6 @@ def _reach(start: int, distance: float, limit: int, part: int) -> int:
 def _first_part(length: int) -> int:
     """Return how many minutes the first half has, so that 5, 15, 30 and 60 stay whole."""
     return 5 if length == 15 else length // 2
-
-
-def _mix(value: int) -> int:
-    """Scramble 64 bits (the finaliser of SplitMix64)."""
-    value = (value + 0x9E3779B97F4A7C15) & _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)
 
 
 def _normal(draw: int) -> float:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+
+from google.protobuf.message import Message
 
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.simulator.catalogue import PRICE_UNITS
 
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-__all__ = ["average_price", "price", "set_enum", "set_payload_type"]
+__all__ = ["average_price", "drop_money_digits", "price", "set_enum", "set_payload_type"]
 
 
 def price(units: int) -> float:
@@ -33,3 +31,16 @@ def set_payload_type(message: Message) -> None:
     """Write a message's own payloadType field, which is its default, explicitly."""
     if message.DESCRIPTOR.fields_by_name.get("payloadType") is not None:
         set_enum(message, "payloadType", PAYLOAD_TYPE_BY_MESSAGE[type(message)])
+
+
+def drop_money_digits(message: Message) -> None:
+    """Leave `moneyDigits` out of a message and all its parts, where it may be left out."""
+    # The stubs do not know the method that names the fields.
+    required: set[str] = set(getattr(type(message)(), "FindInitializationErrors")())  # noqa: B009
+    for given, value in message.ListFields():
+        if given.name == "moneyDigits" and given.name not in required:
+            message.ClearField(given.name)
+        elif given.type == given.TYPE_MESSAGE:
+            parts: list[Message] = [value] if isinstance(value, Message) else list(value)
+            for part in parts:
+                drop_money_digits(part)

@@ -81,6 +81,8 @@ class _Wire:
         self.server = server
         self.epoch = epoch
         self.is_up = True
+        self.is_torn = False
+        """Whether what is under way to the client is lost."""
 
 
 class World:
@@ -354,6 +356,7 @@ class World:
         if wire.server.is_closed:
             moved = True
             self._wire = None
+            wire.is_torn = wire.server.is_reset
             # The end of the stream arrives behind the last bytes.
             self.at(self.now + self.latency, lambda: self._ended(wire))
         return moved
@@ -363,7 +366,7 @@ class World:
             wire.server.receive_data(data, self.now)
 
     def _to_client(self, wire: _Wire, data: bytes) -> None:
-        if wire.is_up:
+        if wire.is_up and not wire.is_torn:
             self._note(f"{len(data)} bytes")
             self.session.receive_data(wire.epoch, data, self.now)
 
@@ -371,8 +374,9 @@ class World:
         if wire.is_up:
             wire.is_up = False
             wire.server.connection_lost(self.now)
+            how = "reset" if wire.is_torn else "closed"
             self.session.connection_lost(
-                wire.epoch, self.now, CTraderConnectionClosedError("the server closed the link")
+                wire.epoch, self.now, CTraderConnectionClosedError(f"the server {how} the link")
             )
 
 

@@ -56,6 +56,7 @@ class AccountsAPI(BaseAPI):
 
         Backed by `ProtoOAGetAccountListByAccessTokenReq`; the application's authentication is
         enough. A live account can be used on the live host only, a demo account on the demo host.
+        What the token may do, look or trade too, is in `permission_scope` of each.
 
         Args:
             access_token: The token.
@@ -193,3 +194,31 @@ class AccountsAPI(BaseAPI):
             operations.update_margin_call(account_id, margin_call_type, margin_level_threshold),
             timeout,
         )
+
+    def subscribe_pnl(self, account_id: int, timeout: float | None = None) -> None:
+        """Subscribe to the profit of all open positions, as `PnLChangeEvent`.
+
+        Backed by `ProtoOAv1PnLChangeSubscribeReq`, which is in the newest schema only: many a
+        server does not take it, or says nothing. Both are an error here after 5 s at most. It
+        stays subscribed across reconnects until it is unsubscribed.
+
+        Args:
+            account_id: The account; it must be authenticated.
+            timeout: Seconds; None takes the client's default.
+
+        Raises:
+            UnsupportedMessageError: the server does not offer it. Poll
+                `trading.get_unrealized_pnl_per_position` instead, every 2 to 3 seconds at most.
+        """
+        return self._runner.run(operations.subscribe_pnl(account_id), timeout)
+
+    def unsubscribe_pnl(self, account_id: int, timeout: float | None = None) -> None:
+        """Unsubscribe from the profit of all open positions.
+
+        Backed by `ProtoOAv1PnLChangeUnSubscribeReq`; without a subscription nothing is sent.
+
+        Args:
+            account_id: The account.
+            timeout: Seconds; None takes the client's default.
+        """
+        return self._runner.run(operations.unsubscribe_pnl(account_id), timeout)

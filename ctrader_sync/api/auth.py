@@ -89,7 +89,8 @@ class AuthManager(BaseAPI):
     def remove_account(self, account_id: int) -> bool:
         """Stop keeping an account authenticated, and restoring its subscriptions.
 
-        It is not logged out: until the link ends the server goes on sending its events.
+        It is not logged out: until the link ends the server goes on sending its events, unless
+        `logout` is used instead.
 
         Returns: False if the account was not known.
         """
@@ -187,6 +188,23 @@ class AuthManager(BaseAPI):
             ),
             timeout,
         )
+
+    def logout(self, account_id: int, timeout: float | None = None) -> None:
+        """End an account's session at the server, and keep the account no longer.
+
+        Backed by `ProtoOAAccountLogoutReq`. It is done when the server says that the session
+        ended, which also comes as an `AccountDisconnectEvent`. The link and the other accounts
+        stay. An account that is not logged in is a success.
+
+        Args:
+            account_id: The account.
+            timeout: Seconds; None takes the client's default.
+
+        Raises:
+            APIError: the server refused it. It may go on sending the account's events, yet the
+                account is not kept any more.
+        """
+        return self._runner.run(auth.logout(account_id), timeout)
 
     def get_accounts(self, access_token: str, timeout: float | None = 30.0) -> list[AccountSummary]:
         """List the accounts that an access token opens, live and demo alike.

@@ -31,6 +31,21 @@ class Protocol(BaseAPI):
 
     __slots__ = ()
 
+    def get_version(self, timeout: float | None = None) -> str:
+        """Ask which version of the Open API the server speaks, for example "90".
+
+        Backed by `ProtoOAVersionReq`; the application's authentication is enough.
+
+        Args:
+            timeout: Seconds; None takes the client's default.
+
+        Raises:
+            APIError: the server refused it.
+            CTraderConnectionTimeoutError: no answer in time.
+            CTraderConnectionError: the client is not connected, or gave up reconnecting.
+        """
+        return self._runner.run(operations.get_version(), timeout)
+
     def send_request(self, message: Message, timeout: float | None = None) -> Message:
         """Send a request and return the message that ends it.
 

@@ -34,12 +34,19 @@ class TradingAPI(BaseAPI):
     itself. Each ends in exactly one way, within its `timeout`:
 
     - the execution event that the server answered with;
-    - `OrderInvalidError`: refused here, nothing was sent. Correct it;
+    - `OrderInvalidError`: refused here, nothing was sent. Correct it: the message names the value,
+      the remedy and the nearest valid values;
     - `OrderNotSentError`: nothing was handed to the network. Safe to repeat;
     - `OrderRejectedError`: the server refused it; it is also of the code's own class, such as
       `NotEnoughMoneyError` or `MarketClosedError`;
     - `OrderOutcomeUnknownError`: it was sent, and no definite answer came. It may have been
       executed: find out before you repeat it.
+
+    Prices, volumes and texts are checked before anything is sent, against the symbol's terms and,
+    for a close, against what is open. What the client was told on this link, by an answer or an
+    event, is not asked for again: only the first request in a symbol costs a question
+    (`ProtoOASymbolByIdReq`), and the first after the symbol changed or the link was lost. Requests
+    of `client.protocol` are not checked.
 
     **Questions** (`get_...`) wait for a lost link to come back and are asked again, inside their
     time. They may raise
@@ -91,6 +98,8 @@ class TradingAPI(BaseAPI):
         Raises:
             OrderInvalidError: the order cannot be right; nothing was sent.
             DuplicateClientOrderIdError: its `client_order_id` was used before.
+            SymbolNotFoundError: there is no such symbol, or it is archived; nothing was sent. Also
+                an `OrderRejectedError`.
             OrderNotSentError: nothing was sent.
             OrderRejectedError: the server refused it.
             OrderOutcomeUnknownError: it may have been executed.
@@ -102,10 +111,11 @@ class TradingAPI(BaseAPI):
     ) -> ExecutionEvent:
         """Change a pending order; what the request does not name stays as it is.
 
-        A term that is named as None is removed. The order is read first (`ProtoOAReconcileReq`)
-        and all of its terms are sent (`ProtoOAAmendOrderReq`), because the server may clear what
-        is left out. The server reports the levels of a pending order as distances, so levels that
-        are kept move along with its price.
+        A level or an expiration that is named as `CLEAR` is removed; None keeps what is there. The
+        order is read first (`ProtoOAReconcileReq`) and all of its terms are sent
+        (`ProtoOAAmendOrderReq`), because the server may clear what is left out. The server reports
+        the levels of a pending order as distances, so levels that are kept move along with its
+        price.
 
         Args:
             account_id: The account; it must be ready.
@@ -145,35 +155,48 @@ class TradingAPI(BaseAPI):
         return self._runner.run(operations.cancel_order(account_id, order_id), timeout)
 
     def close_position(
-        self, account_id: int, request: ClosePositionRequest, timeout: float | None = None
+        self,
+        account_id: int,
+        request: ClosePositionRequest,
+        timeout: float | None = None,
+        *,
+        until: Until = "done",
     ) -> ExecutionEvent:
         """Close a position or a part of it, at market.
 
-        Backed by `ProtoOAClosePositionReq`. To close all of it give the position's volume.
+        Backed by `ProtoOAClosePositionReq`. To close all of it give the position's volume. A part
+        must be a multiple of the symbol's step, and must leave what the symbol allows to hold. A
+        position that is not found is looked for once more after 0.2 s: right after its fill the
+        server may not know it yet.
 
         Args:
             account_id: The account; it must be ready.
             request: The position's id and how much to close.
             timeout: Seconds; None takes the client's default.
+            until: "done" waits for the end of the closing order, "accepted" for its acceptance.
 
         Returns: The event that ended the closing order; its `deal.close_detail` has the profit.
 
         Raises:
+            PositionNotFoundError: it was closed meanwhile; also an `OrderRejectedError`.
+            OrderInvalidError: that volume cannot be closed; nothing was sent.
             OrderNotSentError: nothing was sent.
             OrderRejectedError: the server refused it.
             OrderOutcomeUnknownError: it may have been closed; do not repeat it unseen.
         """
-        return self._runner.run(operations.close_position(account_id, request), timeout)
+        return self._runner.run(
+            operations.close_position(account_id, request, until=until), timeout
+        )
 
     def amend_position(
         self, account_id: int, request: AmendPositionRequest, timeout: float | None = None
     ) -> ExecutionEvent:
         """Change a position's stop loss and take profit; a level that is not named stays.
 
-        A level that is named as None is removed. The position is read first
-        (`ProtoOAReconcileReq`) and both levels are sent (`ProtoOAAmendPositionSLTPReq`), because
-        the server removes what is left out. A position that is not found is looked for once more
-        after 0.2 s: right after its fill the server may not know it yet.
+        A level that is named as `CLEAR` is removed; None keeps what is there. The position is read
+        first (`ProtoOAReconcileReq`) and both levels are sent (`ProtoOAAmendPositionSLTPReq`),
+        because the server removes what is left out. A position that is not found is looked for
+        once more after 0.2 s: right after its fill the server may not know it yet.
 
         Args:
             account_id: The account; it must be ready.
@@ -288,7 +311,13 @@ class TradingAPI(BaseAPI):
         )
 
     def get_orders_by_position_id(
-        self, account_id: int, position_id: int, timeout: float | None = None
+        self,
+        account_id: int,
+        position_id: int,
+        timeout: float | None = None,
+        *,
+        from_timestamp: datetime | None = None,
+        to_timestamp: datetime | None = None,
     ) -> list[Order]:
         """List every order of a position.
 
@@ -298,11 +327,18 @@ class TradingAPI(BaseAPI):
             account_id: The account.
             position_id: The position, open or closed.
             timeout: Seconds for each request; None takes the client's default.
+            from_timestamp: Only orders that last changed then or later; None for all.
+            to_timestamp: Only orders that last changed then or earlier; None for all.
 
         Returns: The orders, each once; the one that changed longest ago first.
+        Raises: ValueError: a time is naive or outside 1970 to 2038, or the first is the later.
         """
         return self._runner.run(
-            history.get_orders_by_position_id(account_id, position_id), timeout, paged=True
+            history.get_orders_by_position_id(
+                account_id, position_id, from_timestamp, to_timestamp
+            ),
+            timeout,
+            paged=True,
         )
 
     def get_order_details(
@@ -327,6 +363,8 @@ class TradingAPI(BaseAPI):
         from_timestamp: datetime | None = None,
         to_timestamp: datetime | None = None,
         timeout: float | None = None,
+        *,
+        max_rows: int | None = None,
     ) -> list[Deal]:
         """List the deals of a span of any length.
 
@@ -338,18 +376,29 @@ class TradingAPI(BaseAPI):
             from_timestamp: Begin, an aware datetime; None for seven days before the end.
             to_timestamp: End, an aware datetime; None for now.
             timeout: Seconds for each request; None takes the client's default.
+            max_rows: Most deals in one answer; None lets the server choose. The list is whole in
+                either case, as more requests follow.
 
         Returns: The deals, oldest first, each once.
-        Raises: ValueError: a time is naive or outside 1970 to 2038, or the first is the later.
+        Raises: ValueError: a time is naive or outside 1970 to 2038, or the first is the later; or
+            `max_rows` is below 1.
         """
         return self._runner.run(
-            history.get_deals(account_id, from_timestamp, to_timestamp, now=datetime.now(UTC)),
+            history.get_deals(
+                account_id, from_timestamp, to_timestamp, now=datetime.now(UTC), max_rows=max_rows
+            ),
             timeout,
             paged=True,
         )
 
     def get_deals_by_position_id(
-        self, account_id: int, position_id: int, timeout: float | None = None
+        self,
+        account_id: int,
+        position_id: int,
+        timeout: float | None = None,
+        *,
+        from_timestamp: datetime | None = None,
+        to_timestamp: datetime | None = None,
     ) -> list[Deal]:
         """List every deal of a position.
 
@@ -359,11 +408,16 @@ class TradingAPI(BaseAPI):
             account_id: The account.
             position_id: The position, open or closed.
             timeout: Seconds for each request; None takes the client's default.
+            from_timestamp: Begin, an aware datetime; None for the position's first deal.
+            to_timestamp: End, an aware datetime; None for its last.
 
         Returns: The deals, oldest first, each once.
+        Raises: ValueError: a time is naive or outside 1970 to 2038, or the first is the later.
         """
         return self._runner.run(
-            history.get_deals_by_position_id(account_id, position_id), timeout, paged=True
+            history.get_deals_by_position_id(account_id, position_id, from_timestamp, to_timestamp),
+            timeout,
+            paged=True,
         )
 
     def get_deal_offsets(

@@ -63,6 +63,7 @@ async def test_breakdown_reports_a_sent_order_as_of_unknown_outcome(
 ):
     """Whatever went wrong inside, an order that was handed over may have been carried out."""
     async with at_desk(stage, simulator) as desk, stage.jobs() as jobs:
+        await desk.client.symbols.get_by_id(desk.account_id, ORDER.symbol_id)
         simulator.pause()
         job = jobs.start(lambda: desk.client.trading.place_order(desk.account_id, ORDER))
         await eventually(stage, lambda: sent_orders(desk.client), "the order's sending")

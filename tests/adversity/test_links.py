@@ -31,6 +31,8 @@ from ctrader.proto import (
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetAccountListByAccessTokenRes,
     ProtoOANewOrderReq,
+    ProtoOASymbol,
+    ProtoOASymbolByIdRes,
     ProtoOAVersionReq,
     ProtoOAVersionRes,
 )
@@ -56,6 +58,15 @@ ACCOUNT = PAYLOAD_TYPE_BY_MESSAGE[ProtoOAAccountAuthReq]
 NEW_ORDER = PAYLOAD_TYPE_BY_MESSAGE[ProtoOANewOrderReq]
 VERSION = PAYLOAD_TYPE_BY_MESSAGE[ProtoOAVersionReq]
 ORDER = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=100_000)
+SYMBOL = ProtoOASymbol(
+    symbolId=1,
+    digits=5,
+    pipPosition=4,
+    lotSize=10_000_000,
+    minVolume=100_000,
+    maxVolume=10_000_000,
+    stepVolume=100_000,
+)
 LIVING = (LedgerEntry, Pending, PendingCall, socket.socket)
 
 
@@ -107,6 +118,10 @@ class StallingServer:
                     if envelope.payload_type == ACCOUNT:
                         answer = ProtoOAAccountAuthRes(ctidTraderAccountId=1)
                     connection.sendall(encode_message(answer, envelope.client_msg_id))
+            # So that the client knows the symbol of its order, and has only the order to send.
+            connection.sendall(
+                encode_message(ProtoOASymbolByIdRes(ctidTraderAccountId=1, symbol=[SYMBOL]))
+            )
             self._resumed.wait(BOUND)
             try:
                 while self._read(connection, frames, 65_536) is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from ctrader.models.orders import (
     check_order,
 )
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
+from ctrader.models.request import CLEAR
 from ctrader.models.symbols import Symbol
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -270,7 +272,15 @@ def test_distance_of_more_than_five_decimals_is_refused() -> None:
             "LIMIT",
         ),
         ({"order_type": OrderType.STOP_LOSS_TAKE_PROFIT}, "order_type", "only the server"),
-        ({"trailing_stop_loss": True}, "trailing_stop_loss", "relative_stop_loss"),
+        ({"trailing_stop_loss": True}, "trailing_stop_loss", "give relative_stop_loss too"),
+        ({"guaranteed_stop_loss": True}, "guaranteed_stop_loss", "give relative_stop_loss too"),
+        (
+            {"order_type": OrderType.LIMIT, "limit_price": 1, "trailing_stop_loss": True},
+            "trailing_stop_loss",
+            "give stop_loss or relative_stop_loss too",
+        ),
+        ({"stop_trigger_method": StopTriggerMethod.TRADE}, "stop_trigger_method", "STOP_LIMIT"),
+        ({"relative_stop_loss": 1e15}, "relative_stop_loss", "92233720368547 at most"),
         ({"time_in_force": TimeInForce.GOOD_TILL_DATE}, "expiration_timestamp", "needs"),
         ({"expiration_timestamp": NEXT_YEAR}, "expiration_timestamp", "GOOD_TILL_DATE"),
         (
@@ -443,7 +453,7 @@ def test_level_named_in_an_amendment_replaces_it_in_either_form() -> None:
     order = Order.from_proto(server_order())
 
     message = (
-        AmendOrderRequest(order_id=6, stop_loss=1.13, relative_take_profit=None)
+        AmendOrderRequest(order_id=6, stop_loss=1.13, relative_take_profit=CLEAR)
         .completed_from(order)
         .to_proto(31)
     )
@@ -467,7 +477,7 @@ def test_amendment_of_a_limit_order_without_levels() -> None:
     )
 
     kept = AmendOrderRequest(order_id=6, volume=2).completed_from(order)
-    bare = AmendOrderRequest(order_id=6, stop_loss=None).completed_from(order)
+    bare = AmendOrderRequest(order_id=6, stop_loss=CLEAR, volume=None).completed_from(order)
 
     assert kept.to_proto(31) == ProtoOAAmendOrderReq(
         ctidTraderAccountId=31,
@@ -478,15 +488,57 @@ def test_amendment_of_a_limit_order_without_levels() -> None:
         guaranteedStopLoss=False,
         trailingStopLoss=False,
     )
-    assert not AmendOrderRequest(order_id=6).to_proto(31).HasField("volume")
     assert bare.to_proto(31) == ProtoOAAmendOrderReq(
         ctidTraderAccountId=31, orderId=6, volume=1, limitPrice=1.07
     )
 
 
+def test_amendment_that_was_not_completed_sends_nothing_for_what_it_does_not_name() -> None:
+    message = amend(take_profit=1.2, stop_loss=CLEAR, expiration_timestamp=CLEAR).to_proto(31)
+
+    assert message == ProtoOAAmendOrderReq(ctidTraderAccountId=31, orderId=6, takeProfit=1.2)
+
+
 def test_amendment_is_not_completed_from_another_order() -> None:
     with pytest.raises(OrderInvalidError, match="order 6"):
-        AmendOrderRequest(order_id=7).completed_from(Order.from_proto(server_order()))
+        AmendOrderRequest(order_id=7, volume=1).completed_from(Order.from_proto(server_order()))
+
+
+@pytest.mark.parametrize("fields", [{}, {"stop_loss": None, "volume": None}])
+def test_amendment_that_changes_nothing_is_refused(fields: dict[str, None]) -> None:
+    with pytest.raises(OrderInvalidError, match=r"order 6 names nothing to change: .* CLEAR"):
+        AmendOrderRequest(order_id=6, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "remedy"),
+    [
+        ("LIMIT", "stop_price", 1.1, "stop_price is for order_type STOP or STOP_LIMIT"),
+        ("LIMIT", "slippage_in_points", 1, "MARKET_RANGE or STOP_LIMIT"),
+        ("LIMIT", "stop_trigger_method", StopTriggerMethod.TRADE, "STOP or STOP_LIMIT"),
+        ("STOP", "limit_price", 1.1, "limit_price is for order_type LIMIT"),
+        ("STOP_LIMIT", "limit_price", 1.1, "limit_price is for order_type LIMIT"),
+    ],
+)
+def test_term_that_a_pending_order_does_not_have_is_refused(
+    kind: str, field: str, value: float, remedy: str
+) -> None:
+    message = server_order()
+    message.MergeFrom(ProtoOAOrder(orderType=kind))
+
+    with pytest.raises(OrderInvalidError, match=f"order 6 is a {kind} order.*{remedy}") as caught:
+        amend(**{field: value}).completed_from(Order.from_proto(message))
+
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("field", ["trailing_stop_loss", "guaranteed_stop_loss"])
+def test_property_of_a_pending_orders_stop_loss_needs_one(field: str) -> None:
+    order = Order.from_proto(server_order())
+
+    assert getattr(amend(**{field: True}).completed_from(order), field)
+    with pytest.raises(OrderInvalidError, match="no stop loss; give stop_loss or relative_stop"):
+        amend(**{field: True, "stop_loss": CLEAR}).completed_from(order)
 
 
 # Against the symbol
@@ -495,9 +547,9 @@ def test_amendment_is_not_completed_from_another_order() -> None:
 @pytest.mark.parametrize(
     ("volume", "nearest"),
     [
-        (150_000, "use 100000 or 200000"),
-        (99_999, "use 100000\\."),
-        (10**10 + 1, "use 10000000000\\."),
+        (150_000, r"use 100000 \(0.01 lots\) or 200000 \(0.02 lots\)\.$"),
+        (99_999, r"use 100000 \(0.01 lots\)\.$"),
+        (10**10 + 1, r"use 10000000000 \(1000 lots\)\.$"),
     ],
 )
 def test_volume_off_the_limits_or_the_step_is_refused_with_the_nearest(
@@ -514,7 +566,7 @@ def test_volume_off_the_limits_or_the_step_is_refused_with_the_nearest(
 def test_valid_volume_passes(volume: int) -> None:
     check_order(new(volume=volume), symbol())
     check_order(AmendOrderRequest(order_id=6, volume=volume), symbol())
-    check_order(AmendOrderRequest(order_id=6), symbol())
+    check_order(AmendOrderRequest(order_id=6, take_profit=CLEAR), symbol())
     check_order(AmendPositionRequest(position_id=5, stop_loss=1.07), symbol())
 
 
@@ -524,7 +576,8 @@ def test_valid_volume_passes(volume: int) -> None:
         (limit(limit_price=1.070001), 5, "1.07000 or 1.07001"),
         (limit(limit_price=131.0745), 3, "131.074 or 131.075"),
         (new(relative_stop_loss=0.00105), 4, "0.0010 or 0.0011"),
-        (new(relative_take_profit=0.000_001), 7, "0.00000 or 0.00001"),
+        (new(relative_take_profit=0.000_001), 7, r"distances .* have 5; use 0.00001\.$"),
+        (new(relative_take_profit=0.000_015), 7, r"use 0.00001 or 0.00002\.$"),
         (AmendOrderRequest(order_id=6, stop_loss=1.070001), 5, "1.07000 or 1.07001"),
         (AmendPositionRequest(position_id=5, take_profit=2650.125), 2, "2650.12 or 2650.13"),
     ],
@@ -561,7 +614,87 @@ def test_price_off_every_grid_is_left_for_the_check_against_the_symbol() -> None
     assert limit(limit_price=1.123456789).limit_price == 1.123456789
 
 
-def test_close_is_left_to_the_server() -> None:
-    close = ClosePositionRequest(position_id=5, volume=1)
+@pytest.mark.parametrize(
+    ("volume", "text"),
+    [
+        (
+            300_001,
+            "only 300000 of position 5 is open; use 300000 (0.03 lots), which is all of it.",
+        ),
+        (
+            250_000,
+            "it would leave 50000 of position 5 open, and symbol 1 takes no less than 100000; "
+            "use 200000 (0.02 lots) or 300000 (0.03 lots), which is all of it.",
+        ),
+        (120_000, "steps of 50000; use 100000 (0.01 lots) or 150000 (0.015 lots)."),
+        (20_000, "steps of 50000; use 50000 (0.005 lots)."),
+    ],
+)
+def test_close_that_leaves_what_cannot_be_is_refused_with_the_nearest(
+    volume: int, text: str
+) -> None:
+    close = ClosePositionRequest(position_id=5, volume=volume)
 
-    check_order(close, symbol())
+    with pytest.raises(OrderInvalidError) as caught:
+        check_order(close, symbol(step=50_000), open_volume=300_000)
+
+    assert str(caught.value).startswith(f"volume {volume} cannot be closed: ")
+    assert str(caught.value).endswith(text)
+    assert (caught.value.field, caught.value.value) == ("volume", volume)
+
+
+@pytest.mark.parametrize(
+    ("volume", "open_volume"),
+    [(300_000, 300_000), (1, 1), (123, 123), (100_000, 250_001), (1, None)],
+)
+def test_all_of_a_position_may_be_closed_whatever_it_is(
+    volume: int, open_volume: int | None
+) -> None:
+    check_order(
+        ClosePositionRequest(position_id=5, volume=volume), symbol(), open_volume=open_volume
+    )
+
+
+def test_close_of_a_position_that_is_too_small_to_part_names_all_of_it() -> None:
+    with pytest.raises(OrderInvalidError, match=r"use 100000 \(0.01 lots\), which is all of it"):
+        check_order(ClosePositionRequest(position_id=5, volume=1), symbol(), open_volume=100_000)
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 400),
+    st.integers(1, 60),
+    st.integers(1, 500),
+)
+def test_nearest_volumes_of_a_refused_close_are_valid(
+    step: int, open_volume: int, least: int, volume: int
+) -> None:
+    terms = symbol(least=least, step=step)
+    try:
+        check_order(
+            ClosePositionRequest(position_id=5, volume=volume), terms, open_volume=open_volume
+        )
+    except OrderInvalidError as error:
+        named = [int(n) for n in re.findall(r"(\d+) \(", str(error).split("; use ")[1])]
+        assert named
+        for nearest in named:
+            check_order(
+                ClosePositionRequest(position_id=5, volume=nearest), terms, open_volume=open_volume
+            )
+    else:
+        assert volume == open_volume or (
+            volume % step == 0 and open_volume - volume >= least and volume < open_volume
+        )
+
+
+def test_expiration_in_the_past_is_refused_where_the_present_is_known() -> None:
+    order = limit(time_in_force=TimeInForce.GOOD_TILL_DATE, expiration_timestamp=NEXT_YEAR)
+
+    check_order(order, symbol())
+    check_order(order, symbol(), now=NEXT_YEAR - timedelta(seconds=1))
+    for request in (order, amend(expiration_timestamp=NEXT_YEAR)):
+        with pytest.raises(
+            OrderInvalidError, match=r"2027-01-01T00:00:00.* has passed: it is .* Give a later one"
+        ) as caught:
+            check_order(request, symbol(), now=NEXT_YEAR)
+        assert (caught.value.field, caught.value.value) == ("expiration_timestamp", NEXT_YEAR)

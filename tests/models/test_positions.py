@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -15,6 +17,7 @@ from ctrader.models.positions import (
     Position,
     PositionUnrealizedPnL,
 )
+from ctrader.models.request import CLEAR
 from ctrader.proto import (
     ProtoOAAmendPositionSLTPReq,
     ProtoOAClosePositionReq,
@@ -158,10 +161,12 @@ def test_moving_one_level_keeps_the_other() -> None:
     )
 
 
-def test_none_removes_a_level() -> None:
+def test_clear_removes_a_level_and_none_keeps_it() -> None:
     position = Position.from_proto(server_position(1.11, 1.13))
 
-    message = AmendPositionRequest(position_id=5, stop_loss=None).completed_from(position)
+    message = AmendPositionRequest(position_id=5, stop_loss=CLEAR, take_profit=None).completed_from(
+        position
+    )
 
     assert message.to_proto(31) == ProtoOAAmendPositionSLTPReq(
         ctidTraderAccountId=31, positionId=5, takeProfit=1.13
@@ -178,7 +183,35 @@ def test_level_of_zero_on_the_server_is_none() -> None:
 
 def test_amendment_is_not_completed_from_another_position() -> None:
     with pytest.raises(OrderInvalidError, match="position 5"):
-        AmendPositionRequest(position_id=6).completed_from(Position.from_proto(server_position()))
+        AmendPositionRequest(position_id=6, take_profit=1.2).completed_from(
+            Position.from_proto(server_position())
+        )
+
+
+@pytest.mark.parametrize("fields", [{}, {"stop_loss": None, "take_profit": None}])
+def test_amendment_that_changes_nothing_is_refused(fields: dict[str, None]) -> None:
+    with pytest.raises(OrderInvalidError, match=r"position 5 names nothing to change: .* CLEAR"):
+        AmendPositionRequest(position_id=5, **fields)
+
+
+@pytest.mark.parametrize("field", ["trailing_stop_loss", "guaranteed_stop_loss"])
+def test_property_of_a_stop_loss_needs_one(field: str) -> None:
+    position = Position.from_proto(server_position(1.11))
+    bare = Position.from_proto(server_position())
+    request = AmendPositionRequest.model_validate({"position_id": 5, field: True})
+
+    assert getattr(request.completed_from(position), field)
+    with pytest.raises(OrderInvalidError, match=r"no stop loss .* Give a stop_loss too"):
+        request.completed_from(bare)
+
+
+def test_clear_is_one_value_with_a_plain_name() -> None:
+    assert repr(AmendPositionRequest(position_id=5, stop_loss=CLEAR)).endswith(
+        "stop_loss=CLEAR, take_profit=None, trailing_stop_loss=False, guaranteed_stop_loss=False, "
+        "stop_loss_trigger_method=None)"
+    )
+    assert copy.deepcopy(CLEAR) is CLEAR
+    assert pickle.loads(pickle.dumps(CLEAR)) is CLEAR
 
 
 def test_close() -> None:

@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from ctrader.enums import NotificationType
+from ctrader.enums import ClientPermissionScope, NotificationType
 from ctrader.errors import AccountNotFoundError, ConfigurationError
 from ctrader.models.accounts import AccountSummary
+from ctrader.models.wire import write_enum
 from ctrader.operations import accounts
+from ctrader.operations.market_data import API_OWNER
 from ctrader.proto import (
     ProtoOACashFlowHistoryListReq,
     ProtoOACashFlowHistoryListRes,
@@ -37,7 +39,7 @@ from ctrader.proto import (
     ProtoOATraderReq,
     ProtoOATraderRes,
 )
-from ctrader.protocol.commands import Priority
+from ctrader.protocol.commands import PnLTopic, Priority, Subscribe, Unsubscribe
 from tests.operations.peer import converse, question
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -258,3 +260,84 @@ def test_update_margin_call_is_sent_once() -> None:
             ProtoOAMarginCallUpdateRes(),
         ),
     )
+
+
+# Decimals of money
+
+
+def test_cash_flow_without_decimals_has_those_of_the_account() -> None:
+    bare = flow(1, START_MS)
+    bare.ClearField("moneyDigits")
+
+    (found,) = converse(
+        accounts.get_cash_flow(7, START, START),
+        (
+            question(
+                ProtoOACashFlowHistoryListReq(
+                    ctidTraderAccountId=7, fromTimestamp=START_MS, toTimestamp=START_MS
+                )
+            ),
+            ProtoOACashFlowHistoryListRes(ctidTraderAccountId=7, depositWithdraw=[bare]),
+        ),
+        (question(ProtoOATraderReq(ctidTraderAccountId=7)), trader_with(digits=8)),
+    )
+
+    assert (found.delta, found.money_digits) == (Decimal("0.00000100"), 8)
+
+
+@pytest.mark.parametrize(("digits", "margin"), [(0, "12345"), (None, "123.45")])
+def test_expected_margin_without_decimals_has_those_of_the_account_else_two(
+    digits: int | None, margin: str
+) -> None:
+    (found,) = converse(
+        accounts.get_expected_margin(7, 1, [100]),
+        (
+            question(ProtoOAExpectedMarginReq(ctidTraderAccountId=7, symbolId=1, volume=[100])),
+            ProtoOAExpectedMarginRes(
+                ctidTraderAccountId=7,
+                margin=[ProtoOAExpectedMargin(volume=100, buyMargin=12_345, sellMargin=0)],
+            ),
+        ),
+        (question(ProtoOATraderReq(ctidTraderAccountId=7)), trader_with(digits)),
+    )
+
+    assert found.buy_margin == Decimal(margin)
+
+
+def trader_with(digits: int | None) -> ProtoOATraderRes:
+    return ProtoOATraderRes(
+        ctidTraderAccountId=7,
+        trader=ProtoOATrader(
+            ctidTraderAccountId=7, balance=0, depositAssetId=1, moneyDigits=digits
+        ),
+    )
+
+
+# What a token may do
+
+
+@pytest.mark.parametrize(
+    "scope", [ClientPermissionScope.SCOPE_VIEW, ClientPermissionScope.SCOPE_TRADE, None]
+)
+def test_accounts_say_what_the_token_may_do(scope: ClientPermissionScope | None) -> None:
+    answer = account_list((1, 17, False))
+    if scope is not None:
+        write_enum(answer, "permissionScope", scope)
+
+    (found,) = converse(
+        accounts.list_by_token("a-token"),
+        (
+            question(ProtoOAGetAccountListByAccessTokenReq(accessToken="a-token"), account_id=None),
+            answer,
+        ),
+    )
+
+    assert found.permission_scope is scope
+
+
+# The stream of profits
+
+
+def test_stream_of_profits_is_a_topic_of_the_account() -> None:
+    converse(accounts.subscribe_pnl(7), (Subscribe((PnLTopic(7),), API_OWNER), None))
+    converse(accounts.unsubscribe_pnl(7), (Unsubscribe((PnLTopic(7),), API_OWNER), None))

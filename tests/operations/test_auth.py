@@ -22,7 +22,7 @@ from ctrader.proto import (
     ProtoOARefreshTokenReq,
     ProtoOARefreshTokenRes,
 )
-from ctrader.protocol.commands import Authorize, WaitApplication
+from ctrader.protocol.commands import Authorize, Logout, WaitApplication
 from tests.operations.peer import converse, question
 
 CREDENTIALS = AccountCredentials(
@@ -138,3 +138,7 @@ def test_refresh_that_brings_no_usable_tokens_failed() -> None:
 
     assert isinstance(caught.value.cause, ConfigurationError)
     assert "refresh-2" not in str(caught.value)
+
+
+def test_logout_is_the_session_s_business() -> None:
+    converse(auth.logout(7), (Logout(7), None))

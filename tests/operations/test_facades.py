@@ -187,6 +187,8 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         {},
         False,
     ),
+    ("AccountsAPI", "subscribe_pnl", {"account_id": 7}, "accounts.subscribe_pnl", {}, False),
+    ("AccountsAPI", "unsubscribe_pnl", {"account_id": 7}, "accounts.unsubscribe_pnl", {}, False),
     ("AuthManager", "authenticate_app", {}, "auth.authenticate_app", {}, False),
     (
         "AuthManager",
@@ -212,6 +214,7 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         {"is_live": True},
         False,
     ),
+    ("AuthManager", "logout", {"account_id": 7}, "auth.logout", {}, False),
     ("AuthManager", "get_accounts", {"access_token": "t"}, "accounts.list_by_token", {}, False),
     (
         "AuthManager",
@@ -228,6 +231,14 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         "get_by_ids",
         {"account_id": 7, "symbol_ids": [1]},
         "symbols.get_by_ids",
+        {},
+        True,
+    ),
+    (
+        "SymbolsAPI",
+        "get_archived_by_ids",
+        {"account_id": 7, "symbol_ids": [1]},
+        "symbols.get_archived_by_ids",
         {},
         True,
     ),
@@ -284,6 +295,14 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
     ),
     (
         "MarketDataAPI",
+        "get_last_trendbars",
+        {"account_id": 7, "symbol_id": 1, "period": TrendbarPeriod.H1, "count": 200},
+        "history.get_last_trendbars",
+        {"to_timestamp": None, "now": NOW},
+        True,
+    ),
+    (
+        "MarketDataAPI",
         "get_tick_data",
         {"account_id": 7, "symbol_id": 1, **SPAN},
         "history.get_tick_data",
@@ -326,6 +345,14 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         "TradingAPI",
         "close_position",
         {"account_id": 7, "request": CLOSE},
+        "trading.close_position",
+        {"until": "done"},
+        False,
+    ),
+    (
+        "TradingAPI",
+        "close_position",
+        {"account_id": 7, "request": CLOSE, "until": "accepted"},
         "trading.close_position",
         {},
         False,
@@ -383,7 +410,7 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         "get_orders_by_position_id",
         {"account_id": 7, "position_id": 5},
         "history.get_orders_by_position_id",
-        {},
+        {"from_timestamp": None, "to_timestamp": None},
         True,
     ),
     (
@@ -399,7 +426,7 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         "get_deals",
         {"account_id": 7, **SPAN},
         "history.get_deals",
-        {"now": NOW},
+        {"now": NOW, "max_rows": None},
         True,
     ),
     (
@@ -407,8 +434,27 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         "get_deals_by_position_id",
         {"account_id": 7, "position_id": 5},
         "history.get_deals_by_position_id",
-        {},
+        {"from_timestamp": None, "to_timestamp": None},
         True,
+    ),
+    (
+        "TradingAPI",
+        "get_deals",
+        {"account_id": 7, **SPAN, "max_rows": 500},
+        "history.get_deals",
+        {"now": NOW},
+        True,
+    ),
+    *(
+        (
+            "TradingAPI",
+            f"get_{rows}_by_position_id",
+            {"account_id": 7, "position_id": 5, **SPAN},
+            f"history.get_{rows}_by_position_id",
+            {},
+            True,
+        )
+        for rows in ("deals", "orders")
     ),
     (
         "TradingAPI",
@@ -434,6 +480,7 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         {},
         False,
     ),
+    ("Protocol", "get_version", {}, "raw.get_version", {}, False),
     ("Protocol", "send", {"message": ProtoOAVersionReq()}, "raw.send", {}, False),
     ("Protocol", "send_event", {"message": ProtoOAVersionReq()}, "raw.send", {}, False),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,9 @@ from ctrader.proto import (
     ProtoOAOrderListRes,
     ProtoOATickData,
     ProtoOATradeData,
+    ProtoOATrader,
+    ProtoOATraderReq,
+    ProtoOATraderRes,
     ProtoOATrendbar,
 )
 from ctrader.protocol.commands import Call, Command, Priority
@@ -388,6 +392,7 @@ def deal(number: int, moment: int) -> ProtoOADeal:
         executionTimestamp=START_MS + moment,
         tradeSide="BUY",
         dealStatus="FILLED",
+        moneyDigits=2,
     )
 
 
@@ -677,3 +682,174 @@ def test_times_that_cannot_be_meant_are_refused_before_anything_is_sent(
         converse(history.get_deals(7, first, last, now=NOW))
     with pytest.raises(ValueError, match=text):
         converse(history.get_orders(7, first, last, now=NOW))
+
+
+# Bars counted back from a moment
+
+
+def last_bars_request(
+    end: int, count: int, period: TrendbarPeriod = TrendbarPeriod.M1, *, later: bool = False
+) -> Call:
+    request = ProtoOAGetTrendbarsReq(
+        ctidTraderAccountId=7,
+        symbolId=1,
+        period=period.value,
+        fromTimestamp=START_MS + end - 5 * WEEK_MS,
+        toTimestamp=START_MS + end,
+        count=count,
+    )
+    return question(request, priority=Priority.BULK if later else Priority.READ)
+
+
+def test_last_bars_are_one_request_for_one_bar_more() -> None:
+    bars = converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 3, at(9 * MINUTE_MS), now=NOW),
+        (last_bars_request(9 * MINUTE_MS, 4), bars_answer(9, 8, 6, 5)),
+    )
+
+    assert starts(bars) == [6, 8, 9]
+
+
+def test_answer_that_is_one_bar_short_is_made_up_for_by_the_next() -> None:
+    bars = converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 4, at(9 * MINUTE_MS), now=NOW),
+        (last_bars_request(9 * MINUTE_MS, 5), bars_answer(7, 8, 9)),
+        (last_bars_request(7 * MINUTE_MS - 1, 2, later=True), bars_answer(3, 2)),
+    )
+
+    assert starts(bars) == [3, 7, 8, 9]
+
+
+def test_many_last_bars_are_asked_for_five_thousand_at_a_time() -> None:
+    first, second = bars_answer(*range(1_000, 6_000), has_more=True), bars_answer(*range(999))
+
+    bars = converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 5_500, at(6_000 * MINUTE_MS), now=NOW),
+        (last_bars_request(6_000 * MINUTE_MS, 5_000), first),
+        (last_bars_request(1_000 * MINUTE_MS - 1, 501, later=True), second),
+    )
+
+    assert len(bars) == 5_500
+    assert starts(bars)[-1] == 5_999
+
+
+def test_fewer_last_bars_come_where_the_server_has_no_more() -> None:
+    bars = converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 9, at(MINUTE_MS), now=NOW),
+        (last_bars_request(MINUTE_MS, 10), bars_answer(0, 1)),
+        (last_bars_request(-1, 8, later=True), bars_answer()),
+    )
+
+    assert starts(bars) == [0, 1]
+
+
+def test_last_bars_end_now_with_a_minute_for_slow_clocks() -> None:
+    end = int(NOW.timestamp() * 1000) + MINUTE_MS - START_MS
+
+    converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 1, now=NOW),
+        (last_bars_request(end, 2), bars_answer(end // MINUTE_MS - 1)),
+    )
+
+
+def test_bar_that_starts_later_is_none_of_the_last() -> None:
+    bars = converse(
+        history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 2, at(9 * MINUTE_MS), now=NOW),
+        (last_bars_request(9 * MINUTE_MS, 3), bars_answer(8, 9, 10)),
+    )
+
+    assert starts(bars) == [8, 9]
+
+
+def test_last_bars_that_go_on_nowhere_are_an_error() -> None:
+    with pytest.raises(ProtocolError, match="but not where"):
+        converse(
+            history.get_last_trendbars(7, 1, TrendbarPeriod.M1, 2, at(9 * MINUTE_MS), now=NOW),
+            (last_bars_request(9 * MINUTE_MS, 3), bars_answer(has_more=True)),
+        )
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_number_of_last_bars_must_be_positive(count: int) -> None:
+    with pytest.raises(ValueError, match=f"count must be 1 or more, not {count}"):
+        drive(
+            history.get_last_trendbars(7, 1, TrendbarPeriod.M1, count, now=NOW),
+            lambda command: None,
+        )
+
+
+# What a caller may narrow
+
+
+def test_deals_may_be_asked_for_in_small_answers() -> None:
+    request = ProtoOADealListReq(
+        ctidTraderAccountId=7, fromTimestamp=START_MS, toTimestamp=START_MS + 5, maxRows=2
+    )
+
+    deals = converse(
+        history.get_deals(7, START, at(5), now=NOW, max_rows=2),
+        (question(request), deals_answer(deal(1, 3), deal(2, 4))),
+    )
+
+    assert [entry.deal_id for entry in deals] == [1, 2]
+
+
+@pytest.mark.parametrize("max_rows", [0, -5, 2**31])
+def test_size_of_answers_must_make_sense(max_rows: int) -> None:
+    with pytest.raises(ValueError, match=f"not {max_rows}"):
+        drive(history.get_deals(7, START, at(5), now=NOW, max_rows=max_rows), lambda command: None)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(None, None), (START, None), (None, START), (START, at(5))]
+)
+def test_lists_of_a_position_may_be_narrowed(first: datetime | None, last: datetime | None) -> None:
+    span = {
+        "ctidTraderAccountId": 7,
+        "positionId": 5,
+        "fromTimestamp": None if first is None else START_MS,
+        "toTimestamp": None if last is None else int(last.timestamp() * 1000),
+    }
+
+    converse(
+        history.get_deals_by_position_id(7, 5, first, last),
+        (
+            question(ProtoOADealListByPositionIdReq(**span)),
+            ProtoOADealListByPositionIdRes(ctidTraderAccountId=7, hasMore=False),
+        ),
+    )
+    converse(
+        history.get_orders_by_position_id(7, 5, first, last),
+        (
+            question(ProtoOAOrderListByPositionIdReq(**span)),
+            ProtoOAOrderListByPositionIdRes(ctidTraderAccountId=7, hasMore=False),
+        ),
+    )
+
+
+def test_span_of_a_position_s_list_must_run_forward() -> None:
+    with pytest.raises(ValueError, match="swap them"):
+        drive(history.get_deals_by_position_id(7, 5, at(5), START), lambda command: None)
+
+
+# Decimals of money
+
+
+def test_deals_without_decimals_have_those_of_the_account() -> None:
+    bare = deal(1, 3)
+    bare.ClearField("moneyDigits")
+    bare.commission = -5
+    trader = ProtoOATrader(
+        ctidTraderAccountId=7, balance=0, depositAssetId=1, moneyDigits=0, traderLogin=1
+    )
+
+    (found,) = converse(
+        history.get_deals(7, START, at(5), now=NOW),
+        (deals_request(0, 5), deals_answer(bare)),
+        (
+            question(ProtoOATraderReq(ctidTraderAccountId=7)),
+            ProtoOATraderRes(ctidTraderAccountId=7, trader=trader),
+        ),
+    )
+
+    assert (found.commission, found.money_digits) == (Decimal(-5), 0)

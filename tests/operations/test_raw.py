@@ -172,3 +172,11 @@ def test_trading_request_sent_without_waiting_goes_now_or_not_at_all() -> None:
     )
 
     converse(raw.send(request), (expected, None))
+
+
+def test_version_of_the_server() -> None:
+    answer = ProtoOAVersionRes(version="90")
+
+    version = converse(raw.get_version(), (question(ProtoOAVersionReq(), account_id=None), answer))
+
+    assert version == "90"

@@ -213,3 +213,32 @@ def test_get_categories() -> None:
     )
 
     assert [category.name for category in categories] == ["Majors"]
+
+
+def archived(*symbol_ids: int) -> ProtoOASymbolByIdRes:
+    return ProtoOASymbolByIdRes(
+        ctidTraderAccountId=7,
+        archivedSymbol=[
+            ProtoOAArchivedSymbol(symbolId=each, name=f"S{each}", utcLastUpdateTimestamp=1)
+            for each in symbol_ids
+        ],
+    )
+
+
+def test_archived_symbols_come_in_the_order_of_the_ids_and_others_are_left_out() -> None:
+    found = converse(symbols.get_archived_by_ids(7, [3, 1, 2]), (asked(3, 1, 2), archived(2, 3)))
+
+    assert [symbol.symbol_id for symbol in found] == [3, 2]
+
+
+def test_refused_batch_of_archived_symbols_is_halved() -> None:
+    refusal = SymbolNotFoundError("SYMBOL_NOT_FOUND")
+
+    found = converse(
+        symbols.get_archived_by_ids(7, [1, 2]),
+        (asked(1, 2), refusal),
+        (asked(1), archived(1)),
+        (asked(2), refusal),
+    )
+
+    assert [symbol.symbol_id for symbol in found] == [1]

@@ -19,6 +19,7 @@ from ctrader.errors import (
 )
 from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
+from ctrader.models.request import CLEAR
 from ctrader.operations import trading
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -35,6 +36,9 @@ from ctrader.proto import (
     ProtoOAReconcileReq,
     ProtoOAReconcileRes,
     ProtoOATradeData,
+    ProtoOATrader,
+    ProtoOATraderReq,
+    ProtoOATraderRes,
 )
 from ctrader.protocol.commands import Call, Completion, Pause, Priority
 from tests.operations.peer import converse, order, question
@@ -182,13 +186,17 @@ def test_cancel_order() -> None:
     assert result.execution_type is ExecutionType.ORDER_CANCELLED
 
 
-def test_close_position_waits_for_the_fill() -> None:
+@pytest.mark.parametrize(
+    ("until", "completion"), [("done", Completion.FILLED), ("accepted", Completion.ACCEPTED)]
+)
+def test_close_position_waits_for_the_fill_unless_said_otherwise(
+    until: trading.Until, completion: Completion
+) -> None:
     converse(
-        trading.close_position(7, ClosePositionRequest(position_id=5, volume=100)),
+        trading.close_position(7, ClosePositionRequest(position_id=5, volume=100), until=until),
         (
             order(
-                ProtoOAClosePositionReq(ctidTraderAccountId=7, positionId=5, volume=100),
-                Completion.FILLED,
+                ProtoOAClosePositionReq(ctidTraderAccountId=7, positionId=5, volume=100), completion
             ),
             event("ORDER_FILLED"),
         ),
@@ -235,12 +243,17 @@ def test_amended_order_keeps_what_is_not_named() -> None:
     )
 
 
-def test_amended_order_loses_what_is_named_as_none() -> None:
-    request = AmendOrderRequest(order_id=3, take_profit=None, stop_loss=None)
+def test_amended_order_loses_what_is_cleared() -> None:
+    request = AmendOrderRequest(
+        order_id=3, take_profit=CLEAR, relative_stop_loss=CLEAR, expiration_timestamp=CLEAR
+    )
+    held = limit_order(
+        relativeStopLoss=200, relativeTakeProfit=400, expirationTimestamp=1_800_000_000_000
+    )
 
     converse(
         trading.amend_order(7, request),
-        (STATE, state(orders=(limit_order(relativeStopLoss=200, relativeTakeProfit=400),))),
+        (STATE, state(orders=(held,))),
         (
             order(
                 ProtoOAAmendOrderReq(
@@ -300,9 +313,11 @@ def test_amended_position_keeps_the_level_that_is_not_named() -> None:
     )
 
 
-def test_amended_position_loses_the_level_that_is_named_as_none() -> None:
+def test_amended_position_loses_the_level_that_is_cleared() -> None:
     converse(
-        trading.amend_position(7, AmendPositionRequest(position_id=5, stop_loss=None)),
+        trading.amend_position(
+            7, AmendPositionRequest(position_id=5, stop_loss=CLEAR, take_profit=None)
+        ),
         (STATE, state(positions=(position(5, stopLoss=1.08, takeProfit=1.2),))),
         (
             order(
@@ -385,6 +400,27 @@ def test_reconcile_gives_both_of_one_moment_without_empty_positions() -> None:
 
     assert [entry.position_id for entry in positions] == [5]
     assert [entry.order_id for entry in orders] == [3]
+
+
+def test_money_of_positions_that_do_not_say_their_digits_takes_the_accounts() -> None:
+    silent = position(5, commission=-125)
+    silent.ClearField("moneyDigits")
+
+    ((held,), _) = converse(
+        trading.reconcile(7),
+        (question(ProtoOAReconcileReq(ctidTraderAccountId=7)), state(positions=(silent,))),
+        (
+            question(ProtoOATraderReq(ctidTraderAccountId=7)),
+            ProtoOATraderRes(
+                ctidTraderAccountId=7,
+                trader=ProtoOATrader(
+                    ctidTraderAccountId=7, balance=0, depositAssetId=1, moneyDigits=3
+                ),
+            ),
+        ),
+    )
+
+    assert (held.money_digits, held.commission) == (3, Decimal("-0.125"))
 
 
 def test_get_open_positions() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ctrader.errors import DeserializationError
 from ctrader.events import (
     ExecutionEvent,
+    MarginChangeEvent,
     OrderErrorEvent,
     SpotEvent,
     SymbolChangedEvent,
@@ -21,9 +22,13 @@ from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
+    ProtoOAMarginChangedEvent,
     ProtoOAOrderErrorEvent,
     ProtoOASpotEvent,
     ProtoOASymbolChangedEvent,
+    ProtoOATrader,
+    ProtoOATraderRes,
+    ProtoOATraderUpdatedEvent,
     ProtoOATrailingSLChangedEvent,
     ProtoOATrendbar,
 )
@@ -305,3 +310,64 @@ def test_quick_reading_equals_the_event_s_own(bid, ask, close, timestamp):
     decoder.listen(*ALL)
     decoder.spot(spot_message(bid=3, ask=4))
     assert decoder.spot(message) == SpotEvent.from_proto(message, 3, 4)
+
+
+# Decimals of money
+
+
+def margin_change(account_id: int = 7, digits: int | None = None) -> ProtoOAMarginChangedEvent:
+    return ProtoOAMarginChangedEvent(
+        ctidTraderAccountId=account_id, positionId=1, usedMargin=12_345, moneyDigits=digits
+    )
+
+
+def margin_told(decoder: EventDecoder, message: ProtoOAMarginChangedEvent) -> str:
+    (event,) = decode(decoder, message)
+    assert isinstance(event, MarginChangeEvent)
+    return str(event.amount)
+
+
+def trader(digits: int | None) -> ProtoOATrader:
+    return ProtoOATrader(ctidTraderAccountId=7, balance=0, depositAssetId=1, moneyDigits=digits)
+
+
+@pytest.mark.parametrize("kind", [ProtoOATraderRes, ProtoOATraderUpdatedEvent])
+def test_money_without_decimals_has_those_that_the_account_told_last(kind):
+    decoder = EventDecoder()
+    decoder.listen(frozenset({MarginChangeEvent}), None)
+    decode(decoder, kind(ctidTraderAccountId=7, trader=trader(0)))
+
+    assert margin_told(decoder, margin_change()) == "12345"
+    assert margin_told(decoder, margin_change(digits=3)) == "12.345"
+    assert margin_told(decoder, margin_change(8)) == "123.45"
+
+
+def test_account_that_does_not_tell_its_decimals_takes_none_away():
+    decoder = EventDecoder()
+    decoder.listen(frozenset({MarginChangeEvent}), None)
+    decode(decoder, ProtoOATraderRes(ctidTraderAccountId=7, trader=trader(8)))
+    decode(decoder, ProtoOATraderRes(ctidTraderAccountId=7, trader=trader(None)))
+
+    assert margin_told(decoder, margin_change()) == "0.00012345"
+
+
+def test_decimals_beyond_reason_are_not_remembered():
+    decoder = EventDecoder()
+    decoder.listen(frozenset({MarginChangeEvent}), None)
+
+    (problem,) = decode(decoder, ProtoOATraderRes(ctidTraderAccountId=7, trader=trader(1000)))
+
+    assert isinstance(problem, UndecodableMessageEvent)
+    assert margin_told(decoder, margin_change()) == "123.45"
+
+
+def test_time_of_zero_is_not_an_absent_time():
+    decoder = EventDecoder()
+    decoder.listen(frozenset({SpotEvent}), None)
+
+    (zero,) = decode(decoder, spot_message(bid=1, timestamp=0))
+    (absent,) = decode(decoder, spot_message(bid=1))
+
+    assert isinstance(zero, SpotEvent)
+    assert isinstance(absent, SpotEvent)
+    assert (zero.timestamp_ms, absent.timestamp_ms) == (0, None)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from ctrader.proto import (
@@ -151,16 +155,156 @@ def test_subscriptions_end_with_the_connection():
     assert peer.exchange.next_deadline() is None
 
 
+def test_list_with_a_duplicate_may_subscribe_the_rest():
+    peer = walking(replace(BARE, duplicate_subscribes_rest=True))
+    subscribe(peer, 1)
+    peer.received()
+    subscribe(peer, 2, 1, 3)
+    frames = peer.messages(ProtoOASpotEvent)
+    assert [event.symbolId for event in frames] == [2, 3]
+    subscribe(peer, 3, 2)
+    (refusal,) = peer.messages(ProtoOAErrorRes)
+    assert (refusal.errorCode, refusal.description) == (
+        "ALREADY_SUBSCRIBED",
+        "Spots of 3, 2 subscribed already",
+    )
+
+
+def test_doubled_id_in_one_list_is_one_subscription():
+    peer = walking()
+    subscribe(peer, 1, 1)
+    assert [event.symbolId for event in spots(peer)] == [1]
+
+
+def test_stray_quote_may_follow_the_end_of_a_subscription():
+    peer = log_in(Peer(scripted_exchange(switches=replace(BARE, stray_spots=True))), USD_ACCOUNT)
+    subscribe(peer, 1, time=True)
+    peer.received()
+    peer.send(ProtoOAUnsubscribeSpotsReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[1]), "end")
+    answer, stray = peer.received()
+    assert answer.client_msg_id == "end"
+    assert stray.message == ProtoOASpotEvent(
+        ctidTraderAccountId=USD_ACCOUNT, symbolId=1, bid=112567, timestamp=START
+    )
+    peer.run(60)
+    assert spots(peer) == []
+
+
+def test_first_quote_of_a_trading_day_brings_the_close_of_the_last():
+    border = trading_day_start(START) + DAY
+    ahead = (border - START) / 1000
+    ticks = (
+        (0, 112567, 112569),
+        (ahead - 1, 112570, None),
+        (ahead, None, 112573),
+        (ahead + 1, 112571, None),
+    )
+    peer = log_in(Peer(scripted_exchange(ticks)), USD_ACCOUNT)
+    subscribe(peer, 1)
+    assert not spots(peer)[0].HasField("sessionClose")
+    peer.run(ahead + 2)
+    before, first, later = spots(peer)
+    assert (first.ask, first.sessionClose) == (112573, 112570)
+    assert not first.HasField("bid")
+    assert not before.HasField("sessionClose")
+    assert not later.HasField("sessionClose")
+    exchange = scripted_exchange(ticks, switches=replace(BARE, session_close_at_day_change=False))
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    subscribe(peer, 1)
+    peer.run(ahead + 2)
+    assert not any(event.HasField("sessionClose") for event in spots(peer))
+
+
 # Live bars
 
 
 def test_live_bars_need_spots():
-    peer = walking()
     request = ProtoOASubscribeLiveTrendbarReq(
         ctidTraderAccountId=USD_ACCOUNT, symbolId=1, period=M1
     )
-    refusal = peer.ask(request, ProtoOAErrorRes)
-    assert refusal.errorCode == "INVALID_REQUEST"
+    assert walking().ask(request, ProtoOAErrorRes).errorCode == "INVALID_REQUEST"
+    documented = walking(replace(BARE, trendbar_without_spots_code="NOT_SUBSCRIBED_TO_SPOTS"))
+    assert documented.ask(request, ProtoOAErrorRes).errorCode == "NOT_SUBSCRIBED_TO_SPOTS"
+
+
+def with_bars(ticks: Sequence[tuple[float, int | None, int | None]], **switches: Any) -> Peer:
+    """Subscribe to spots and minute bars of scripted prices; leave what came to be read."""
+    exchange = scripted_exchange(ticks, switches=replace(BARE, **switches))
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    subscribe(peer, 1)
+    peer.received()
+    peer.send(
+        ProtoOASubscribeLiveTrendbarReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=1, period=M1)
+    )
+    return peer
+
+
+def test_first_live_bar_of_a_quiet_symbol_is_over():
+    # START is 40 seconds into its minute.
+    quiet = ((-300, 112560, 112562), (-290, 112563, None), (1, None, 112570), (2, 112565, None))
+    peer = with_bars(quiet)
+    (first,) = spots(peer)
+    assert list(first.trendbar) == [
+        ProtoOATrendbar(
+            volume=3,
+            period=M1,
+            low=112560,
+            deltaOpen=0,
+            deltaHigh=3,
+            utcTimestampInMinutes=(START - 290_000) // MINUTE,
+        )
+    ]
+    peer.run(3)
+    ask_alone, forming = spots(peer)
+    assert not ask_alone.trendbar
+    (bar,) = forming.trendbar
+    assert (bar.volume, bar.low, bar.utcTimestampInMinutes) == (2, 112565, START // MINUTE)
+    (first,) = spots(with_bars(quiet, first_live_bar_may_be_over=False))
+    assert not first.trendbar
+    assert not spots(with_bars(((5, 112560, 112562),)))[0].trendbar
+
+
+def test_bars_may_come_in_events_of_their_own():
+    peer = with_bars(((0, 10, 12), (1, 11, None), (2, None, 13)), bars_in_own_events=True)
+    peer.received()
+    peer.run(3)
+    quote, bar, ask = spots(peer)
+    assert (quote.bid, len(quote.trendbar)) == (11, 0)
+    assert not bar.HasField("bid")
+    assert not bar.HasField("ask")
+    assert [each.deltaHigh for each in bar.trendbar] == [1]
+    assert (ask.ask, len(ask.trendbar)) == (13, 0)
+
+
+@pytest.mark.parametrize(
+    ("close", "expected"),
+    [("absent", [None] * 4), ("lagging", [10, 10, 14, 9]), ("current", [10, 14, 8, 9])],
+)
+def test_forming_bar_says_its_close_or_lags_behind_it(close: str, expected: list[int | None]):
+    # The fourth opens a bar of its own.
+    peer = with_bars(
+        ((0, 10, 20), (1, 14, None), (2, 8, None), (30, 9, None)), live_bar_close=close
+    )
+    peer.run(31)
+    bars = [event.trendbar[0] for event in spots(peer)]
+    closes = [bar.low + bar.deltaClose if bar.HasField("deltaClose") else None for bar in bars]
+    assert closes == expected
+
+
+def test_spots_under_live_bars_end_them_or_are_switched_not_to_end():
+    ticks = ((0, 10, 12), (1, 11, None), (2, 12, None))
+    end = ProtoOAUnsubscribeSpotsReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[1])
+    peer = with_bars(ticks)
+    peer.ask(end, ProtoOAUnsubscribeSpotsRes)
+    subscribe(peer, 1)
+    peer.received()
+    peer.run(3)
+    assert [len(event.trendbar) for event in spots(peer)] == [0, 0]
+    peer = with_bars(ticks, spots_end_what_needs_them=False)
+    assert peer.ask(end, ProtoOAErrorRes).errorCode == "INVALID_REQUEST"
+    stop = ProtoOAUnsubscribeLiveTrendbarReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=1, period=M1)
+    peer.ask(stop, ProtoOAUnsubscribeLiveTrendbarRes)
+    peer.ask(end, ProtoOAUnsubscribeSpotsRes)
 
 
 def test_live_bar_forms_from_bids_and_counts_every_side():
@@ -286,8 +430,26 @@ def test_count_brings_one_less_looks_back_from_the_end_and_ignores_the_beginning
     answer = bars(peer, fromTimestamp=START - DAY, toTimestamp=START, count=50)
     assert len(answer.trendbar) == 49
     assert answer.hasMore
-    peer = walking(Switches(bars_count_minus_one=False))
-    assert len(bars(peer, count=50).trendbar) == 50
+
+
+def test_count_counts_the_forming_bar_and_leaves_it_out():
+    forming = START // MINUTE  # 40 seconds of it are over
+    found = bars(walking(), toTimestamp=START, count=50).trendbar
+    assert [bar.utcTimestampInMinutes for bar in found] == list(range(forming - 49, forming))
+    earlier = bars(walking(), toTimestamp=START - MINUTE, count=50).trendbar
+    assert (len(earlier), earlier[-1].utcTimestampInMinutes) == (50, forming - 1)
+    found = bars(walking(replace(BARE, forming_bar_in_history="always")), count=50).trendbar
+    assert (len(found), found[-1].utcTimestampInMinutes) == (50, forming)
+    found = bars(walking(replace(BARE, forming_bar_in_history="never")), count=50).trendbar
+    assert (len(found), found[-1].utcTimestampInMinutes) == (50, forming - 1)
+    less = replace(BARE, bars_count_minus_one=True)
+    assert len(bars(walking(less), count=50).trendbar) == 49
+    assert len(bars(walking(less), toTimestamp=START - MINUTE, count=50).trendbar) == 49
+
+
+def test_answer_of_bars_says_up_to_when_it_was_asked():
+    assert bars(walking(), toTimestamp=START - HOUR, count=5).timestamp == START - HOUR
+    assert bars(walking(), count=5).timestamp == START
 
 
 def test_bar_that_begins_at_the_end_of_the_window_is_in_it():
@@ -318,7 +480,7 @@ def test_daily_bar_begins_at_five_in_new_york(day: str, begin: str):
     at = round(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)
     expected = round(datetime.fromisoformat(begin).replace(tzinfo=UTC).timestamp() * 1000)
     answer = bars(walking(), D1, toTimestamp=at, count=2)
-    assert answer.trendbar[0].utcTimestampInMinutes * MINUTE == expected
+    assert answer.trendbar[1].utcTimestampInMinutes * MINUTE == expected
 
 
 def test_bars_of_a_day_agree_with_its_hours_and_its_ticks():
@@ -365,7 +527,45 @@ def test_impossible_window_is_refused(start: int, end: int):
     assert walking().ask(request, ProtoOAErrorRes).errorCode == "INCORRECT_BOUNDARIES"
 
 
+def test_history_may_end_with_the_last_bar_that_is_over():
+    minute = START // MINUTE  # 40 seconds of it are over
+    assert bars(walking()).trendbar[-1].utcTimestampInMinutes == minute
+    peer = walking(replace(BARE, forming_bar_in_history="never"))
+    assert bars(peer, toTimestamp=START).trendbar[-1].utcTimestampInMinutes == minute - 1
+    peer = walking(replace(BARE, forming_bar_in_history="never", closed_bar_delay=1000))
+    peer.run(20.5)
+    assert bars(peer, count=5).trendbar[-1].utcTimestampInMinutes == minute - 1
+    peer.run(0.5)
+    assert bars(peer, count=5).trendbar[-1].utcTimestampInMinutes == minute
+
+
+def test_bars_without_a_beginning_fill_the_old_window_or_a_page():
+    peer = walking(replace(BARE, bars_page_size=100_000))
+    answer = bars(peer, D1, toTimestamp=START)
+    assert answer.trendbar[0].utcTimestampInMinutes * MINUTE >= START - 31_622_400_000
+    assert 360 < len(answer.trendbar) < 370
+    peer = walking(replace(BARE, bars_without_beginning="page", bars_page_size=500))
+    answer = bars(peer, D1, toTimestamp=START)
+    assert (len(answer.trendbar), answer.hasMore) == (500, True)
+
+
 # Ticks
+
+
+def test_seconds_instead_of_milliseconds_bring_nothing():
+    peer = walking()
+    seconds = START // 1000
+    request = ProtoOAGetTickDataReq(
+        ctidTraderAccountId=USD_ACCOUNT,
+        symbolId=1,
+        type=ProtoOAQuoteType.BID,
+        fromTimestamp=seconds - 3600,
+        toTimestamp=seconds,
+    )
+    answer = peer.ask(request, ProtoOAGetTickDataRes)
+    assert (len(answer.tickData), answer.hasMore) == (0, False)
+    found = bars(peer, H1, fromTimestamp=seconds - 3600, toTimestamp=seconds)
+    assert (len(found.trendbar), found.hasMore) == (0, False)
 
 
 def test_ticks_come_newest_first_as_running_differences():

@@ -15,11 +15,20 @@ from ctrader.proto import (
     ProtoOAExecutionEvent,
     ProtoOAExpectedMarginReq,
     ProtoOAExpectedMarginRes,
+    ProtoOAGetDynamicLeverageByIDReq,
+    ProtoOAGetDynamicLeverageByIDRes,
     ProtoOAGetPositionUnrealizedPnLReq,
     ProtoOAGetPositionUnrealizedPnLRes,
+    ProtoOALimitedRiskMarginCalculationStrategy,
+    ProtoOAMinCommissionType,
     ProtoOANewOrderReq,
     ProtoOAOrderErrorEvent,
     ProtoOAOrderType,
+    ProtoOAReconcileReq,
+    ProtoOAReconcileRes,
+    ProtoOAStopOutStrategy,
+    ProtoOASymbolsForConversionReq,
+    ProtoOASymbolsForConversionRes,
     ProtoOATraderReq,
     ProtoOATraderRes,
     ProtoOATradeSide,
@@ -78,6 +87,164 @@ def test_each_type_of_commission(kind: int, rate: int, least: int, expected: str
         quote_to_deposit=lambda: Fraction(1),
     )
     assert amount == Fraction(expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asset", "expected"),
+    [
+        (ProtoOAMinCommissionType.CURRENCY, "USD", -800),  # 8 dollars
+        (ProtoOAMinCommissionType.CURRENCY, "EUR", -880),  # 8 euros at 1.10
+        (ProtoOAMinCommissionType.CURRENCY, "JPY", -250),  # 8 yen are less than 2.50 a lot
+        (ProtoOAMinCommissionType.QUOTE_CURRENCY, "JPY", -800),
+    ],
+)
+def test_smallest_commission_is_kept_in_its_own_currency(kind: int, asset: str, expected: int):
+    exchange = scripted_exchange(
+        ((0, 110_000, 110_000),), others={4: ((0, 15_000_000, 15_000_000),)}
+    )
+    exchange.change_symbol(
+        1, min_commission=800_000_000, min_commission_type=kind, min_commission_asset=asset
+    )
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    _, filled = trade(peer, order(1, "BUY", 10_000_000))
+    assert filled.deal.commission == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "chain"),
+    [
+        ("EUR", "EUR", []),
+        ("EUR", "USD", ["EURUSD"]),
+        ("USD", "EUR", ["EURUSD"]),
+        ("CHF", "EUR", ["USDCHF", "EURUSD"]),
+        ("XAU", "JPY", ["XAUUSD", "USDJPY"]),
+    ],
+)
+def test_conversion_chains(first: str, last: str, chain: list[str]):
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    answer = peer.ask(
+        ProtoOASymbolsForConversionReq(
+            ctidTraderAccountId=USD_ACCOUNT,
+            firstAssetId=DEFAULT_CATALOGUE.asset_named(first).asset_id,
+            lastAssetId=DEFAULT_CATALOGUE.asset_named(last).asset_id,
+        ),
+        ProtoOASymbolsForConversionRes,
+    )
+    assert [symbol.symbolName for symbol in answer.symbol] == chain
+
+
+def test_profit_over_a_chain_of_two_inverted_symbols():
+    """10,000 USDCHF up by 0.01 is 100 francs, 110 dollars at 0.90909, 100 euros at 1.10."""
+    exchange = scripted_exchange(
+        ((0, 89_909, 89_909), (5, 90_909, 90_909)),
+        symbol_id=6,
+        others={1: ((0, 110_000, 110_000),)},
+    )
+    peer = log_in(Peer(exchange), EUR_ACCOUNT)
+    trade(peer, order(6, "BUY", 1_000_000, EUR_ACCOUNT))
+    peer.run(5)
+    (profit,) = peer.ask(
+        ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=EUR_ACCOUNT),
+        ProtoOAGetPositionUnrealizedPnLRes,
+    ).positionUnrealizedPnL
+    assert profit.grossUnrealizedPnL == round(100 / 0.90909 / 1.1 * 100) == 10_000
+
+
+def test_leverage_tiers_as_a_client_reads_them():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    answer = peer.ask(
+        ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=USD_ACCOUNT, leverageId=1),
+        ProtoOAGetDynamicLeverageByIDRes,
+    )
+    assert [(tier.volume, tier.leverage) for tier in answer.leverage.tiers] == [
+        (100_000_000, 50_000),
+        (500_000_000, 20_000),
+        (2_000_000_000, 10_000),
+    ]
+    unknown = peer.ask(
+        ProtoOAGetDynamicLeverageByIDReq(ctidTraderAccountId=USD_ACCOUNT, leverageId=99),
+        ProtoOAErrorRes,
+    )
+    assert unknown.errorCode == "ENTITY_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "before", "after"),
+    [
+        # A lot at 1.12569 and 1:100; 300 pips to the stop are 3,000 dollars.
+        (ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_LEVERAGE, 112_569, 112_569),
+        (ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL, 112_569, 300_000),
+        (
+            ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL_AND_LEVERAGE,
+            112_569,
+            300_000,
+        ),
+    ],
+)
+def test_margin_of_limited_risk_follows_from_the_guaranteed_stop(
+    strategy: int, before: int, after: int
+):
+    account = replace(DEFAULT_ACCOUNTS[0], is_limited_risk=True, limited_risk_strategy=strategy)
+    exchange = scripted_exchange(accounts=[account])
+    exchange.change_symbol(1, guaranteed_stops=True)
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    request = order(1, "BUY", 10_000_000, relativeStopLoss=3000, guaranteedStopLoss=True)
+    events = trade(peer, request)
+    filled = next(event for event in events if event.HasField("deal"))
+    assert filled.position.usedMargin in (before, after)
+    assert events[-1].position.guaranteedStopLoss
+    (position,) = peer.ask(
+        ProtoOAReconcileReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAReconcileRes
+    ).position
+    assert position.usedMargin == after
+    trader = peer.ask(ProtoOATraderReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOATraderRes).trader
+    assert trader.isLimitedRisk
+    assert trader.limitedRiskMarginCalculationStrategy == strategy
+
+
+def test_trader_names_the_terms_that_are_not_the_usual_ones():
+    account = replace(
+        DEFAULT_ACCOUNTS[0],
+        swap_free=True,
+        fair_stop_out=True,
+        stop_out_strategy=ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
+    )
+    peer = log_in(Peer(scripted_exchange(accounts=[account])), USD_ACCOUNT)
+    trader = peer.ask(ProtoOATraderReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOATraderRes).trader
+    assert (trader.swapFree, trader.fairStopOut) == (True, True)
+    assert trader.stopOutStrategy == ProtoOAStopOutStrategy.MOST_LOSING_FIRST
+
+
+def test_usual_trader_has_the_fields_that_were_recorded():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    trader = peer.ask(ProtoOATraderReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOATraderRes).trader
+    assert [field.name for field, _ in trader.ListFields()] == [
+        "ctidTraderAccountId",
+        "balance",
+        "balanceVersion",
+        "accessRights",
+        "depositAssetId",
+        "swapFree",
+        "leverageInCents",
+        "totalMarginCalculationType",
+        "maxLeverage",
+        "frenchRisk",
+        "traderLogin",
+        "accountType",
+        "brokerName",
+        "registrationTimestamp",
+        "isLimitedRisk",
+        "moneyDigits",
+    ]
+
+
+def test_bonus_may_count_in_the_equity():
+    for counts, code in ((False, True), (True, False)):
+        switches = replace(BARE, bonus_counts_in_equity=counts)
+        exchange = scripted_exchange(accounts=(small_account(),), switches=switches)
+        exchange.deposit_bonus(USD_ACCOUNT, manager=Decimal(100))
+        peer = log_in(Peer(exchange), USD_ACCOUNT)
+        assert (not trade(peer, order(1, "BUY", 100_000))) is code
 
 
 def test_dynamic_leverage_takes_each_slice_at_its_tier():
@@ -206,6 +373,29 @@ def test_metals_indices_and_crypto(
     _, filled = trade(peer, order(symbol, "BUY", volume))
     assert filled.position.usedMargin == margin
     assert filled.deal.commission == commission
+
+
+def test_trades_without_money_digits_in_their_messages():
+    switches = replace(BARE, write_money_digits=False)
+    peer = log_in(Peer(scripted_exchange(switches=switches)), USD_ACCOUNT)
+    _, filled = trade(peer, order(1, "BUY", 10_000_000))
+    assert (filled.position.commission, filled.deal.commission) == (-250, -250)
+    _, closed = trade(
+        peer,
+        ProtoOAClosePositionReq(
+            ctidTraderAccountId=USD_ACCOUNT, positionId=5_000_001, volume=10_000_000
+        ),
+    )
+    detail = closed.deal.closePositionDetail
+    assert (detail.grossProfit, detail.balance) == (-200, 10_000_000 - 200 - 500)
+    for message in (filled.position, filled.deal, closed.position, closed.deal, detail):
+        assert not message.HasField("moneyDigits")
+    # Where the schema requires it, it stays.
+    profit = peer.ask(
+        ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=USD_ACCOUNT),
+        ProtoOAGetPositionUnrealizedPnLRes,
+    )
+    assert profit.moneyDigits == 2
 
 
 @pytest.mark.parametrize("digits", [0, 2, 8])

@@ -25,6 +25,7 @@ from ctrader.proto import (
     ProtoOAAccountAuthRes,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
+    ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
     ProtoOAOrderType,
@@ -44,8 +45,10 @@ from ctrader.simulator.__main__ import main
 class SocketPeer:
     """A plain blocking client that verifies the certificate."""
 
-    def __init__(self, sim: Simulator, *, server_name: str = "localhost") -> None:
-        raw = socket.create_connection((sim.host, sim.port), timeout=5)
+    def __init__(
+        self, sim: Simulator, *, server_name: str = "localhost", port: int | None = None
+    ) -> None:
+        raw = socket.create_connection((sim.host, port or sim.port), timeout=5)
         self.socket = raw
         if sim.tls:
             context = ssl.create_default_context(cafile=sim.ca_file)
@@ -82,6 +85,12 @@ class SocketPeer:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def drain(peer: SocketPeer) -> None:
+    """Read to the end of the stream, which raises."""
+    while True:
+        peer.next()
 
 
 @pytest.fixture
@@ -298,6 +307,93 @@ def test_first_account_is_one_that_the_listener_serves():
         assert demo.credentials(3).account_id == 2_000_001
 
 
+def test_demo_and_live_accounts_have_a_listener_each_and_one_broker():
+    with (
+        Simulator(tls=False) as sim,
+        closing(SocketPeer(sim, port=sim.live_port)) as live,
+        closing(SocketPeer(sim, port=sim.demo_port)) as demo,
+    ):
+        assert sim.port == sim.demo_port != sim.live_port
+        token = sim.credentials().access_token
+        answers: list[type] = []
+        for peer in (live, demo):
+            peer.send(
+                ProtoOAApplicationAuthReq(clientId=sim.client_id, clientSecret=sim.client_secret)
+            )
+            peer.next()
+            peer.send(ProtoOAAccountAuthReq(ctidTraderAccountId=2_000_001, accessToken=token))
+            answers.append(type(peer.next()))
+        assert answers == [ProtoOAAccountAuthRes, ProtoOAErrorRes]
+        assert sim.connections == 2
+        assert sim.client_config().port == sim.demo_port
+        assert sim.client_config(live=True).port == sim.live_port
+    with Simulator(tls=False, live=True) as sim:
+        assert sim.port == sim.live_port != sim.demo_port
+        assert sim.client_config().port == sim.live_port
+        assert sim.client_config(live=False).port == sim.demo_port
+
+
+def test_script_acts_on_sockets_from_any_thread(sim: Simulator):
+    with closing(SocketPeer(sim).log_in(sim)) as peer:
+        sim.script.next_answer(ProtoOAVersionReq).replace(ProtoOAVersionRes(version="scripted"))
+        peer.send(ProtoOAVersionReq())
+        answer = peer.next()
+        assert isinstance(answer, ProtoOAVersionRes)
+        assert answer.version == "scripted"
+        assert sim.script.inject(ProtoOAVersionRes(version="out of nowhere")) == 1
+        answer = peer.next()
+        assert isinstance(answer, ProtoOAVersionRes)
+        assert answer.version == "out of nowhere"
+        assert len(sim.sent_by_client(ProtoOAVersionReq)) == 1
+        assert len(sim.sent_by_server(ProtoOAVersionRes)) == 2
+        assert "-> ProtoOAVersionReq" in sim.dump_frames()
+        sim.set_price("EURUSD", 1.5, 1.50002)
+        account = sim.credentials().account_id
+        peer.send(ProtoOASubscribeSpotsReq(ctidTraderAccountId=account, symbolId=[1]))
+        spot = peer.next()
+        assert isinstance(spot, ProtoOASpotEvent)
+        assert (spot.bid, spot.ask) == (150_000, 150_002)
+        terminal = sim.terminal()
+        terminal.buy("EURUSD", 100_000)
+        while not isinstance(peer.next(), ProtoOAExecutionEvent):
+            pass
+        sim.script.close()
+        with pytest.raises(EOFError):
+            drain(peer)
+
+
+def test_scripted_reset_and_silence_over_sockets():
+    with Simulator(tls=False) as sim:
+        with closing(SocketPeer(sim).log_in(sim)) as peer:
+            sim.script.cut()
+            with pytest.raises(ConnectionResetError):
+                peer.next()
+        with closing(SocketPeer(sim).log_in(sim)) as peer:
+            (number,) = sim.script.connections
+            sim.script.fall_silent(number)
+            peer.send(ProtoOAVersionReq())
+            peer.socket.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                peer.next()
+            with closing(SocketPeer(sim)) as other:
+                other.log_in(sim)
+
+
+def test_bytes_arrive_in_drops_or_glued_over_tls():
+    switches = Switches(dribble_bytes=7, glue_interval=0.01)
+    with Simulator(switches=switches) as sim, closing(SocketPeer(sim)) as peer:
+        peer.log_in(sim)
+
+
+def test_frozen_prices_stand_still():
+    with Simulator(tls=False, frozen=True, speed=1000) as sim:
+        with sim.locked() as exchange:
+            before = {each: exchange.quote(each) for each in exchange.symbols}
+        with sim.locked() as exchange:
+            exchange.advance(exchange.now + 10_000_000_000)
+            assert {each: exchange.quote(each) for each in exchange.symbols} == before
+
+
 def test_client_of_a_simulator_on_all_addresses_goes_to_loopback():
     with Simulator(host="0.0.0.0") as simulator:  # what is tested
         assert simulator.client_config().host == "127.0.0.1"
@@ -331,6 +427,8 @@ def test_missing_extra_is_one_clear_line(
         {"applications": ()},
         {"port": 99_999},
         {"port": -1},
+        {"other_port": -1},
+        {"oauth_port": 65_536},
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, object]):
@@ -360,6 +458,9 @@ def test_command_says_how_to_reach_it_and_ends_on_a_signal(number: signal.Signal
         assert set(ready) == {
             "host",
             "port",
+            "demo_port",
+            "live_port",
+            "oauth_url",
             "tls",
             "ca_file",
             "client_id",

@@ -31,7 +31,6 @@ from ctrader.proto import (
     ProtoOAGetCtidProfileByTokenRes,
     ProtoOAGetDynamicLeverageByIDReq,
     ProtoOAGetDynamicLeverageByIDRes,
-    ProtoOAMarginCallListReq,
     ProtoOANewOrderReq,
     ProtoOAOrderType,
     ProtoOARefreshTokenReq,
@@ -311,8 +310,7 @@ def test_what_is_not_served_is_unsupported():
     peer = log_in(new_peer(), USD_ACCOUNT)
     peer.send_bytes(encode_envelope(9999, b"", "x"))
     assert [each.errorCode for each in peer.messages(ProtoOAErrorRes)] == ["UNSUPPORTED_MESSAGE"]
-    request = ProtoOAMarginCallListReq(ctidTraderAccountId=USD_ACCOUNT)
-    assert refusal(peer, request) == "UNSUPPORTED_MESSAGE"
+    assert refusal(peer, ProtoOAVersionRes(version="1")) == "UNSUPPORTED_MESSAGE"
 
 
 def test_garbage_is_refused_and_the_connection_stays():

@@ -272,7 +272,8 @@ def test_stop_order_is_filled_at_the_market_when_it_is_reached():
 
 
 def test_pending_order_without_money_at_its_price_is_rejected():
-    accounts = [replace(DEFAULT_ACCOUNTS[0], balance=DEFAULT_ACCOUNTS[0].balance / 5000)]
+    balance = DEFAULT_ACCOUNTS[0].balance / 5000
+    accounts = [replace(DEFAULT_ACCOUNTS[0], balance=balance, stop_out_level=0)]
     exchange = scripted_exchange(((0, 112567, 112569), (5, 110000, 110002)), accounts=accounts)
     peer = log_in(Peer(exchange), USD_ACCOUNT)
     peer.send(order("LIMIT", limitPrice=1.11))
@@ -357,11 +358,6 @@ def test_symbol_may_refuse_orders(change: dict[str, bool], side: str, code: str)
     exchange = Exchange(unix_ms=START, prices=prices, catalogue=catalogue, switches=BARE)
     peer = log_in(Peer(exchange), USD_ACCOUNT)
     assert peer.ask(order(side=side), ProtoOAOrderErrorEvent).errorCode == code
-
-
-def test_order_types_that_are_not_built_yet_say_so():
-    request = order("MARKET_RANGE", baseSlippagePrice=1.1, slippageInPoints=5)
-    assert trader().ask(request, ProtoOAErrorRes).errorCode == "UNSUPPORTED_MESSAGE"
 
 
 def test_position_of_another_symbol_and_too_much_volume_are_refused():

@@ -297,7 +297,7 @@ VARIANTS: dict[str, tuple[object, ...]] = {
     "first_spot_before_response": (False,),
     "duplicate_subscription_code": ("INVALID_REQUEST",),
     "trendbar_without_spots_code": ("NOT_SUBSCRIBED_TO_SPOTS",),
-    "bars_count_minus_one": (False,),
+    "bars_count_minus_one": (True,),
     "bars_page_size": (7,),
     "bars_flat_close_bug": (True,),
     "enforce_bar_windows": (True,),

@@ -42,3 +42,21 @@ def not_twins(
     stream: ctrader.EventStream[ctrader.Quote],
 ) -> ctrader_sync.EventStream[ctrader.Quote]:
     return stream  # type: ignore[return-value] # each client has its own
+
+
+def cleared() -> None:
+    amendment = ctrader.AmendPositionRequest(
+        position_id=1, stop_loss=ctrader.CLEAR, take_profit=None
+    )
+    assert_type(amendment.stop_loss, float | ctrader.Clear | None)
+    if amendment.stop_loss is not ctrader_sync.CLEAR:
+        assert_type(amendment.stop_loss, float | None)
+
+
+def nothing_to_clear() -> None:
+    ctrader.NewOrderRequest(
+        symbol_id=1,
+        side=ctrader.OrderSide.BUY,
+        volume=1,
+        stop_loss=ctrader.CLEAR,  # type: ignore[arg-type] # a new order has none yet
+    )

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from ctrader.simulator import Simulator
+from tests.clients.scenarios.exercised import EXERCISED, exercised_in
 from tests.clients.scenarios.stage import BlockingStage, LoopStage, Stage, run_blocking
 
 Serve: TypeAlias = Callable[..., Simulator]
@@ -42,15 +43,23 @@ def stage(anyio_backend: str) -> Stage:
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start simulators with any options; they record their frames, and end with the test."""
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    """Start simulators with any options; they record their frames, and end with the test.
+
+    A scenario that stands in `EXERCISED` fails here if its messages were not on the wire.
+    """
+    started: list[Simulator] = []
     with ExitStack() as stack:
 
         def start(**options: Any) -> Simulator:
             options.setdefault("record_frames", True)
-            return stack.enter_context(Simulator(**options))
+            started.append(stack.enter_context(Simulator(**options)))
+            return started[-1]
 
         yield start
+    scenario = f"{request.path.stem}.{request.node.originalname}"
+    missing = set(EXERCISED.get(scenario, ())) - exercised_in(started)
+    assert not missing, f"not on the wire: {', '.join(sorted(kind.__name__ for kind in missing))}"
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from ctrader.enums import ExecutionType, OrderSide, OrderStatus, OrderType
 from ctrader.errors import (
     APIError,
-    BadVolumeError,
     CTraderConnectionTimeoutError,
     DuplicateClientOrderIdError,
+    NotEnoughMoneyError,
     OrderInvalidError,
     OrderNotFoundError,
     OrderNotSentError,
@@ -23,6 +23,7 @@ from ctrader.errors import (
 )
 from ctrader.events import ExecutionEvent
 from ctrader.models import (
+    CLEAR,
     AmendOrderRequest,
     AmendPositionRequest,
     ClosePositionRequest,
@@ -132,12 +133,12 @@ async def test_order_that_the_server_rejects_has_its_code(stage: Stage, simulato
     async with at_desk(stage, simulator) as desk:
         with pytest.raises(OrderRejectedError) as caught:
             await desk.client.trading.place_order(
-                desk.account_id, market_order(volume=1, client_order_id="too-small")
+                desk.account_id, market_order(volume=10**10, client_order_id="too-big")
             )
-        assert caught.value.error_code == "TRADING_BAD_VOLUME"
-        assert isinstance(caught.value, BadVolumeError)
+        assert caught.value.error_code == "NOT_ENOUGH_MONEY"
+        assert isinstance(caught.value, NotEnoughMoneyError)
         assert isinstance(caught.value, APIError)
-        assert caught.value.client_order_id == "too-small"
+        assert caught.value.client_order_id == "too-big"
         assert caught.value.account_id == desk.account_id
         with pytest.raises(PositionNotFoundError) as missing:
             await desk.client.trading.close_position(
@@ -199,7 +200,10 @@ async def test_levels_of_a_position_are_changed_one_at_a_time(stage: Stage, simu
         changes = (
             (AmendPositionRequest(position_id=position_id, stop_loss=0.5), (0.5, None)),
             (AmendPositionRequest(position_id=position_id, take_profit=2.5), (0.5, 2.5)),
-            (AmendPositionRequest(position_id=position_id, stop_loss=None), (None, 2.5)),
+            (
+                AmendPositionRequest(position_id=position_id, stop_loss=CLEAR, take_profit=None),
+                (None, 2.5),
+            ),
         )
         for request, levels in changes:
             await trading.amend_position(account_id, request)
@@ -264,6 +268,7 @@ async def test_two_clients_of_an_account_see_each_others_executions(
 
 async def test_order_that_gets_no_answer_has_an_unknown_outcome(stage: Stage, simulator: Simulator):
     async with at_desk(stage, simulator) as desk:
+        await desk.client.symbols.get_by_id(desk.account_id, 1)  # so that only the order is asked
         simulator.pause()
         with pytest.raises(OrderOutcomeUnknownError) as caught:
             await desk.client.trading.place_order(

@@ -1,0 +1,1 @@
+"""Tests on what a real server was recorded to say; `nox -s recordings` runs them."""

@@ -1,0 +1,514 @@
+"""An accountant who knows the rules of the protocol and nothing of the simulated broker.
+
+It takes the frames that a client received, the terms of the symbols as the client read them, and
+the prices of the market. From these it keeps books of its own: what is open, what it cost, what it
+brought. Every amount that a frame names is compared with its own, to the last digit.
+
+It shares no code with the exchange that it audits, so that a mistake of the one does not hide in
+the other. Money is in the smallest unit of the deposit currency, volumes are in cents of a unit,
+prices are decimal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import TypeAlias
+
+from ctrader.proto import (
+    ProtoOADeal,
+    ProtoOADealStatus,
+    ProtoOADepositWithdraw,
+    ProtoOADynamicLeverage,
+    ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
+    ProtoOALightSymbol,
+    ProtoOAMarginChangedEvent,
+    ProtoOAPosition,
+    ProtoOASymbol,
+    ProtoOATradeSide,
+)
+
+__all__ = ["Chain", "Ledger", "LedgerError", "Terms"]
+
+Chain: TypeAlias = tuple[ProtoOALightSymbol, ...]
+"""Symbols that lead from one asset to another, as the server names them."""
+
+_FILLS = (ProtoOAExecutionType.ORDER_FILLED, ProtoOAExecutionType.ORDER_PARTIAL_FILL)
+_CENT = 100
+_HOUR = 3_600_000
+_DAY = 24 * _HOUR
+
+
+class LedgerError(AssertionError):
+    """A frame says something else than the ledger."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a symbol is and costs, as the client read it."""
+
+    full: ProtoOASymbol
+    light: ProtoOALightSymbol
+    minimum_asset: int
+    """Asset in which the smallest commission is kept."""
+    tiers: ProtoOADynamicLeverage | None
+
+
+@dataclass
+class _Lot:
+    """What is left of one opening deal."""
+
+    deal_id: int
+    volume: int
+    price: Fraction
+    commission: int
+    base_to_deposit: Fraction
+
+
+@dataclass
+class _Holding:
+    """One position."""
+
+    position_id: int
+    symbol_id: int
+    is_long: bool
+    opened: int
+    lots: list[_Lot] = field(default_factory=list[_Lot])
+    swap: int = 0
+    used_margin: int = 0
+    rolled: int = 0
+    """Until when its rollovers are accounted for, milliseconds UTC."""
+
+    @property
+    def volume(self) -> int:
+        return sum(lot.volume for lot in self.lots)
+
+    @property
+    def commission(self) -> int:
+        return sum(lot.commission for lot in self.lots)
+
+    @property
+    def price(self) -> Fraction:
+        return sum((lot.volume * lot.price for lot in self.lots), Fraction(0)) / self.volume
+
+    @property
+    def base_to_deposit(self) -> Fraction:
+        weighed = (lot.volume * lot.base_to_deposit for lot in self.lots)
+        return sum(weighed, Fraction(0)) / self.volume
+
+
+class Ledger:
+    """The books of one account, kept from what its client is told."""
+
+    def __init__(
+        self,
+        *,
+        balance: int,
+        balance_version: int,
+        money_digits: int,
+        deposit_asset: int,
+        dollar: int,
+        leverage: Fraction,
+        terms: Mapping[int, Terms],
+        chains: Mapping[tuple[int, int], Chain],
+        quote_at: Callable[[int, int], tuple[int, int]],
+        stop_out_level: int = 0,
+        is_netted: bool = False,
+        swap_free: bool = False,
+    ) -> None:
+        """Open the books.
+
+        Args:
+            dollar: Id of the asset USD.
+            leverage: Leverage of the account, 100 for 1:100.
+            terms: Terms by symbol id.
+            chains: Conversion chains by their first and last asset.
+            quote_at: Returns bid and ask of a symbol in 1/100000 at a time, milliseconds UTC.
+            stop_out_level: Margin level in percent below which positions are closed, 0 never.
+        """
+        self.balance = balance
+        self.balance_version = balance_version
+        self.leverage = leverage
+        self.holdings: dict[int, _Holding] = {}
+        self.deals: dict[int, ProtoOADeal] = {}
+        self.offsets: list[tuple[int, int, int]] = []
+        """Opening deal, closing deal and volume."""
+        self.cash: list[ProtoOADepositWithdraw] = []
+        self.results: dict[int, int] = {}
+        """What each closing deal added to the balance."""
+        self.executed: dict[int, list[tuple[int, Fraction]]] = {}
+        """Volume and price of each fill, by order id."""
+        self.swaps = 0
+        self.margin_changes = 0
+        self.stop_outs = 0
+        self._stop_out_level = stop_out_level
+        self._scale = 10**money_digits
+        self._money_digits = money_digits
+        self._deposit_asset = deposit_asset
+        self._dollar = dollar
+        self._terms = terms
+        self._chains = chains
+        self._quote_at = quote_at
+        self._is_netted = is_netted
+        self._swap_free = swap_free
+
+    # Frames
+
+    def take(self, frames: Iterable[object]) -> None:
+        """Enter what the client received, in order."""
+        for frame in frames:
+            if isinstance(frame, ProtoOAExecutionEvent):
+                self._take_execution(frame)
+            elif isinstance(frame, ProtoOAMarginChangedEvent):
+                self._take_margin(frame)
+
+    def change_leverage(self, leverage: Fraction, at: int) -> None:
+        """Enter that the account's leverage was changed."""
+        self.leverage = leverage
+        for holding in self._in_order():
+            holding.used_margin = self._margin(holding, at)
+
+    # What it comes to
+
+    def unrealised(self, position_id: int, at: int) -> tuple[int, int]:
+        """Return the gross and net profit of an open position."""
+        holding = self.holdings[position_id]
+        gross = self._gross(holding, holding.lots, self._exit_price(holding, at), at)
+        return gross, gross + holding.swap + holding.commission
+
+    def equity(self, at: int) -> int:
+        """Return the balance with the net profit of all that is open."""
+        return self.balance + sum(self.unrealised(each, at)[1] for each in self.holdings)
+
+    def must_be_stopped_out(self, at: int) -> bool:
+        """Tell whether the equity is too little for the margin that all positions bind."""
+        used = sum(holding.used_margin for holding in self.holdings.values())
+        return used > 0 and 100 * self.equity(at) < self._stop_out_level * used
+
+    def agree_with(self, position: ProtoOAPosition) -> None:
+        """Compare an open position that the client was told of."""
+        holding = self.holdings.get(position.positionId)
+        _same("position is known", holding is not None, True)
+        assert holding is not None
+        data = position.tradeData
+        _same("symbol", data.symbolId, holding.symbol_id)
+        _same("side", data.tradeSide == ProtoOATradeSide.BUY, holding.is_long)
+        _same("volume", data.volume, holding.volume)
+        _same("price", position.price, float(round(holding.price, 15)))
+        _same("swap", position.swap, holding.swap)
+        _same("commission of position", position.commission, holding.commission)
+        _same("margin rate", position.marginRate, float(holding.base_to_deposit))
+        _same("used margin", position.usedMargin, holding.used_margin)
+
+    def roll_until(self, at: int) -> None:
+        """Make sure that no rollover was left out until a time."""
+        for holding in self.holdings.values():
+            while True:
+                due = self._next_rollover(holding)
+                if due >= at:
+                    break
+                _same(f"swap of {holding.position_id} at {due}", 0, self._swap(holding, due))
+                holding.rolled = due
+
+    # Private, what frames say
+
+    def _take_execution(self, event: ProtoOAExecutionEvent) -> None:
+        if event.executionType in _FILLS:
+            self._take_deal(event)
+        elif event.order.isStopOut and (event.executionType == ProtoOAExecutionType.ORDER_ACCEPTED):
+            at = event.order.tradeData.openTimestamp
+            _same("stop-out is due", True, self.must_be_stopped_out(at))
+            self.stop_outs += 1
+        elif event.executionType == ProtoOAExecutionType.SWAP:
+            self._take_swap(event.position)
+        elif event.executionType == ProtoOAExecutionType.DEPOSIT_WITHDRAW:
+            self._take_cash(event.depositWithdraw)
+
+    def _take_deal(self, event: ProtoOAExecutionEvent) -> None:
+        deal = event.deal
+        _same("deal is new", deal.dealId in self.deals, False)
+        _same("money digits", deal.moneyDigits, self._money_digits)
+        at = deal.executionTimestamp
+        self.roll_until(at)
+        price = _decimal(deal.executionPrice)
+        terms = self._terms[deal.symbolId]
+        rate = self._base_rate(terms, self._deposit_asset, price, at)
+        _same("margin rate of deal", deal.marginRate, float(rate))
+        to_dollar = self._base_rate(terms, self._dollar, price, at)
+        _same("rate to dollars", deal.baseToUsdConversionRate, float(to_dollar))
+        commission = -self._commission(terms, deal.filledVolume, price, at)
+        _same("commission of deal", deal.commission, commission)
+        self.deals[deal.dealId] = deal
+        self.executed.setdefault(deal.orderId, []).append((deal.filledVolume, price))
+        _same(
+            "partial fill",
+            deal.dealStatus == ProtoOADealStatus.PARTIALLY_FILLED,
+            deal.filledVolume < deal.volume,
+        )
+        holding = self.holdings.get(deal.positionId)
+        is_long = deal.tradeSide == ProtoOATradeSide.BUY
+        closes = holding is not None and holding.is_long != is_long
+        _same("deal closes", deal.HasField("closePositionDetail"), closes)
+        if holding is not None and closes:
+            self._close(holding, deal, price, commission)
+        else:
+            if holding is None:
+                holding = _Holding(deal.positionId, deal.symbolId, is_long, at, rolled=at)
+                self._check_alone(holding)
+                self.holdings[deal.positionId] = holding
+            holding.lots.append(_Lot(deal.dealId, deal.filledVolume, price, commission, rate))
+        self._renew_margins(holding, at)
+        if holding.lots:
+            self.agree_with(event.position)
+        else:
+            _same("volume of what is closed", event.position.tradeData.volume, 0)
+
+    def _check_alone(self, holding: _Holding) -> None:
+        if self._is_netted:
+            others = [
+                each for each in self.holdings.values() if each.symbol_id == holding.symbol_id
+            ]
+            _same("positions of the symbol on a netted account", len(others), 0)
+
+    def _close(
+        self, holding: _Holding, deal: ProtoOADeal, price: Fraction, commission: int
+    ) -> None:
+        detail, at = deal.closePositionDetail, deal.executionTimestamp
+        volume = deal.filledVolume
+        swap = _half_away(Fraction(holding.swap * volume, holding.volume))
+        holding.swap -= swap
+        parts = self._take_oldest(holding, deal, volume)
+        charged = sum(part.commission for part in parts)
+        gross = self._gross(holding, parts, price, at)
+        fee = self._conversion_fee(self._terms[holding.symbol_id], gross)
+        result = gross + swap + charged + commission + fee
+        self.balance += result
+        self.balance_version += 1
+        self.results[deal.dealId] = result
+        entry = sum((part.volume * part.price for part in parts), Fraction(0)) / volume
+        _same("closed volume", detail.closedVolume, volume)
+        _same("entry price", detail.entryPrice, float(round(entry, 15)))
+        _same("gross profit", detail.grossProfit, gross)
+        _same("swap of the closed part", detail.swap, swap)
+        _same("commission of both sides", detail.commission, charged + commission)
+        _same("conversion fee", detail.pnlConversionFee, fee)
+        _same("balance", detail.balance, self.balance)
+        _same("balance version", detail.balanceVersion, self.balance_version)
+        rate = self._rate(self._terms[holding.symbol_id].light.quoteAssetId, at)
+        _same("rate of the profit", detail.quoteToDepositConversionRate, float(rate))
+        if not holding.lots:
+            _same("swap that is left", holding.swap, 0)
+            del self.holdings[holding.position_id]
+
+    def _take_oldest(self, holding: _Holding, deal: ProtoOADeal, volume: int) -> list[_Lot]:
+        _same("more is closed than is open", volume > holding.volume, False)
+        parts: list[_Lot] = []
+        while volume:
+            lot = holding.lots[0]
+            taken = min(volume, lot.volume)
+            share = _half_away(Fraction(lot.commission * taken, lot.volume))
+            parts.append(_Lot(lot.deal_id, taken, lot.price, share, lot.base_to_deposit))
+            self.offsets.append((lot.deal_id, deal.dealId, taken))
+            lot.volume -= taken
+            lot.commission -= share
+            volume -= taken
+            if not lot.volume:
+                holding.lots.pop(0)
+        return parts
+
+    def _take_swap(self, position: ProtoOAPosition) -> None:
+        holding = self.holdings.get(position.positionId)
+        _same("position of a swap is known", holding is not None, True)
+        assert holding is not None
+        at = position.utcLastUpdateTimestamp
+        self._roll_one(holding, at)
+        due = self._next_rollover(holding)
+        _same("time of the swap", at, due)
+        holding.swap += self._swap(holding, due)
+        holding.rolled = due
+        self.swaps += 1
+        self.agree_with(position)
+
+    def _roll_one(self, holding: _Holding, at: int) -> None:
+        while (due := self._next_rollover(holding)) < at:
+            _same(f"swap of {holding.position_id} at {due}", 0, self._swap(holding, due))
+            holding.rolled = due
+
+    def _take_cash(self, cash: ProtoOADepositWithdraw) -> None:
+        self.balance += cash.delta
+        self.balance_version += 1
+        _same("balance after cash", cash.balance, self.balance)
+        _same("version after cash", cash.balanceVersion, self.balance_version)
+        _same("money digits of cash", cash.moneyDigits, self._money_digits)
+        _same("equity after cash", cash.equity, self.equity(cash.changeBalanceTimestamp))
+        self.cash.append(cash)
+
+    def _take_margin(self, event: ProtoOAMarginChangedEvent) -> None:
+        holding = self.holdings.get(event.positionId)
+        _same("position whose margin changed is known", holding is not None, True)
+        assert holding is not None
+        _same("changed margin", event.usedMargin, holding.used_margin)
+        self.margin_changes += 1
+
+    # Private, the rules of money
+
+    def _rate(self, asset: int, at: int, last: int | None = None) -> Fraction:
+        """Return the rate of an asset, over the chain that the server names."""
+        last = self._deposit_asset if last is None else last
+        rate = Fraction(1)
+        for symbol in () if asset == last else self._chains[asset, last]:
+            bid = Fraction(self._quote_at(symbol.symbolId, at)[0], 100_000)
+            if asset == symbol.baseAssetId:
+                rate, asset = rate * bid, symbol.quoteAssetId
+            else:
+                _same("asset of a chain", asset, symbol.quoteAssetId)
+                rate, asset = rate / bid, symbol.baseAssetId
+        return rate
+
+    def _base_rate(self, terms: Terms, asset: int, price: Fraction, at: int) -> Fraction:
+        """Return the rate of a symbol's base asset: its own price, where that is the rate."""
+        if terms.light.quoteAssetId == asset:
+            return price
+        return self._rate(terms.light.baseAssetId, at, asset)
+
+    def _commission(self, terms: Terms, volume: int, price: Fraction, at: int) -> int:
+        symbol = terms.full
+        kind = symbol.commissionType
+        units, lots = Fraction(volume, _CENT), Fraction(volume, symbol.lotSize)
+        # By the numbers of the protocol's enum.
+        if kind == 1:
+            dollars = units * self._base_rate(terms, self._dollar, price, at)
+            amount = dollars / 1_000_000 * _ten_to_8(symbol.preciseTradingCommissionRate)
+            amount *= self._rate(self._dollar, at)
+        elif kind == 2:
+            amount = lots * _ten_to_8(symbol.preciseTradingCommissionRate)
+            amount *= self._rate(self._dollar, at)
+        elif kind == 3:
+            percent = Fraction(symbol.preciseTradingCommissionRate, 10**5)
+            amount = units * price * percent / 100 * self._rate(terms.light.quoteAssetId, at)
+        else:
+            amount = lots * _ten_to_8(symbol.preciseTradingCommissionRate)
+            amount *= self._rate(terms.light.quoteAssetId, at)
+        minimum = _ten_to_8(symbol.preciseMinCommission)
+        if minimum:
+            asset = terms.minimum_asset
+            if symbol.minCommissionType == 2:
+                asset = terms.light.quoteAssetId
+            amount = max(amount, minimum * self._rate(asset, at))
+        return _half_away(amount * self._scale)
+
+    def _conversion_fee(self, terms: Terms, gross: int) -> int:
+        if terms.light.quoteAssetId == self._deposit_asset:
+            return 0
+        fee = Fraction(abs(gross) * terms.full.pnlConversionFeeRate, 10_000)
+        return -int(-(-fee // 1))
+
+    def _gross(self, holding: _Holding, lots: Iterable[_Lot], price: Fraction, at: int) -> int:
+        sign = 1 if holding.is_long else -1
+        quoted = sum(
+            (Fraction(lot.volume, _CENT) * (price - lot.price) * sign for lot in lots), Fraction(0)
+        )
+        rate = self._rate(self._terms[holding.symbol_id].light.quoteAssetId, at)
+        return _half_away(quoted * rate * self._scale)
+
+    def _exit_price(self, holding: _Holding, at: int) -> Fraction:
+        bid, ask = self._quote_at(holding.symbol_id, at)
+        return Fraction(bid if holding.is_long else ask, 100_000)
+
+    # Private, the rules of rollovers
+
+    def _next_rollover(self, holding: _Holding) -> int:
+        symbol = self._terms[holding.symbol_id].full
+        step = _DAY if self._swap_free else symbol.swapPeriod * _HOUR
+        first = symbol.swapTime * 60_000
+        return first + ((holding.rolled - first) // step + 1) * step
+
+    def _swap(self, holding: _Holding, due: int) -> int:
+        """Return what a position is charged at a rollover."""
+        terms = self._terms[holding.symbol_id]
+        symbol = terms.full
+        step = _DAY if self._swap_free else symbol.swapPeriod * _HOUR
+        spared = symbol.skipRolloverDays if self._swap_free else symbol.skipSWAPPeriods
+        first = symbol.swapTime * 60_000
+        number = (due - first) // step - (holding.opened - first) // step
+        weekday = (due // _DAY + 3) % 7 + 1  # 1 is Monday
+        if number <= spared or (weekday > 5 and not symbol.chargeSwapAtWeekends):
+            return 0
+        triple = symbol.rolloverCommission3Days if self._swap_free else symbol.swapRollover3Days
+        days = Fraction(step, _DAY) * (3 if weekday == triple else 1)
+        if self._swap_free:
+            lots = Fraction(holding.volume, symbol.lotSize)
+            cost = lots * symbol.rolloverCommission * days  # whole dollars
+            return -_half_away(cost * self._rate(self._dollar, due) * self._scale)
+        rate = _decimal(symbol.swapLong if holding.is_long else symbol.swapShort)
+        units = Fraction(holding.volume, _CENT)
+        if symbol.swapCalculationType == 0:
+            quoted = units * rate / 10**symbol.pipPosition
+        elif symbol.swapCalculationType == 2:
+            quoted = units * rate / 10**symbol.digits
+        else:
+            quoted = units * self._exit_price(holding, due) * rate / 100 / 360
+        amount = quoted * days * self._rate(terms.light.quoteAssetId, due)
+        return _half_away(amount * self._scale)
+
+    # Private, the rules of margin
+
+    def _in_order(self) -> list[_Holding]:
+        return [self.holdings[each] for each in sorted(self.holdings)]
+
+    def _renew_margins(self, changed: _Holding, at: int) -> None:
+        """Bind the margin of a position anew, and of those that fill the tiers behind it."""
+        if changed.lots:
+            changed.used_margin = self._margin(changed, at)
+        for holding in self._in_order():
+            same = (holding.symbol_id, holding.is_long) == (changed.symbol_id, changed.is_long)
+            if same and holding.position_id > changed.position_id:
+                holding.used_margin = self._margin(holding, at)
+
+    def _margin(self, holding: _Holding, at: int) -> int:
+        terms = self._terms[holding.symbol_id]
+        to_dollar = self._rate(terms.light.baseAssetId, at, self._dollar)
+        before = sum(
+            each.volume
+            for each in self.holdings.values()
+            if (each.symbol_id, each.is_long) == (holding.symbol_id, holding.is_long)
+            and each.position_id < holding.position_id
+        )
+        begin = Fraction(before, _CENT) * to_dollar
+        end = begin + Fraction(holding.volume, _CENT) * to_dollar
+        dollars, lower = Fraction(0), Fraction(0)
+        tiers = [] if terms.tiers is None else list(terms.tiers.tiers)
+        for place, tier in enumerate(tiers):
+            upper = end if place == len(tiers) - 1 else Fraction(tier.volume, 100)
+            slice_ = max(Fraction(0), min(end, upper) - max(begin, lower))
+            dollars += slice_ / min(Fraction(tier.leverage, 100), self.leverage)
+            lower = max(lower, upper)
+        if not tiers:
+            dollars = (end - begin) / self.leverage
+        return _half_away(dollars / to_dollar * holding.base_to_deposit * self._scale)
+
+
+# Private
+
+
+def _same(what: str, told: object, own: object) -> None:
+    if told != own:
+        raise LedgerError(f"{what}: the client was told {told}, the ledger has {own}")
+
+
+def _decimal(number: float) -> Fraction:
+    """Return the decimal number that a double on the wire stands for."""
+    return Fraction(Decimal(repr(number)))
+
+
+def _ten_to_8(number: int) -> Fraction:
+    return Fraction(number, 10**8)
+
+
+def _half_away(value: Fraction) -> int:
+    """Round to the nearest whole number, halves away from zero."""
+    whole = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
+    return whole if value >= 0 else -whole

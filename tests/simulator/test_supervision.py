@@ -1,0 +1,437 @@
+"""Margin calls, stop-outs and the margin of positions as their surroundings change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctrader.proto import (
+    ProtoOAErrorRes,
+    ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
+    ProtoOAExpectedMarginReq,
+    ProtoOAExpectedMarginRes,
+    ProtoOAMarginCall,
+    ProtoOAMarginCallListReq,
+    ProtoOAMarginCallListRes,
+    ProtoOAMarginCallTriggerEvent,
+    ProtoOAMarginCallUpdateEvent,
+    ProtoOAMarginCallUpdateReq,
+    ProtoOAMarginCallUpdateRes,
+    ProtoOAMarginChangedEvent,
+    ProtoOANotificationType,
+    ProtoOAOrderType,
+    ProtoOAReconcileReq,
+    ProtoOAReconcileRes,
+    ProtoOAStopOutStrategy,
+    ProtoOATotalMarginCalculationType,
+)
+from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
+from ctrader.simulator.switches import Switches
+from tests.simulator.peer import BARE, START, USD_ACCOUNT, Peer, log_in, scripted_exchange
+from tests.simulator.trades import close, market_order, open_position, perform, trader_of
+
+FIRST = ProtoOANotificationType.MARGIN_LEVEL_THRESHOLD_1
+Path = Sequence[tuple[float, int, int]]
+
+
+def margin_trader(
+    *path: tuple[float, int], switches: Switches = BARE, others: Any = None, **terms: Any
+) -> Peer:
+    """Make a peer whose account has 2,000 dollars at 1:100, on EURUSD at given prices."""
+    given = {"balance": Decimal(2000), "leverage": 100, **terms}
+    exchange = scripted_exchange(
+        ((0, 110_000, 110_000), *((at, bid, bid) for at, bid in path)),
+        accounts=[replace(DEFAULT_ACCOUNTS[0], **given)],
+        switches=switches,
+        others=others,
+    )
+    return log_in(Peer(exchange), USD_ACCOUNT)
+
+
+def calls(peer: Peer, seconds: float) -> list[tuple[int, int]]:
+    """Let time pass and return threshold and second of the margin calls that came."""
+    found: list[tuple[int, int]] = []
+    for second in range(round(seconds)):
+        peer.run(1)
+        found += [
+            (int(event.marginCall.marginLevelThreshold), second)
+            for event in peer.messages(ProtoOAMarginCallTriggerEvent)
+        ]
+    return found
+
+
+# Margin calls. One lot binds 1,100 dollars; at 1.09 a pip of ten dollars ends at 900 less 2.50.
+
+
+def test_call_comes_with_the_price_that_takes_the_level_below():
+    peer = margin_trader((10, 109_100), (12, 109_090))
+    open_position(peer)
+    # 2,000 - 2.50 - 900 are 99.77 percent of 1,100, at 1.0909 98.86 percent.
+    peer.run(10)
+    (event,) = peer.messages(ProtoOAMarginCallTriggerEvent)
+    assert event.marginCall.marginCallType == FIRST
+    assert event.marginCall.marginLevelThreshold == 100.0
+    peer.run(5)
+    assert not peer.messages(ProtoOAMarginCallTriggerEvent)
+
+
+def test_each_level_has_its_own_call():
+    peer = margin_trader((5, 109_000), (10, 108_760), (15, 108_650), stop_out_level=0)
+    open_position(peer)
+    assert calls(peer, 20) == [(100, 3), (70, 8), (60, 13)]
+
+
+def test_call_is_repeated_after_ten_minutes_and_not_before():
+    path = [(float(at), 109_000 + at % 7) for at in range(5, 1300, 5)]
+    peer = margin_trader(*path, stop_out_level=0)
+    open_position(peer)
+    assert calls(peer, 1300) == [(100, 3), (100, 603), (100, 1203)]
+
+
+def test_one_pause_may_silence_all_levels():
+    switches = replace(BARE, margin_calls_pause_together=True, margin_call_pause=30.0)
+    peer = margin_trader(
+        (5, 109_000), (10, 108_700), (40, 108_701), switches=switches, stop_out_level=0
+    )
+    open_position(peer)
+    assert calls(peer, 50) == [(100, 3), (100, 38)]
+
+
+def test_list_and_update_of_calls():
+    peer = margin_trader()
+    other = log_in(Peer(peer.exchange), USD_ACCOUNT)
+    answer = peer.ask(
+        ProtoOAMarginCallListReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAMarginCallListRes
+    )
+    assert [(each.marginCallType, each.marginLevelThreshold) for each in answer.marginCall] == [
+        (61, 100.0),
+        (62, 70.0),
+        (63, 60.0),
+    ]
+    peer.run(3)
+    call = ProtoOAMarginCall(marginCallType=FIRST, marginLevelThreshold=150.5)
+    peer.received()
+    other.received()
+    peer.send(
+        ProtoOAMarginCallUpdateReq(ctidTraderAccountId=USD_ACCOUNT, marginCall=call), "update"
+    )
+    response, event = peer.received()
+    assert (response.client_msg_id, event.client_msg_id) == ("update", None)
+    assert isinstance(response.message, ProtoOAMarginCallUpdateRes)
+    assert isinstance(event.message, ProtoOAMarginCallUpdateEvent)
+    assert event.message.marginCall == ProtoOAMarginCall(
+        marginCallType=FIRST, marginLevelThreshold=150.5, utcLastUpdateTimestamp=START + 3000
+    )
+    assert [each.message for each in other.received()] == [event.message]
+    open_position(peer)
+    # 2,000 less 2.50 are 181 percent: 1.0966 takes 340 dollars, which leaves 150.68.
+    assert not calls(peer, 5)
+
+
+def test_update_takes_effect_at_once():
+    peer = margin_trader()
+    open_position(peer)
+    call = ProtoOAMarginCall(marginCallType=FIRST, marginLevelThreshold=182.0)
+    peer.ask(
+        ProtoOAMarginCallUpdateReq(ctidTraderAccountId=USD_ACCOUNT, marginCall=call),
+        ProtoOAMarginCallUpdateRes,
+    )
+    assert calls(peer, 2) == [(182, 0)]
+
+
+@pytest.mark.parametrize("level", [-1.0, float("nan"), float("inf"), 2e6])
+def test_level_that_is_none(level: float):
+    peer = margin_trader()
+    call = ProtoOAMarginCall(marginCallType=FIRST, marginLevelThreshold=level)
+    answer = peer.ask(
+        ProtoOAMarginCallUpdateReq(ctidTraderAccountId=USD_ACCOUNT, marginCall=call),
+        ProtoOAErrorRes,
+    )
+    assert answer.errorCode == "INVALID_REQUEST"
+
+
+def test_account_without_positions_is_never_called():
+    peer = margin_trader()
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(3000))
+    assert not calls(peer, 3)
+
+
+def test_withdrawal_can_bring_a_call():
+    peer = margin_trader(stop_out_level=0)
+    open_position(peer)
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(1200))
+    assert calls(peer, 2) == [(100, 0)]
+
+
+def test_price_that_converts_the_profit_can_bring_a_call():
+    # The euro falls by 1.65 yen, which costs 165,000 yen: 1,100 dollars at 150, 1,269 at 130.
+    exchange = scripted_exchange(
+        ((0, 16_500_000, 16_500_000), (3, 16_335_000, 16_335_000)),
+        symbol_id=3,
+        others={
+            1: ((0, 110_000, 110_000),),
+            4: ((0, 15_000_000, 15_000_000), (10, 13_000_000, 13_000_000)),
+        },
+        switches=BARE,
+        accounts=[replace(DEFAULT_ACCOUNTS[0], balance=Decimal(2300), stop_out_level=0)],
+    )
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    open_position(peer, symbol=3)
+    assert calls(peer, 8) == []
+    assert calls(peer, 5) == [(100, 0)]
+
+
+# Stop-outs
+
+
+def stopped(peer: Peer, seconds: float = 10) -> list[ProtoOAExecutionEvent]:
+    peer.run(seconds)
+    return [
+        event
+        for event in peer.messages(ProtoOAExecutionEvent)
+        if event.order.isStopOut or event.executionType != ProtoOAExecutionType.ORDER_ACCEPTED
+    ]
+
+
+def test_stop_out_closes_at_the_market():
+    peer = margin_trader((5, 108_552), (6, 108_540))
+    position = open_position(peer)
+    # 2,000 - 2.50 - 1,448 are 49.95 percent of 1,100: below 50.
+    accepted, filled = stopped(peer)
+    assert accepted.executionType == ProtoOAExecutionType.ORDER_ACCEPTED
+    assert filled.executionType == ProtoOAExecutionType.ORDER_FILLED
+    for event in (accepted, filled):
+        assert event.isServerEvent
+        assert event.order.isStopOut
+        assert event.order.closingOrder
+        assert event.order.orderType == ProtoOAOrderType.MARKET
+        assert event.order.positionId == position
+    assert filled.deal.closePositionDetail.balance == 200_000 - 144_800 - 500
+    assert trader_of(peer).balance == 200_000 - 144_800 - 500
+
+
+def test_level_that_is_just_reached_stops_nothing():
+    # 2,000 - 2.50 - 1,447.50 would be 550: 50 percent exactly; the next point is below.
+    peer = margin_trader((5, 108_553))
+    open_position(peer)
+    assert not stopped(peer)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "is_largest"),
+    [
+        (ProtoOAStopOutStrategy.MOST_MARGIN_USED_FIRST, True),
+        (ProtoOAStopOutStrategy.MOST_LOSING_FIRST, False),
+    ],
+)
+def test_strategy_names_the_position_that_goes_first(strategy: int, is_largest: bool):
+    peer = margin_trader(
+        (5, 107_000), stop_out_strategy=strategy, others={2: ((0, 127_000, 127_000),)}
+    )
+    losing = open_position(peer, volume=5_000_000)
+    largest = open_position(peer, volume=6_000_000, symbol=2)
+    filled = [event for event in stopped(peer) if event.HasField("deal")]
+    # Half a lot lost 1,500 dollars of 2,000 and binds 550; the other binds 762.
+    assert filled[0].deal.positionId == (largest if is_largest else losing)
+
+
+def test_fair_stop_out_closes_no_more_than_it_must():
+    peer = margin_trader((5, 108_540), fair_stop_out=True)
+    open_position(peer)
+    accepted, filled = stopped(peer)
+    # Equity 537.50 bears a margin of 1,075: 25 of 1,100 dollars must go, and what closing costs.
+    assert accepted.order.tradeData.volume == 300_000
+    assert filled.position.tradeData.volume == 9_700_000
+    assert not stopped(peer)
+
+
+def test_fair_stop_out_closes_all_when_nothing_is_left():
+    peer = margin_trader((5, 107_000), fair_stop_out=True)
+    open_position(peer)
+    _, filled = stopped(peer)
+    assert filled.deal.filledVolume == 10_000_000
+    assert trader_of(peer).balance < 0
+
+
+def test_account_may_have_no_stop_out():
+    peer = margin_trader((5, 100_000), stop_out_level=0, margin_call_levels=(0.0, 0.0, 0.0))
+    open_position(peer)
+    assert not stopped(peer)
+
+
+def test_missing_price_stops_the_watch_and_not_the_exchange(monkeypatch: pytest.MonkeyPatch):
+    peer = margin_trader((5, 108_000), (9, 108_001))
+    open_position(peer)
+    with monkeypatch.context() as patch:
+        patch.setattr(peer.exchange.market.prices, "quote", lambda _symbol, _at: None)
+        assert not stopped(peer, 6)
+    assert stopped(peer)
+
+
+def test_rate_that_went_missing_is_the_last_that_was_known(monkeypatch: pytest.MonkeyPatch):
+    exchange = scripted_exchange(
+        ((0, 16_500_000, 16_500_000), (90_000, 16_600_000, 16_600_000)),
+        symbol_id=3,
+        others={1: ((0, 110_000, 110_000),), 4: ((0, 15_000_000, 15_000_000),)},
+        switches=replace(BARE, heartbeat_interval=1e9),
+    )
+    exchange.change_symbol(3, swap_long=-1.5, swap_time=0)
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    position = open_position(peer, symbol=3)
+    told = exchange.market.prices.quote
+    monkeypatch.setattr(
+        exchange.market.prices,
+        "quote",
+        lambda symbol, at: None if symbol == 4 else told(symbol, at),
+    )
+    peer.run(91_000)
+    _, closed = perform(peer, close(position, 10_000_000))
+    detail = closed.deal.closePositionDetail
+    # 100,000 yen and 1.5 pips of swap, both at 150 yen.
+    assert (detail.grossProfit, detail.swap) == (66_667, -1000)
+
+
+@settings(max_examples=200, derandomize=True, database=None)
+@given(
+    lots=st.lists(st.tuples(st.sampled_from([1, 3, 4]), st.booleans(), st.integers(1, 99))),
+    prices=st.tuples(
+        st.integers(50_000, 200_000), st.integers(10**7, 3 * 10**7), st.integers(10**7, 2 * 10**7)
+    ),
+    spread=st.integers(0, 500),
+    side=st.sampled_from(["bid", "ask", "mid"]),
+    deposit=st.sampled_from(["USD", "EUR", "JPY"]),
+)
+def test_cheap_estimate_is_never_above_the_exact_level(
+    lots: list[tuple[int, bool, int]],
+    prices: tuple[int, int, int],
+    spread: int,
+    side: Literal["bid", "ask", "mid"],
+    deposit: str,
+):
+    opening = {1: 110_000, 3: 16_500_000, 4: 15_000_000}
+    later = dict(zip((1, 3, 4), prices, strict=True))
+    given_ticks = {
+        symbol: ((0, price, price), (60, later[symbol], later[symbol] + spread))
+        for symbol, price in opening.items()
+    }
+    account = replace(
+        DEFAULT_ACCOUNTS[0],
+        deposit_asset=deposit,
+        balance=Decimal(1_000_000),
+        stop_out_level=1,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    exchange = scripted_exchange(
+        given_ticks.pop(1),
+        others=given_ticks,
+        accounts=[account],
+        switches=replace(BARE, conversion_side=side),
+    )
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    for symbol, is_buy, steps in lots[:8]:
+        perform(peer, market_order("BUY" if is_buy else "SELL", steps * 100_000, symbol=symbol))
+    book, floor = exchange.books[USD_ACCOUNT], exchange.floor
+    peer.run(61)
+    used = floor.used_margin(book)
+    if not used:
+        return
+    level = Fraction(100 * floor.equity(book), used)
+    # The estimate is right about everything but a narrow band around the exact level.
+    exposures = exchange.floor.life.exposures
+    exposure = exposures.renew(book)
+    assert exposure is not None
+    assert not exposures.is_above(exposure, float(level) * (1 + 1e-12))
+    assert exposures.is_above(exposure, float(level) - max(1.0, abs(float(level))) * 1e-3)
+
+
+def test_rate_that_never_was_is_refused_before_anything_is_opened():
+    exchange = scripted_exchange(((0, 90_000, 90_002),), symbol_id=6)
+    exchange.change_symbol(6, min_commission=10**8, min_commission_asset="GBP")
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    answer = peer.ask(market_order(symbol=6), ProtoOAErrorRes)
+    assert answer.errorCode == "NO_QUOTES"
+    assert "GBPUSD" in answer.description
+
+
+# Margins that change
+
+
+def changes(peer: Peer) -> list[tuple[int, int]]:
+    return [
+        (event.positionId, event.usedMargin) for event in peer.messages(ProtoOAMarginChangedEvent)
+    ]
+
+
+def used(peer: Peer) -> dict[int, int]:
+    answer = peer.ask(ProtoOAReconcileReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAReconcileRes)
+    return {each.positionId: each.usedMargin for each in answer.position}
+
+
+def test_other_leverage_renews_the_margin_of_what_is_open():
+    peer = margin_trader()
+    position = open_position(peer)
+    assert used(peer) == {position: 110_000}
+    peer.received()
+    peer.exchange.change_account(USD_ACCOUNT, leverage=200)
+    peer.run(0.1)
+    assert changes(peer) == [(position, 55_000)]
+    assert used(peer) == {position: 55_000}
+    assert trader_of(peer).leverageInCents == 20_000
+
+
+def test_tiers_move_up_when_an_older_position_closes():
+    peer = margin_trader(balance=Decimal(100_000), leverage=1000)
+    # EURUSD at 1.1: 1:500 up to a million dollars, 1:200 up to five.
+    first = open_position(peer, volume=90_000_000)
+    second = open_position(peer, volume=90_000_000)
+    assert used(peer) == {first: 198_000, second: 2_000 + 490_000}
+    peer.received()
+    peer.send(close(first, 90_000_000))
+    peer.run(1)
+    kinds = [each.message for each in peer.received()]
+    assert isinstance(kinds[1], ProtoOAExecutionEvent)
+    (changed,) = [each for each in kinds if isinstance(each, ProtoOAMarginChangedEvent)]
+    assert kinds.index(changed) > 1
+    assert (changed.positionId, changed.usedMargin, changed.moneyDigits) == (second, 198_000, 2)
+    assert used(peer) == {second: 198_000}
+
+
+@pytest.mark.parametrize(
+    ("calculation", "refused"),
+    [
+        # 1.5 lots bought and one sold at 1,100 a lot: 2,750, 1,650 or 550 dollars are bound.
+        (ProtoOATotalMarginCalculationType.SUM, True),
+        (ProtoOATotalMarginCalculationType.MAX, True),
+        (ProtoOATotalMarginCalculationType.NET, False),
+    ],
+)
+def test_total_margin_by_each_method(calculation: int, refused: bool):
+    peer = margin_trader(balance=Decimal(2800), margin_calculation=calculation, stop_out_level=0)
+    open_position(peer, volume=15_000_000)
+    open_position(peer, "SELL")
+    events = perform(peer, market_order(volume=15_000_000))
+    assert bool(events) is not refused
+
+
+def test_expected_margin_of_each_side():
+    peer = margin_trader(leverage=1000)
+    answer = peer.ask(
+        ProtoOAExpectedMarginReq(
+            ctidTraderAccountId=USD_ACCOUNT, symbolId=1, volume=[100_000_000, 100_000]
+        ),
+        ProtoOAExpectedMarginRes,
+    )
+    # A million euros are 1.1 million dollars: 2,000 for the first million, 500 for the rest.
+    assert [(each.volume, each.buyMargin, each.sellMargin) for each in answer.margin] == [
+        (100_000_000, 250_000, 250_000),
+        (100_000, 220, 220),
+    ]
+    assert answer.moneyDigits == 2
