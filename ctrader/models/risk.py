@@ -78,13 +78,13 @@ class DynamicLeverageTier(Entity):
 
     volume: int
     """Upper end of the slice, in US cents of exposure on one side."""
-    leverage: int
-    """Leverage inside the slice: 500 is 1:500."""
+    leverage: Decimal
+    """Leverage inside the slice: 500 is 1:500, and 3.33 is possible."""
 
     @classmethod
     def from_proto(cls, message: ProtoOADynamicLeverageTier) -> DynamicLeverageTier:
-        """Read a tier."""
-        return cls(volume=message.volume, leverage=message.leverage)
+        """Read a tier; the wire has its leverage in hundredths."""
+        return cls(volume=message.volume, leverage=Decimal(message.leverage).scaleb(-2))
 
 
 class DynamicLeverage(Entity):

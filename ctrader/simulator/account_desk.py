@@ -1,4 +1,4 @@
-"""Requests about an account's money: cash flow, margin calls, the stream of profits."""
+"""Requests about an account's money: cash flow, margin calls, profits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What befalls an account besides its orders: cash, rollovers, margin calls and stop-outs."""
+"""What befalls an account besides its orders: cash, rollovers, stop-outs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class AccountLife:
         """Look what a new price does to the accounts."""
         for exposure in self.exposures.on_tick(symbol_id, tick):
             self._supervision.look(exposure)
-            self.profits.look(exposure.book)
+        if self.profits.is_busy:
+            for book in self.exposures.concerned(symbol_id):
+                self.profits.look(book)
 
     # Private
 

@@ -47,7 +47,7 @@ def trader_message(book: AccountBook, *, unknown_fields: bool) -> ProtoOATrader:
     """Encode an account with its balance and terms.
 
     Bonuses that there are none of, and the strategies of margin and stop-out where they are the
-    usual ones, are left out, as in all recordings.
+    usual ones, are left out.
     """
     spec = book.spec
     message = ProtoOATrader(

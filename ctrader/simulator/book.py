@@ -208,7 +208,7 @@ class Order:
 
     @property
     def slippage_limit(self) -> int | None:
-        """Worst price that its slippage allows, in wire units; None where it names no slippage."""
+        """Worst price that its slippage allows, in wire units; None without slippage."""
         base = self.base_slippage_price if self.base_slippage_price is not None else self.stop_price
         if self.slippage_points is None or base is None:
             return None

@@ -31,7 +31,7 @@ _NON_WITHDRAWABLE: Final = (
 
 
 class Cashier:
-    """Changes balances and bonuses without a trade, and tells the accounts' connections."""
+    """Changes balances and bonuses without a trade, and says so."""
 
     def __init__(
         self,

@@ -490,7 +490,9 @@ class Exchange:
         change_type: int = ProtoOAChangeBalanceType.BALANCE_WITHDRAW,
         note: str | None = None,
     ) -> Booking:
-        """Take money from an account's balance, be it there or not, and tell its connections.
+        """Take money from an account's balance, and tell its connections.
+
+        It may be more than there is: brokers charge what is due.
 
         Args:
             account_id: The account.

@@ -1,8 +1,8 @@
-"""Which prices bear on which account, and an estimate of its margin level that costs little."""
+"""Which prices bear on which account, and how much they may move it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ from ctrader.simulator.valuation import Valuation
 
 __all__ = ["Exposure", "Exposures"]
 
+_WIDEST: Final = 0.05
+"""Part of a price by which it may move, at most, before an account is looked at again."""
 _NARROW: Final = 1e-6
 """Part of an estimate by which it may be wrong: far more than floats ever are."""
 
@@ -49,11 +51,13 @@ class Exposure:
     used_margin: int = 0
     tolerance: int = 0
     """By how much rounding can move the equity."""
+    bands: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
+    """Between which prices, by symbol id, the margin level is surely above all levels."""
 
-    def is_above(self, level: float, quotes: dict[int, list[int]], *, side: str) -> bool:
-        """Tell whether the margin level is surely above a level, in percent.
+    def headroom(self, level: float, quotes: dict[int, list[int]], *, side: str) -> float:
+        """Return how much of the equity can surely be lost above a level, in percent.
 
-        False means that it must be reckoned exactly.
+        If that is nothing, the margin level must be reckoned exactly.
         """
         equity, moved = float(self.fixed), 0.0
         for holding in self.holdings:
@@ -70,7 +74,39 @@ class Exposure:
             equity += gross
             moved += abs(gross)
         doubt = self.tolerance + _NARROW * (abs(self.fixed) + moved)
-        return equity - doubt > level / 100 * self.used_margin
+        return equity - doubt - level / 100 * self.used_margin
+
+    def settle(self, headroom: float, quotes: dict[int, list[int]], *, side: str) -> None:
+        """Mark off the prices within which no more than a headroom can be lost.
+
+        Every symbol may take an equal part of half of it: what a profit loses by its own price
+        grows with the prices that convert it, and the other half is far more than that.
+        """
+        part = headroom / (2 * len(self.symbols))
+        widths = dict.fromkeys(self.symbols, 0.0)
+        converted = dict.fromkeys(self.symbols, 0.0)
+        for holding in self.holdings:
+            bid, ask = quotes[holding.symbol_id]
+            rate = holding.scale
+            for symbol_id, multiplied in holding.chain:
+                price = _price(quotes[symbol_id], side) / PRICE_UNITS
+                rate = rate * price if multiplied else rate / price
+            volume = (holding.long_volume + holding.short_volume) * rate
+            widths[holding.symbol_id] += volume
+            gross = abs(bid * holding.long_volume - holding.long_value) + abs(
+                holding.short_value - ask * holding.short_volume
+            )
+            for symbol_id, _ in holding.chain:
+                converted[symbol_id] += gross * rate + part
+        for symbol_id in self.symbols:
+            bid, ask = quotes[symbol_id]
+            # A symbol may be traded and convert as well: then it takes the narrower band.
+            width = bid * _WIDEST
+            if widths[symbol_id]:
+                width = min(width, part / 2 / widths[symbol_id])
+            if converted[symbol_id]:
+                width = min(width, bid * part / 4 / converted[symbol_id])
+            self.bands[symbol_id] = (bid - width, ask + width)
 
 
 class Exposures:
@@ -123,21 +159,39 @@ class Exposures:
             self._concerned[symbol_id][account_id] = new
         return new
 
-    def on_tick(self, symbol_id: int, tick: Tick) -> Iterator[Exposure]:
-        """Take a new price, and go through the accounts that it bears on."""
+    def on_tick(self, symbol_id: int, tick: Tick) -> list[Exposure]:
+        """Take a new price, and return the accounts that it may bring too low."""
         concerned = self._concerned.get(symbol_id)
         if not concerned:
-            return
+            return []
         quote = self._quotes[symbol_id]
         if tick.bid is not None:
             quote[0] = tick.bid
         if tick.ask is not None:
             quote[1] = tick.ask
-        yield from tuple(concerned.values())
+        bid, ask = quote
+        moved: list[Exposure] = []
+        for exposure in concerned.values():
+            band = exposure.bands.get(symbol_id)
+            if band is None or bid < band[0] or ask > band[1]:
+                moved.append(exposure)
+        return moved
+
+    def concerned(self, symbol_id: int) -> list[AccountBook]:
+        """Return the accounts that a symbol's price bears on."""
+        return [exposure.book for exposure in self._concerned.get(symbol_id, {}).values()]
 
     def is_above(self, exposure: Exposure, level: float) -> bool:
         """Tell whether an account's margin level is surely above a level, in percent."""
-        return exposure.is_above(level, self._quotes, side=self._converter.side)
+        return exposure.headroom(level, self._quotes, side=self._converter.side) > 0
+
+    def settle(self, exposure: Exposure, level: float) -> None:
+        """Have an account looked at again when prices could have brought it below a level."""
+        headroom = exposure.headroom(level, self._quotes, side=self._converter.side)
+        if headroom > 0:
+            exposure.settle(headroom, self._quotes, side=self._converter.side)
+        else:
+            exposure.bands.clear()
 
     # Private
 

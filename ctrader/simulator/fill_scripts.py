@@ -49,7 +49,7 @@ class FillScripts:
         self._waiting.append(script)
 
     def take(self, book: AccountBook) -> FillScript | None:
-        """Return the script for an order of an account and forget it, None where none waits."""
+        """Return and forget the script for an order of an account, None without one."""
         for script in self._waiting:
             if script.is_for(book):
                 self._waiting.remove(script)

@@ -1,4 +1,4 @@
-"""Guaranteed stop losses: who must have one, what it costs, and that it never gets worse."""
+"""Guaranteed stop losses: who must have one, and that it never gets worse."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _deals(
     session: ServerSession, request: ProtoOADealListReq, _: str | None
 ) -> ProtoOADealListRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, session.exchange.switches.lists_window)
+    start, end = _window(session, request, session.exchange.switches.lists_span)
     size = session.exchange.switches.lists_page_size
     if request.HasField("maxRows") and request.maxRows > 0:
         size = min(size, request.maxRows)
@@ -70,7 +70,7 @@ def _orders(
     session: ServerSession, request: ProtoOAOrderListReq, _: str | None
 ) -> ProtoOAOrderListRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, session.exchange.switches.lists_window)
+    start, end = _window(session, request, session.exchange.switches.lists_span)
     orders, more = _newest(
         session,
         _ended_orders(book),
@@ -203,9 +203,13 @@ def _window(
     | ProtoOAOrderListReq
     | ProtoOADealListByPositionIdReq
     | ProtoOAOrderListByPositionIdReq,
-    longest: int | None,
+    span: int | None,
 ) -> tuple[int, int]:
-    """Return the borders of a list, both inclusive.
+    """Return the borders of a list.
+
+    Args:
+        span: How long before its end a list begins that names no beginning; None is always. Lists
+            of a position have none, and no longest window either.
 
     Raises:
         Refusal: no server would take them.
@@ -213,10 +217,10 @@ def _window(
     end = session.exchange.market_now()
     if request.HasField("toTimestamp"):
         end = request.toTimestamp
-    start = 0 if longest is None else max(0, end - longest)
+    start = 0 if span is None else max(0, end - span)
     if request.HasField("fromTimestamp"):
         start = request.fromTimestamp
-    check_window(start, end, longest)
+    check_window(start, end, None if span is None else session.exchange.switches.lists_window)
     return start, end
 
 

@@ -34,7 +34,7 @@ class Liquidity:
     def parts(
         self, order: Order, quote: Quote, trigger: Trigger | None, script: FillScript | None
     ) -> list[Part]:
-        """Return what an order can have now, the best price first; nothing if that is too dear.
+        """Return what an order can have now, best price first; nothing if too dear.
 
         Args:
             order: What wants to be filled.
@@ -76,7 +76,7 @@ class Liquidity:
 
 
 def worst_price(order: Order, trigger: Trigger | None) -> int | None:
-    """Return the worst price that an order takes, in wire units; None where any will do."""
+    """Return the worst price an order takes, in wire units; None if any will do."""
     if order.order_type in (ProtoOAOrderType.MARKET_RANGE, ProtoOAOrderType.STOP_LIMIT):
         return order.slippage_limit
     return order.limit_price if trigger is not None and trigger.hit == "limit" else None

@@ -111,7 +111,7 @@ class Margin:
         return round_half_away(amount * 10**book.spec.money_digits)
 
     def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
-        """Bind the margin of what a position holds now, and that of the positions behind it.
+        """Bind the margin of a position as it is now, and of those behind it.
 
         Events about the margin of positions come after those of the moment.
 

@@ -76,33 +76,37 @@ class Converter:
             known = self._chains[first, last] = self._find(first, last)
         return known
 
-    def rate(self, first: int, last: int) -> Fraction:
+    def rate(self, first: int, last: int, *, own: tuple[int, Fraction] | None = None) -> Fraction:
         """Return how much of the last asset one unit of the first is worth now.
 
         A rate that was told once is remembered: should a price of its chain go missing, the last
         one holds, so that what was opened with it can always be closed.
 
+        Args:
+            first: The asset to convert.
+            last: The asset to convert it to.
+            own: Id and price of a symbol that just traded: its step has that price, as recorded.
+
         Raises:
             Refusal: no chain connects the two, or a symbol of it never had a price.
         """
-        if first == last:
-            return Fraction(1)
         rate, asset = Fraction(1), first
         for symbol in self.chain(first, last):
-            price = self._price(symbol)
+            price = self._price(symbol) if own is None or own[0] != symbol.symbol_id else own[1]
             if price is None:
-                known = self._last_rates.get((first, last))
-                if known is None:
-                    raise Refusal(
-                        "NO_QUOTES", f"There is no price of {symbol.name} to convert with"
-                    )
-                return known
+                return self._last_rate(symbol, first, last)
             if symbol.base == asset:
                 rate, asset = rate * price, symbol.quote
             else:
                 rate, asset = rate / price, symbol.base
         self._last_rates[first, last] = rate
         return rate
+
+    def _last_rate(self, symbol: SymbolSpec, first: int, last: int) -> Fraction:
+        known = self._last_rates.get((first, last))
+        if known is None:
+            raise Refusal("NO_QUOTES", f"There is no price of {symbol.name} to convert with")
+        return known
 
     def _price(self, symbol: SymbolSpec) -> Fraction | None:
         quote = self._quote_of(symbol.symbol_id)
@@ -168,7 +172,9 @@ def commission_of(
 
 
 def swap_of(spec: SymbolSpec, volume: int, price: Fraction, *, long: bool, year: int) -> Fraction:
-    """Return what a whole day of holding a volume brings in the quote asset, negative if it costs.
+    """Return what a day of holding a volume brings, negative if it costs.
+
+    It is in the quote asset.
 
     Args:
         price: At which the position would be closed.
@@ -185,7 +191,7 @@ def swap_of(spec: SymbolSpec, volume: int, price: Fraction, *, long: bool, year:
 
 
 def rollover_commission_of(spec: SymbolSpec, volume: int) -> Fraction:
-    """Return what holding a volume for a day costs a swap-free account, US dollars, positive."""
+    """Return what a day costs a swap-free account, US dollars, positive."""
     return Fraction(volume, spec.lot_size) * Fraction(spec.rollover_commission, 100_000_000)
 
 

@@ -74,6 +74,11 @@ class ProfitStream:
             del self._subscriptions[book.spec.account_id]
         return True
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anybody is told of any account."""
+        return bool(self._subscriptions)
+
     def is_wanted(self, book: AccountBook) -> bool:
         """Tell whether anybody subscribed to an account's profit."""
         return book.spec.account_id in self._subscriptions

@@ -58,7 +58,7 @@ class Rollover:
         """The next rollover of each account, by account id."""
 
     def follow(self, book: AccountBook) -> None:
-        """Take note that an account's positions, or the terms that they are held on, changed."""
+        """Take note that an account's positions or their terms changed."""
         account_id = book.spec.account_id
         due = self._next_of(book)
         if due is None:

@@ -1,4 +1,4 @@
-"""Supervision: watches how much of its margin an account still has, and acts when it is too little.
+"""Supervision: acts when an account has too little for its margin.
 
 Below each of three levels the user is warned, below the last one the broker closes positions.
 """
@@ -59,10 +59,13 @@ class Supervision:
         )
 
     def look(self, exposure: Exposure) -> None:
-        """Look whether an account still has margin enough; most often that is plain to see."""
-        level = self._watched_level(exposure.book)
+        """Look whether an account has margin enough; most often that is plain."""
+        book = exposure.book
+        level = self._watched_level(book)
         if level and not self._exposures.is_above(exposure, level):
-            self.check(exposure.book)
+            self.check(book)
+        levels = (call.threshold for call in book.margin_calls.values())
+        self._exposures.settle(exposure, max(book.spec.stop_out_level, *levels))
 
     def check(self, book: AccountBook) -> None:
         """Reckon an account's margin level exactly, and do what follows from it."""

@@ -181,8 +181,11 @@ class Switches:
     """Longest window of ticks in milliseconds."""
     lists_page_size: int = 500
     """Most deals or orders in one answer."""
-    lists_window: int = 604_800_000
-    """Longest window of deal and order lists in milliseconds."""
+    lists_window: int | None = None
+    """Longest window of deal and order lists in milliseconds; None is any, for an answer over more
+    than a week was recorded. 604_800_000 is the rule of older documentation."""
+    lists_span: int = 604_800_000
+    """Milliseconds before the end at which a deal or order list begins that names no beginning."""
 
     always_open: bool = True
     """Whether prices move and orders are taken at any hour; False keeps each symbol's schedule."""

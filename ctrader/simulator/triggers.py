@@ -59,7 +59,7 @@ def hit_by(order: Order, quote: Quote, tick: Tick | None = None) -> Hit | None:
 
 
 def trigger_price(is_buy: bool, method: int | None, quote: Quote) -> int:
-    """Return the price at which a trigger method looks, for an order that buys or sells."""
+    """Return the price at which a trigger method looks, for either side."""
     looks_at_ask = is_buy != (method in _OPPOSITE)
     return quote.ask if looks_at_ask else quote.bid
 

@@ -181,7 +181,6 @@ class Valuation:
             raise Refusal("SYMBOL_NOT_FOUND", f"There is no asset {name} to convert") from None
 
     def _base_rate(self, symbol: SymbolSpec, asset: int, market: int) -> Fraction:
-        """Return a rate from the base asset, by the trade's own price where that is the rate."""
-        if symbol.quote == asset:
-            return Fraction(market, PRICE_UNITS)
-        return self._converter.rate(symbol.base, asset)
+        """Return a rate from the base asset, over the trade's own price where it leads there."""
+        own = symbol.symbol_id, Fraction(market, PRICE_UNITS)
+        return self._converter.rate(symbol.base, asset, own=own)

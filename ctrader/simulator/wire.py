@@ -34,7 +34,7 @@ def set_payload_type(message: Message) -> None:
 
 
 def drop_money_digits(message: Message) -> None:
-    """Leave `moneyDigits` out of a message and all its parts, where it may be left out."""
+    """Leave `moneyDigits` out of a message and its parts, where it may be."""
     # The stubs do not know the method that names the fields.
     required: set[str] = set(getattr(type(message)(), "FindInitializationErrors")())  # noqa: B009
     for given, value in message.ListFields():

@@ -135,7 +135,7 @@ class WorkingOrders:
     def check(
         self, book: AccountBook, order: Order, quote: Quote, tick: Tick | None = None
     ) -> bool:
-        """Send an order to execution if the price reached it, and tell whether it is on its way.
+        """Send an order to execution if the price reached it, and tell whether it did.
 
         Args:
             book: The account.

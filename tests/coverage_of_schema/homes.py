@@ -569,7 +569,7 @@ MODELS: Final[Mapping[str, tuple[Model, ...]]] = {
     "ProtoOADynamicLeverageTier": (
         Model(
             models.DynamicLeverageTier,
-            {"volume": _at("volume"), "leverage": _at("leverage")},
+            {"volume": _at("volume"), "leverage": _at("leverage", scaled(2))},
         ),
     ),
     "ProtoOAPositionUnrealizedPnL": (

@@ -8,7 +8,7 @@ import pytest
 
 from ctrader.enums import NotificationType
 from ctrader.errors import ProtocolError
-from ctrader.models.risk import DynamicLeverage, ExpectedMargin, MarginCall
+from ctrader.models.risk import DynamicLeverage, DynamicLeverageTier, ExpectedMargin, MarginCall
 from ctrader.proto import (
     ProtoOADynamicLeverage,
     ProtoOADynamicLeverageTier,
@@ -21,7 +21,7 @@ def scale(*tiers: tuple[int, int]) -> DynamicLeverage:
     return DynamicLeverage.from_proto(
         ProtoOADynamicLeverage(
             leverageId=7,
-            tiers=[ProtoOADynamicLeverageTier(volume=v, leverage=x) for v, x in tiers],
+            tiers=[ProtoOADynamicLeverageTier(volume=v, leverage=x * 100) for v, x in tiers],
         )
     )
 
@@ -62,6 +62,13 @@ def test_each_slice_of_exposure_uses_its_own_leverage() -> None:
     assert leverage.margin_usd(Decimal(1_213_450)) == Decimal("3067.25")
     assert leverage.margin_usd(Decimal(500_000)) == 1000
     assert leverage.margin_usd(Decimal(0)) == 0
+
+
+def test_leverage_of_a_slice_is_in_hundredths_on_the_wire() -> None:
+    # A recorded margin of 1:3.33 fits an integer field in no other way.
+    tier = DynamicLeverageTier.from_proto(ProtoOADynamicLeverageTier(volume=100, leverage=333))
+
+    assert tier.leverage == Decimal("3.33")
 
 
 def test_last_slice_covers_everything_above_it() -> None:

@@ -626,8 +626,8 @@ def test_dynamic_leverage_counts_cents_of_exposure() -> None:
         ProtoOADynamicLeverage(
             leverageId=1,
             tiers=[
-                ProtoOADynamicLeverageTier(volume=100_000_000, leverage=500),
-                ProtoOADynamicLeverageTier(volume=500_000_000, leverage=200),
+                ProtoOADynamicLeverageTier(volume=100_000_000, leverage=50_000),
+                ProtoOADynamicLeverageTier(volume=500_000_000, leverage=20_000),
             ],
         )
     )

@@ -355,12 +355,25 @@ class Ledger:
 
     # Private, the rules of money
 
-    def _rate(self, asset: int, at: int, last: int | None = None) -> Fraction:
-        """Return the rate of an asset, over the chain that the server names."""
+    def _rate(
+        self,
+        asset: int,
+        at: int,
+        last: int | None = None,
+        *,
+        own: tuple[int, Fraction] | None = None,
+    ) -> Fraction:
+        """Return the rate of an asset, over the chain that the server names.
+
+        Args:
+            own: A symbol that just traded, and the price that its step has for that reason.
+        """
         last = self._deposit_asset if last is None else last
         rate = Fraction(1)
         for symbol in () if asset == last else self._chains[asset, last]:
             bid = Fraction(self._quote_at(symbol.symbolId, at)[0], 100_000)
+            if own is not None and own[0] == symbol.symbolId:
+                bid = own[1]
             if asset == symbol.baseAssetId:
                 rate, asset = rate * bid, symbol.quoteAssetId
             else:
@@ -369,10 +382,9 @@ class Ledger:
         return rate
 
     def _base_rate(self, terms: Terms, asset: int, price: Fraction, at: int) -> Fraction:
-        """Return the rate of a symbol's base asset: its own price, where that is the rate."""
-        if terms.light.quoteAssetId == asset:
-            return price
-        return self._rate(terms.light.baseAssetId, at, asset)
+        """Return the rate of a symbol's base asset, over the price at which it traded."""
+        own = terms.full.symbolId, price
+        return self._rate(terms.light.baseAssetId, at, asset, own=own)
 
     def _commission(self, terms: Terms, volume: int, price: Fraction, at: int) -> int:
         symbol = terms.full

@@ -119,11 +119,28 @@ def test_borders_that_no_server_takes(kind: Any, more: dict[str, int], start: in
     assert answer.errorCode == "INCORRECT_BOUNDARIES"
 
 
-@pytest.mark.parametrize("kind", [ProtoOADealListReq, ProtoOAOrderListReq])
-def test_window_of_an_account_list_is_a_week(kind: Any):
-    peer = traded(positions=1)
-    answer = listed(peer, kind, ProtoOAErrorRes, fromTimestamp=START, toTimestamp=START + WEEK + 1)
-    assert answer.errorCode == "INCORRECT_BOUNDARIES"
+LISTS = [
+    (ProtoOADealListReq, ProtoOADealListRes),
+    (ProtoOAOrderListReq, ProtoOAOrderListRes),
+]
+
+
+@pytest.mark.parametrize(("kind", "answer"), LISTS)
+def test_window_of_an_account_list_may_be_limited(kind: Any, answer: Any):
+    window = {"fromTimestamp": START, "toTimestamp": START + WEEK + 1}
+    assert not listed(traded(positions=1), kind, answer, **window).hasMore
+    peer = traded(replace(BARE, lists_window=WEEK), positions=1)
+    assert listed(peer, kind, ProtoOAErrorRes, **window).errorCode == "INCORRECT_BOUNDARIES"
+
+
+@pytest.mark.parametrize(("kind", "answer"), LISTS)
+def test_list_without_a_beginning_goes_a_week_back(kind: Any, answer: Any):
+    peer = traded(replace(BARE, heartbeat_interval=1e9), positions=1)
+    done = START + 9_020
+    rows = "deal" if kind is ProtoOADealListReq else "order"
+    inside = listed(peer, kind, answer, toTimestamp=done + WEEK)
+    outside = listed(peer, kind, answer, toTimestamp=done + WEEK + 1)
+    assert (len(getattr(inside, rows)), len(getattr(outside, rows))) == (1, 0)
 
 
 def test_lists_of_a_position_have_no_longest_window():

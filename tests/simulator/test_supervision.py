@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -34,6 +35,7 @@ from ctrader.proto import (
     ProtoOATotalMarginCalculationType,
 )
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
+from ctrader.simulator.prices import Quote
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import BARE, START, USD_ACCOUNT, Peer, log_in, scripted_exchange
 from tests.simulator.trades import close, market_order, open_position, perform, trader_of
@@ -316,11 +318,10 @@ def test_cheap_estimate_is_never_above_the_exact_level(
     side: Literal["bid", "ask", "mid"],
     deposit: str,
 ):
-    opening = {1: 110_000, 3: 16_500_000, 4: 15_000_000}
-    later = dict(zip((1, 3, 4), prices, strict=True))
-    given_ticks = {
-        symbol: ((0, price, price), (60, later[symbol], later[symbol] + spread))
-        for symbol, price in opening.items()
+    opening = (110_000, 16_500_000, 15_000_000)
+    paths: dict[int, Sequence[tuple[float, int | None, int | None]]] = {
+        symbol: ((0, before, before), (60, after, after + spread))
+        for symbol, before, after in zip((1, 3, 4), opening, prices, strict=True)
     }
     account = replace(
         DEFAULT_ACCOUNTS[0],
@@ -330,8 +331,8 @@ def test_cheap_estimate_is_never_above_the_exact_level(
         margin_call_levels=(0.0, 0.0, 0.0),
     )
     exchange = scripted_exchange(
-        given_ticks.pop(1),
-        others=given_ticks,
+        paths.pop(1),
+        others=paths,
         accounts=[account],
         switches=replace(BARE, conversion_side=side),
     )
@@ -350,6 +351,55 @@ def test_cheap_estimate_is_never_above_the_exact_level(
     assert exposure is not None
     assert not exposures.is_above(exposure, float(level) * (1 + 1e-12))
     assert exposures.is_above(exposure, float(level) - max(1.0, abs(float(level))) * 1e-3)
+
+
+@settings(max_examples=200, derandomize=True, database=None)
+@given(
+    lots=st.lists(
+        st.tuples(st.sampled_from([1, 3, 4]), st.booleans(), st.integers(1, 99)), min_size=1
+    ),
+    moves=st.tuples(*(st.sampled_from([-1.0, -0.5, 0.0, 1.0]) for _ in range(3))),
+    spread=st.integers(0, 500),
+    deposit=st.sampled_from(["USD", "EUR", "JPY"]),
+    level=st.integers(10, 2000),
+)
+def test_prices_in_their_bands_never_bring_the_level_too_low(
+    lots: list[tuple[int, bool, int]],
+    moves: tuple[float, ...],
+    spread: int,
+    deposit: str,
+    level: int,
+):
+    opening = {1: 110_000, 3: 16_500_000, 4: 15_000_000}
+    account = replace(
+        DEFAULT_ACCOUNTS[0],
+        deposit_asset=deposit,
+        balance=Decimal(1_000_000 if deposit == "JPY" else 10_000),
+        stop_out_level=1,
+    )
+    exchange = scripted_exchange(
+        ((0, 110_000, 110_000 + spread),),
+        others={each: ((0, opening[each], opening[each] + spread),) for each in (3, 4)},
+        accounts=[account],
+    )
+    peer = log_in(Peer(exchange), USD_ACCOUNT)
+    for symbol, is_buy, steps in lots[:8]:
+        perform(peer, market_order("BUY" if is_buy else "SELL", steps * 100_000, symbol=symbol))
+    book, floor = exchange.books[USD_ACCOUNT], exchange.floor
+    exposures = floor.life.exposures
+    exposure = exposures.renew(book)
+    if exposure is None or not exposures.is_above(exposure, level):
+        return
+    exposures.settle(exposure, level)
+    ends: dict[int, Quote] = {}
+    for (symbol, price), move in zip(opening.items(), moves, strict=True):
+        low, high = exposure.bands.get(symbol, (price, price + spread))
+        there = {-1.0: math.ceil(low), 1.0: math.floor(high) - spread, 0.0: price}
+        bid = there.get(move, math.ceil((low + price) / 2))
+        ends[symbol] = Quote(bid, bid + spread, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange.market.prices, "quote", lambda symbol, _at: ends.get(symbol))
+        assert 100 * floor.equity(book) >= level * floor.used_margin(book)
 
 
 def test_rate_that_never_was_is_refused_before_anything_is_opened():

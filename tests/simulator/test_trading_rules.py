@@ -528,7 +528,3 @@ def test_lists_and_details_of_orders_and_deals():
         ctidTraderAccountId=USD_ACCOUNT, fromTimestamp=START - 10_000, toTimestamp=START - 1
     )
     assert len(peer.ask(old, ProtoOAOrderListRes).order) == 0
-    long = ProtoOAOrderListReq(
-        ctidTraderAccountId=USD_ACCOUNT, fromTimestamp=START - 604_800_001, toTimestamp=START
-    )
-    assert peer.ask(long, ProtoOAErrorRes).errorCode == "INCORRECT_BOUNDARIES"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final
 
 import pytest
 
@@ -27,7 +29,7 @@ from tests.clients.scenarios.test_order_kinds import order, still
 
 pytestmark = pytest.mark.anyio
 
-HURRY = {"reauth_policy": {"min_wait": 0.02, "max_wait": 0.1}}
+HURRY: Final[dict[str, Any]] = {"reauth_policy": {"min_wait": 0.02, "max_wait": 0.1}}
 
 
 async def test_token_opens_the_accounts_and_profile_of_its_user(stage: Stage, serve: Serve):
@@ -196,7 +198,7 @@ async def test_live_account_is_told_by_the_live_port(stage: Stage, serve: Serve)
             live.trader_login, *token_terms(simulator)
         )
         trader = await client.accounts.get_trader(found.account_id)
-        assert (trader.account_id, trader.leverage) == (live.account_id, 40)
+        assert (trader.account_id, trader.leverage) == (live.account_id, Decimal(40))
 
 
 def token_terms(simulator: Simulator) -> tuple[str, str, float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from google.protobuf.message import Message
 
 from ctrader.enums import (
     ChangeBalanceType,
@@ -24,9 +26,16 @@ from ctrader.events import (
     TraderUpdateEvent,
 )
 from ctrader.models.positions import ClosePositionRequest
-from ctrader.proto import ProtoOAv1PnLChangeEvent
+from ctrader.proto import (
+    ProtoOADayOfWeek,
+    ProtoOADealListRes,
+    ProtoOAExecutionEvent,
+    ProtoOAReconcileRes,
+    ProtoOAv1PnLChangeEvent,
+)
 from ctrader.protocol import subscriber
 from ctrader.simulator import AccountSpec, Switches, Tick, TickPrices
+from ctrader.simulator.wire import drop_money_digits
 from ctrader.units import datetime_from_millis
 from tests.clients.scenarios.books import account_books, wire_money
 from tests.clients.scenarios.conftest import Serve
@@ -45,6 +54,7 @@ from tests.clients.scenarios.test_order_kinds import (
 pytestmark = pytest.mark.anyio
 
 FULL_LOT = 100 * LOT
+USDJPY = 4
 MONDAY = 1_699_833_600_000  # 13 November 2023
 POOR = AccountSpec(
     account_id=1_000_009,
@@ -204,7 +214,7 @@ async def test_margin_goes_with_leverage_and_is_what_was_expected(stage: Stage, 
         with simulator.locked() as exchange:
             exchange.change_account(account_id, leverage=50)
         update, change = await updates.get(BOUND), await changes.get(BOUND)
-        assert (update.account.leverage, update.account.get_leverage()) == (50, "1:50")
+        assert (update.account.leverage, update.account.get_leverage()) == (Decimal(50), "1:50")
         assert (change.account_id, change.position_id) == (account_id, done.position.position_id)
         assert change.amount == Decimal("2200.04")
         (row,) = account_books(simulator, account_id)["positions"]
@@ -221,7 +231,9 @@ async def test_unrealised_profit_is_the_brokers_in_the_accounts_currency(
     async with at_desk(stage, simulator, account=1) as desk:
         trading, account_id = desk.client.trading, desk.account_id
         await trading.place_order(account_id, order(FULL_LOT))
-        await trading.place_order(account_id, order(FULL_LOT, symbol_id=4, side=OrderSide.SELL))
+        await trading.place_order(
+            account_id, order(FULL_LOT, symbol_id=USDJPY, side=OrderSide.SELL)
+        )
         simulator.set_price("EURUSD", 1.10112, 1.10122)
         simulator.set_price("USDJPY", 149.500, 149.510)
         found = await trading.get_unrealized_pnl_per_position(account_id)
@@ -272,7 +284,7 @@ async def test_server_that_is_silent_about_profits_has_none(
     monkeypatch.setattr(subscriber, "_PNL_PATIENCE", 0.1)  # five seconds otherwise
     simulator = still(serve, switches=Switches(v1_pnl_stream="silent"))
     async with at_desk(stage, simulator) as desk:
-        with pytest.raises(UnsupportedMessageError, match="did not answer.*get_unrealized_pnl"):
+        with pytest.raises(UnsupportedMessageError, match=r"did not answer.*get_unrealized_pnl"):
             await desk.client.accounts.subscribe_pnl(desk.account_id)
         await desk.client.accounts.get_trader(desk.account_id)
 
@@ -300,3 +312,113 @@ async def test_swap_is_told_and_booked_with_the_close(stage: Stage, serve: Serve
         assert closed.deal.close_detail is not None
         assert closed.deal.close_detail.swap <= Decimal("-0.78")
         await compare(desk, simulator)
+
+
+async def test_account_without_swaps_pays_its_rollovers_instead(stage: Stage, serve: Serve):
+    prices = TickPrices({EURUSD: [Tick(MONDAY - 1000, 110_000, 110_002, 2)]}, start=MONDAY)
+    account = replace(POOR, balance=Decimal("100000.00"), swap_free=True)
+    simulator = serve(prices=prices, accounts=(account,), speed=4 * 86_400)  # four days a second
+    with simulator.locked() as exchange:
+        exchange.change_symbol(
+            EURUSD,
+            rollover_commission=500_000_000,  # five dollars a lot
+            rollover_commission_3_days=ProtoOADayOfWeek.NONE,
+            skip_rollover_days=0,
+        )
+    async with at_desk(stage, simulator) as desk, watching(desk) as executions:
+        done = await desk.client.trading.place_order(desk.account_id, order(2 * FULL_LOT))
+        assert done.position is not None
+        for number in (1, 2):
+            paid = await next_of(executions, ExecutionType.SWAP)
+            assert paid.position is not None
+            assert paid.position.swap == number * Decimal("-10.00")
+        await desk.client.trading.close_position(
+            desk.account_id,
+            ClosePositionRequest(position_id=done.position.position_id, volume=2 * FULL_LOT),
+        )
+        deals = account_books(simulator, desk.account_id)["deals"]
+        (row,) = [each["closed_part"] for each in deals if each["closed_part"]]
+        assert row["swap"] <= -2000
+        assert (await desk.client.accounts.get_trader(desk.account_id)).swap_free
+
+
+async def test_profit_in_a_foreign_currency_is_converted_and_charged(stage: Stage, serve: Serve):
+    simulator = still(serve)
+    simulator.set_price("USDJPY", 150.000, 150.010)
+    simulator.set_price("EURJPY", 165.000, 165.010)
+    async with at_desk(stage, simulator, account=1) as desk, watching(desk) as executions:
+        trading, account_id = desk.client.trading, desk.account_id
+        done = await trading.place_order(account_id, order(FULL_LOT, symbol_id=USDJPY))
+        assert done.position is not None
+        simulator.set_price("USDJPY", 151.010, 151.020)
+        closed = await trading.close_position(
+            account_id,
+            ClosePositionRequest(position_id=done.position.position_id, volume=FULL_LOT),
+        )
+        assert closed.deal is not None
+        detail = closed.deal.close_detail
+        assert detail is not None
+        # A yen for each of 100,000 dollars, at 165 yen the euro; 0.7 % of it are the fee.
+        assert detail.gross_profit == Decimal("606.06")
+        assert detail.pnl_conversion_fee == Decimal("-4.25")
+        assert await next_of(executions, ExecutionType.ORDER_FILLED) == done
+        await compare(desk, simulator)
+        trader = await desk.client.accounts.get_trader(account_id)
+        assert trader.balance == Decimal("50000.00") + detail.net_profit == detail.balance
+
+
+@pytest.mark.parametrize("are_written", [True, False], ids=["told", "told by the trader only"])
+@pytest.mark.parametrize(
+    ("currency", "digits", "balance"),
+    [("JPY", 0, "15000000"), ("USD", 4, "100000.1234"), ("BTC", 8, "2.12345678")],
+)
+async def test_money_is_exact_in_every_number_of_decimals(
+    stage: Stage, serve: Serve, currency: str, digits: int, balance: str, are_written: bool
+):
+    account = replace(
+        POOR, deposit_asset=currency, money_digits=digits, balance=Decimal(balance), leverage=100
+    )
+    simulator = still(serve, accounts=(account,))
+    if not are_written:
+        for kind in (ProtoOAExecutionEvent, ProtoOAReconcileRes, ProtoOADealListRes):
+            simulator.script.next_frame(kind, times=None).replace(without_digits)
+    async with at_desk(stage, simulator) as desk, watching(desk) as executions:
+        trading, account_id = desk.client.trading, desk.account_id
+        trader = await desk.client.accounts.get_trader(account_id)
+        assert trader.balance == Decimal(balance)
+        await trading.place_order(account_id, order(LOT))
+        opened = await next_of(executions, ExecutionType.ORDER_FILLED)
+        assert opened.position is not None
+        (row,) = account_books(simulator, account_id)["positions"]
+        assert wire_money(opened.position.used_margin, digits) == row["used_margin"]
+        simulator.set_price("EURUSD", 1.2, 1.2002)
+        (profit,) = await trading.get_unrealized_pnl_per_position(account_id)
+        with simulator.locked() as exchange:
+            book = exchange.book_of(account_id)
+            position = book.positions[opened.position.position_id]
+            expected = exchange.floor.profit_of(book, position)
+        assert wire_money(profit.gross_unrealized_pnl, digits) == expected[0]
+        assert wire_money(profit.net_unrealized_pnl, digits) == expected[1]
+        await compare(desk, simulator)
+        await trading.close_position(
+            account_id, ClosePositionRequest(position_id=position.position_id, volume=LOT)
+        )
+        closed = await next_of(executions, ExecutionType.ORDER_FILLED)
+        assert closed.deal is not None
+        detail = closed.deal.close_detail
+        assert detail is not None
+        assert detail.gross_profit == profit.gross_unrealized_pnl
+        assert detail.balance == Decimal(balance) + detail.net_profit
+        with simulator.locked() as exchange:
+            exchange.deposit(account_id, Decimal(1).scaleb(-digits))
+        paid = (await next_of(executions, ExecutionType.DEPOSIT_WITHDRAW)).deposit_withdraw
+        assert paid is not None
+        assert paid.delta == Decimal(1).scaleb(-digits)
+        assert paid.balance == detail.balance + paid.delta
+        await compare(desk, simulator)
+
+
+def without_digits(message: Message) -> Message:
+    """Leave out what `moneyDigits` may be left out of a message."""
+    drop_money_digits(message)
+    return message

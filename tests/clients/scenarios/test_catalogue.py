@@ -180,7 +180,7 @@ async def test_changed_terms_are_told_read_and_hold_for_orders(stage: Stage, ser
         after = await one.client.symbols.get_by_id(one.account_id, EURUSD)
         swap = before.swap.model_copy(update={"long": Decimal("-1.5")})
         assert after == before.model_copy(
-            update={"swap": swap, "trading_mode": TradingMode.CLOSE_ONLY_MODE}
+            update={"swap": swap, "trading_mode": TradingMode.CLOSE_ONLY}
         )
         with pytest.raises(TradingDisabledError):
             await one.client.trading.place_order(one.account_id, order())

@@ -9,13 +9,23 @@ from decimal import Decimal
 
 import pytest
 
-from ctrader.enums import DealStatus, ExecutionType, OrderSide, OrderStatus, OrderType, TimeInForce
+from ctrader.enums import (
+    DealStatus,
+    ExecutionType,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    StopTriggerMethod,
+    TimeInForce,
+)
 from ctrader.errors import NotEnoughMoneyError, OrderRejectedError
 from ctrader.events import ExecutionEvent, OrderErrorEvent, TrailingStopChangedEvent
 from ctrader.models import AmendOrderRequest, AmendPositionRequest, NewOrderRequest
 from ctrader.models.positions import ClosePositionRequest, Position
 from ctrader.proto import ProtoOADealStatus
-from ctrader.simulator import Simulator
+from ctrader.simulator import Simulator, Switches
+from ctrader.simulator.calendar import DAY
+from ctrader.simulator.catalogue import HolidaySpec
 from ctrader.streams import EventStream
 from tests.clients.scenarios.books import (
     account_books,
@@ -35,6 +45,7 @@ pytestmark = pytest.mark.anyio
 
 EURUSD = 1
 US500 = 270
+BITCOIN = 1001  # trades at any hour of the week
 LOT = 100_000  # 1,000 euros
 
 
@@ -89,7 +100,7 @@ async def compare(desk: Desk, simulator: Simulator) -> None:
     assert {each.order_id for each in pending} == working
     told = {each["order_id"]: each for each in told_orders(pending + ended)}
     assert [told[each["order_id"]] for each in booked_orders(books)] == booked_orders(books)
-    assert wire_money(trader.balance) == books["balance"]
+    assert wire_money(trader.balance, trader.money_digits) == books["balance"]
     assert trader.balance_version == books["balance_version"]
 
 
@@ -174,9 +185,7 @@ async def test_order_at_market_is_filled_in_parts_as_far_as_there_is_any(
         assert done.execution_type is ExecutionType.ORDER_CANCELLED
         assert done.order is not None
         assert (done.order.volume, done.order.executed_volume) == (5 * LOT, 3 * LOT)
-        parts = [
-            await next_of(executions, ExecutionType.ORDER_PARTIAL_FILL) for _ in range(2)
-        ]
+        parts = [await next_of(executions, ExecutionType.ORDER_PARTIAL_FILL) for _ in range(2)]
         found = [part.deal for part in parts if part.deal is not None]
         assert [deal.filled_volume for deal in found] == [LOT, 2 * LOT]
         assert {deal.status for deal in found} == {DealStatus.PARTIALLY_FILLED}
@@ -244,9 +253,7 @@ async def test_order_expires_on_its_date(stage: Stage, serve: Serve):
         date = now + timedelta(minutes=2)
         accepted = await desk.client.trading.place_order(
             desk.account_id,
-            limit_order(
-                0.9, time_in_force=TimeInForce.GOOD_TILL_DATE, expiration_timestamp=date
-            ),
+            limit_order(0.9, time_in_force=TimeInForce.GOOD_TILL_DATE, expiration_timestamp=date),
         )
         assert accepted.order is not None
         assert accepted.order.expiration_timestamp == date
@@ -289,6 +296,54 @@ async def test_refused_order_is_an_event_too_and_changes_nothing(stage: Stage, s
         assert (error.order_id, error.position_id) == (None, None)
         assert "funds" in error.description
         assert account_books(simulator, desk.account_id) == before
+
+
+async def test_order_waits_for_the_opening_of_its_market(stage: Stage, serve: Serve):
+    simulator = serve(switches=Switches(always_open=False))
+    async with at_desk(stage, simulator) as desk, watching(desk) as executions:
+        with simulator.locked() as exchange:
+            today = exchange.market_now() // DAY
+            days = tuple(
+                HolidaySpec(holiday_id=day, name="A long one", date=day)
+                for day in (today, today + 1)
+            )
+            exchange.change_symbol(BITCOIN, holidays=days)
+        accepted = await desk.client.trading.place_order(
+            desk.account_id,
+            order(1, symbol_id=BITCOIN, time_in_force=TimeInForce.MARKET_ON_OPEN),
+            until="accepted",
+        )
+        await compare(desk, simulator)
+        assert account_books(simulator, desk.account_id)["deals"] == []
+        with simulator.locked() as exchange:
+            exchange.change_symbol(BITCOIN, holidays=())
+        simulator.set_price("BTCUSD", 61_000, 61_012)
+        fill = await next_fill(executions)
+        assert fill.order_id == accepted.order_id
+        assert fill.deal is not None
+        assert fill.deal.execution_price == 61_012
+        await compare(desk, simulator)
+
+
+async def test_stop_that_wants_two_prices_ignores_a_single_one(stage: Stage, serve: Serve):
+    simulator = still(serve)
+    async with at_desk(stage, simulator) as desk, watching(desk) as executions:
+        await desk.client.trading.place_order(
+            desk.account_id,
+            order(
+                order_type=OrderType.STOP,
+                stop_price=1.1010,
+                stop_trigger_method=StopTriggerMethod.DOUBLE_TRADE,
+            ),
+        )
+        for ask in (1.1011, 1.1005, 1.1012, 1.1013):  # once; back; twice in a row
+            assert account_books(simulator, desk.account_id)["deals"] == []
+            simulator.set_price("EURUSD", 1.1, ask)
+        fill = await next_fill(executions)
+        assert fill.order is not None
+        assert fill.order.stop_trigger_method is StopTriggerMethod.DOUBLE_TRADE
+        assert fill.order.execution_price == 1.1013
+        await compare(desk, simulator)
 
 
 async def test_trailing_stop_follows_the_price_and_tells_each_move(stage: Stage, serve: Serve):
@@ -471,7 +526,8 @@ async def test_every_connection_of_an_account_sees_the_same(stage: Stage, serve:
             ClosePositionRequest(position_id=done.position.position_id, volume=2 * LOT),
         )
         # Accepted, filled and guarded; accepted; cancelled; twice accepted and filled; unguarded.
-        for record in seen:
-            await eventually(stage, lambda record=record: len(record.events) == 10, "ten events")
+        await eventually(
+            stage, lambda: {len(record.events) for record in seen} == {10}, "ten events on both"
+        )
         assert seen[0].events == seen[1].events
         await compare(other, simulator)
