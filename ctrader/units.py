@@ -74,6 +74,7 @@ _FLOAT_NOISE: Final = 8  # units in the last place that a few additions of float
 # A difference of two prices, as distances are made, keeps the noise of the prices, of which its own
 # last places say nothing: in price units, what those of prices up to 100,000 leave behind.
 _DIFFERENCE_NOISE: Final = 9e-11
+_MOST_NOISE: Final = 0.99e-3  # steps of a grid; what is nearer to it was meant to lie on it
 _LOTS_CONTEXT: Final = Context(prec=28)
 
 
@@ -105,17 +106,19 @@ def price_from_wire(value: int) -> float:
     return value / PRICE_SCALE
 
 
-def price_to_wire(price: float | Decimal) -> int:
+def price_to_wire(price: float | Decimal, *, is_difference: bool = False) -> int:
     """Convert a market price or a relative distance to 1/100000.
 
     Args:
         price: In price units. What a few additions leave behind in a float (1.1 + 0.002 is
             1.1020000000000001) is forgiven, and so is what the difference of two prices
             leaves behind; anything larger is not.
+        is_difference: Forgive whatever is under a thousandth of a step: the noise of a difference
+            is that of its prices, however large they were.
 
     Raises: OrderInvalidError: it has more than 5 decimals, or is NaN, infinite or too large.
     """
-    scaled = _on_grid(price, PRICE_DIGITS)
+    scaled = _on_grid(price, PRICE_DIGITS, is_difference=is_difference)
     if scaled is None:
         raise OrderInvalidError(
             f"{_show(price)} has more than {PRICE_DIGITS} decimals, which the wire cannot carry. "
@@ -128,25 +131,37 @@ def price_to_wire(price: float | Decimal) -> int:
     return scaled
 
 
-def is_on_grid(price: float | Decimal, digits: int) -> bool:
+def is_on_grid(price: float | Decimal, digits: int, *, is_difference: bool = False) -> bool:
     """Tell whether a price has at most `digits` decimals, float noise forgiven.
+
+    Args:
+        price: In price units.
+        digits: Decimals of the grid.
+        is_difference: Forgive as much as `price_to_wire` does of a distance.
 
     Raises: OrderInvalidError: the price is NaN, infinite or far too large.
         ValueError: `digits` is not in 0..15.
     """
-    return _on_grid(price, _grid_digits(digits)) is not None
+    return _on_grid(price, _grid_digits(digits), is_difference=is_difference) is not None
 
 
-def nearest_on_grid(price: float | Decimal, digits: int) -> tuple[float, float]:
+def nearest_on_grid(
+    price: float | Decimal, digits: int, *, is_difference: bool = False
+) -> tuple[float, float]:
     """Return the neighbours of a price with `digits` decimals, below and above.
 
-    Both are the price itself if it lies on the grid.
+    Both are the price itself, free of noise, if it lies on the grid.
+
+    Args:
+        price: In price units.
+        digits: Decimals of the grid.
+        is_difference: Forgive as much as `price_to_wire` does of a distance.
 
     Raises: OrderInvalidError: the price is NaN, infinite or far too large.
         ValueError: `digits` is not in 0..15.
     """
     scale: int = 10 ** _grid_digits(digits)
-    scaled = _on_grid(price, digits)
+    scaled = _on_grid(price, digits, is_difference=is_difference)
     if scaled is not None:
         return (scaled / scale, scaled / scale)
     below = math.floor(_exact(price, "price") * scale)
@@ -337,8 +352,11 @@ def _whole(
     return None
 
 
-def _on_grid(price: float | Decimal, digits: int, field: str = "price") -> int | None:
-    return _whole(price, 10**digits, field, least_noise=_DIFFERENCE_NOISE)
+def _on_grid(
+    price: float | Decimal, digits: int, field: str = "price", *, is_difference: bool = False
+) -> int | None:
+    noise = _MOST_NOISE / 10**digits if is_difference else _DIFFERENCE_NOISE
+    return _whole(price, 10**digits, field, least_noise=noise)
 
 
 def _grid_digits(digits: int) -> int:

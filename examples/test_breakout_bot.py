@@ -58,7 +58,7 @@ def test_bot_follows_a_breakout_to_its_end(
     breakout: tuple[float, float],
     exit_price: tuple[float, float],
     result: str,
-):
+) -> None:
     """Let the price break out, then reach the target or the stop."""
     simulator = ctrader_simulator
     simulator.set_price("EURUSD", *breakout)
@@ -86,7 +86,7 @@ def test_bot_follows_a_breakout_to_its_end(
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
-def test_async_bot_follows_a_breakout_to_its_end(ctrader_simulator: Simulator, loop: str):
+def test_async_bot_follows_a_breakout_to_its_end(ctrader_simulator: Simulator, loop: str) -> None:
     """Do the same with the async bot, on either loop."""
     import anyio
 
@@ -115,7 +115,7 @@ def test_async_bot_follows_a_breakout_to_its_end(ctrader_simulator: Simulator, l
     assert results == [Decimal("1.46")]
 
 
-def test_bot_takes_up_the_position_of_an_earlier_run(ctrader_simulator: Simulator):
+def test_bot_takes_up_the_position_of_an_earlier_run(ctrader_simulator: Simulator) -> None:
     """Stop the bot in the middle of its trade, and start it again."""
     simulator = ctrader_simulator
     simulator.set_price("EURUSD", 1.12, 1.12002)
@@ -144,7 +144,7 @@ def test_bot_takes_up_the_position_of_an_earlier_run(ctrader_simulator: Simulato
     assert not simulator.sent_by_client(ProtoOANewOrderReq)
 
 
-def test_bot_stops_when_its_order_is_refused(ctrader_simulator: Simulator):
+def test_bot_stops_when_its_order_is_refused(ctrader_simulator: Simulator) -> None:
     """Refuse the order, and see that no second one comes."""
     simulator = ctrader_simulator
     simulator.set_price("EURUSD", 1.12, 1.12002)
@@ -159,7 +159,7 @@ def test_bot_stops_when_its_order_is_refused(ctrader_simulator: Simulator):
 
 def test_command_ends_with_an_error_when_the_order_is_refused(
     ctrader_simulator: Simulator, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     """See what the user of the command sees."""
     simulator = ctrader_simulator
     simulator.set_price("EURUSD", 1.12, 1.12002)

@@ -10,8 +10,8 @@ __all__ = [
     "check_order",
 ]
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final, Self, TypeAlias
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, TypeAlias
 
 from pydantic import BeforeValidator, model_validator
 
@@ -37,6 +37,7 @@ from ctrader.models.request import (
     member_of,
     set_or_none,
 )
+from ctrader.models.symbols import Symbol, TradingRules
 from ctrader.models.wire import (
     enum_of,
     float_of,
@@ -49,14 +50,15 @@ from ctrader.models.wire import (
 from ctrader.proto import ProtoOAAmendOrderReq, ProtoOANewOrderReq
 from ctrader.units import (
     PRICE_DIGITS,
+    is_on_grid,
     millis_from_datetime,
     nearest_on_grid,
     price_from_wire,
     price_to_wire,
+    volume_to_lots,
 )
 
 if TYPE_CHECKING:
-    from ctrader.models.symbols import Symbol
     from ctrader.proto import ProtoOAOrder
 
 
@@ -64,6 +66,9 @@ _Side: TypeAlias = Annotated[OrderSide, BeforeValidator(member_of(OrderSide))]
 _Type: TypeAlias = Annotated[OrderType, BeforeValidator(member_of(OrderType))]
 _TimeInForce: TypeAlias = Annotated[TimeInForce, BeforeValidator(member_of(TimeInForce))]
 _Trigger: TypeAlias = Annotated[StopTriggerMethod, BeforeValidator(member_of(StopTriggerMethod))]
+
+# The server's clock decides what has passed, and the computer's may be hours wrong.
+_CLOCK_TOLERANCE: Final = timedelta(days=1)
 
 _PRICE_FIELDS: Final = (
     "limit_price",
@@ -238,6 +243,71 @@ class Order(Entity):
             last_update_timestamp=time_of(message, "utcLastUpdateTimestamp"),
             close_timestamp=time_of(trade, "closeTimestamp"),
             measurement_units=text_of(trade, "measurementUnits") or "",
+        )
+
+
+class OrderTerms(NamedTuple):
+    """What an amendment of an order keeps, as far as it does not name it.
+
+    It has the names of `Order`, which makes no sense where one of its fields makes none.
+    """
+
+    order_id: int
+    """Id of the order."""
+    symbol_id: int
+    """The symbol."""
+    order_type: OrderType
+    """Kind of order."""
+    volume: int
+    """Volume in hundredths of a unit."""
+    limit_price: float | None
+    """Limit of a limit order."""
+    stop_price: float | None
+    """Trigger of a stop order."""
+    stop_loss: float | None
+    """Stop loss as a price."""
+    take_profit: float | None
+    """Take profit as a price."""
+    stop_loss_distance: float | None
+    """Stop loss as a distance, in price units."""
+    take_profit_distance: float | None
+    """Take profit as a distance, in price units."""
+    expiration_timestamp: datetime | None
+    """When it expires."""
+    slippage_in_points: int | None
+    """Slippage that it accepts, in the symbol's smallest price steps."""
+    trailing_stop_loss: bool
+    """True if the stop loss follows the price."""
+    guaranteed_stop_loss: bool
+    """True if the stop loss is filled at its price."""
+    stop_trigger_method: StopTriggerMethod
+    """Which quotes trigger its stop."""
+
+    @classmethod
+    def from_proto(cls, message: ProtoOAOrder) -> OrderTerms:
+        """Read the terms of an order, and nothing else of it.
+
+        Raises:
+            ProtocolError: a price in it is no number, or no calendar has its time of expiry.
+        """
+        stop, target = int_of(message, "relativeStopLoss"), int_of(message, "relativeTakeProfit")
+        trigger = enum_of(message, "stopTriggerMethod", StopTriggerMethod)
+        return cls(
+            order_id=message.orderId,
+            symbol_id=message.tradeData.symbolId,
+            order_type=required_enum_of(message, "orderType", OrderType),
+            volume=message.tradeData.volume,
+            limit_price=float_of(message, "limitPrice"),
+            stop_price=float_of(message, "stopPrice"),
+            stop_loss=float_of(message, "stopLoss"),
+            take_profit=float_of(message, "takeProfit"),
+            stop_loss_distance=None if stop is None else price_from_wire(stop),
+            take_profit_distance=None if target is None else price_from_wire(target),
+            expiration_timestamp=time_of(message, "expirationTimestamp"),
+            slippage_in_points=int_of(message, "slippageInPoints"),
+            trailing_stop_loss=message.trailingStopLoss,
+            guaranteed_stop_loss=message.tradeData.guaranteedStopLoss,
+            stop_trigger_method=StopTriggerMethod.TRADE if trigger is None else trigger,
         )
 
 
@@ -429,10 +499,11 @@ class AmendOrderRequest(TradingRequest):
         _refuse_both(self, None)
         return self
 
-    def completed_from(self, order: Order) -> AmendOrderRequest:
+    def completed_from(self, order: Order | OrderTerms) -> AmendOrderRequest:
         """Fill in the order's present terms wherever this request does not name one.
 
-        A level that is named, as a price or as a distance, replaces the level in either form.
+        A level that is named, as a price or as a distance, replaces the level in either form. What
+        the order has was the server's: it is taken as it is.
 
         Args:
             order: The order as the server holds it now.
@@ -453,7 +524,7 @@ class AmendOrderRequest(TradingRequest):
                     f"order {self.order_id} is a {kind.name} order, which has none; "
                     f"{_REMEDIES[field]}",
                 )
-        terms: dict[str, object] = {
+        terms: dict[str, Any] = {  # Any: values of fields, as the constructor takes them
             "volume": order.volume,
             "expiration_timestamp": order.expiration_timestamp,
         }
@@ -473,19 +544,19 @@ class AmendOrderRequest(TradingRequest):
                 terms[field if price else relative] = price or distance or None
         terms.update(self.named())
         if any(isinstance(terms.get(f), float) for f in ("stop_loss", "relative_stop_loss")):
-            # Only with a stop loss: of a position the server refuses False without one.
             terms.setdefault("trailing_stop_loss", order.trailing_stop_loss)
             terms.setdefault("guaranteed_stop_loss", order.guaranteed_stop_loss)
         else:
             for field in ("trailing_stop_loss", "guaranteed_stop_loss"):
-                if terms.get(field):
+                # The server may refuse even a False without a stop loss, as it does of positions.
+                if terms.pop(field, False):
                     raise _refused(
                         self,
                         field,
                         f"order {self.order_id} would have no stop loss; give stop_loss or "
                         "relative_stop_loss too",
                     )
-        return AmendOrderRequest.model_validate(terms)
+        return AmendOrderRequest.model_construct(_fields_set=set(terms), **terms)
 
     def to_proto(self, account_id: int) -> ProtoOAAmendOrderReq:
         """Write the request as the server takes it; what is None or `CLEAR` is left out.
@@ -519,8 +590,8 @@ def check_order(
     """Check a request against its symbol: prices, distances and volume.
 
     The client does this by itself before it sends a request. A part of a position may be closed
-    by the symbol's step, and either nothing may be left of it or what the symbol allows to hold;
-    all of it may always be closed.
+    by the symbol's step; what must be left of it, the server decides. All of it may always be
+    closed.
 
     Args:
         request: What shall be sent.
@@ -531,19 +602,35 @@ def check_order(
 
     Raises:
         OrderInvalidError: a price or distance has too many decimals, the volume is outside the
-            limits or off the step, or the expiration has passed; it names the nearest valid values.
+            limits or off the step, or the expiration passed more than a day ago, so that no clock
+            can be the reason; it names the nearest valid values.
+    """
+    check_rules(request, TradingRules.of(symbol), open_volume=open_volume, now=now)
+
+
+def check_rules(
+    request: OrderRequest,
+    rules: TradingRules,
+    *,
+    open_volume: int | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Check a request against what is known of its symbol; see `check_order`.
+
+    Raises:
+        OrderInvalidError: it cannot be right; it names the nearest valid values.
     """
     if isinstance(request, ClosePositionRequest):
         if open_volume is not None:
-            _check_close(request, symbol, open_volume)
+            _check_close(request, rules, open_volume)
         return
-    _check_prices(request, symbol)
+    _check_prices(request, rules)
     if isinstance(request, AmendPositionRequest):
         return
     if request.volume is not None:
-        _check_volume(request, request.volume, symbol)
+        _check_volume(request, request.volume, rules)
     expiration = set_or_none(request.expiration_timestamp)
-    if now is not None and expiration is not None and expiration <= now:
+    if now is not None and expiration is not None and expiration <= now - _CLOCK_TOLERANCE:
         raise OrderInvalidError(
             f"expiration_timestamp {expiration.isoformat()} has passed: it is {now.isoformat()}. "
             "Give a later one, or leave it out for an order that works until it is cancelled.",
@@ -553,23 +640,49 @@ def check_order(
         )
 
 
+def names_what_a_symbol_rules(request: OrderRequest) -> bool:
+    """Tell whether a request names a price, a distance or a volume."""
+    fields = (*_PRICE_FIELDS, *_DISTANCE_FIELDS, "volume")
+    return any(isinstance(getattr(request, field, None), int | float) for field in fields)
+
+
+def on_grid(
+    request: NewOrderRequest | AmendOrderRequest, rules: TradingRules
+) -> NewOrderRequest | AmendOrderRequest:
+    """Free distances from what is only noise by the rules of their symbol."""
+    digits = rules.digits
+    if digits is None:
+        return request
+    distances = {
+        field: nearest_on_grid(value, min(digits, PRICE_DIGITS), is_difference=True)[0]
+        for field in _DISTANCE_FIELDS
+        if isinstance(value := getattr(request, field), float)
+    }
+    return request.model_copy(update=distances)
+
+
 def _check_prices(
-    request: NewOrderRequest | AmendOrderRequest | AmendPositionRequest, symbol: Symbol
+    request: NewOrderRequest | AmendOrderRequest | AmendPositionRequest, rules: TradingRules
 ) -> None:
+    if rules.digits is None:
+        return
     # Distances travel in 1/100000, so a symbol with more digits still takes five decimals at most.
-    distance_digits = min(symbol.digits, PRICE_DIGITS)
-    for fields, digits in ((_PRICE_FIELDS, symbol.digits), (_DISTANCE_FIELDS, distance_digits)):
+    distance_digits = min(rules.digits, PRICE_DIGITS)
+    for fields, digits in ((_PRICE_FIELDS, rules.digits), (_DISTANCE_FIELDS, distance_digits)):
         for field in fields:
             value: object = getattr(request, field, None)
             if not isinstance(value, float):
                 continue
-            below, above = nearest_on_grid(value, digits)
+            is_distance = fields is _DISTANCE_FIELDS
+            # What the wire can carry is sent as it is: only what it cannot may be noise.
+            is_noisy = is_distance and not is_on_grid(value, PRICE_DIGITS)
+            below, above = nearest_on_grid(value, digits, is_difference=is_noisy)
             if below == above:
                 continue
             nearest = " or ".join(f"{price:.{digits}f}" for price in (below, above) if price > 0)
-            what = "distances" if fields is _DISTANCE_FIELDS else "prices"
+            what = "distances" if is_distance else "prices"
             raise OrderInvalidError(
-                f"{field} {value} has too many decimals: {what} of symbol {symbol.symbol_id} have "
+                f"{field} {value} has too many decimals: {what} of symbol {rules.symbol_id} have "
                 f"{digits}; use {nearest}.",
                 client_order_id=_client_order_id(request),
                 field=field,
@@ -577,59 +690,65 @@ def _check_prices(
             )
 
 
-def _check_volume(request: OrderRequest, volume: int, symbol: Symbol) -> None:
-    step = symbol.step_volume
-    if symbol.min_volume <= volume <= symbol.max_volume and volume % step == 0:
+def _check_volume(request: OrderRequest, volume: int, rules: TradingRules) -> None:
+    step = rules.step_volume or 1
+    smallest, largest = rules.min_volume or 1, rules.max_volume
+    least = -(-smallest // step) * step
+    most = None if largest is None else largest // step * step
+    if most is not None and least > most:
+        return  # rules that no volume can meet are not those that the server goes by
+    is_within = smallest <= volume and (largest is None or volume <= largest)
+    if is_within and volume % step == 0:
         return
-    least = -(-symbol.min_volume // step) * step
-    most = symbol.max_volume // step * step
-    below = min(max(volume // step * step, least), most)
-    above = max(min(-(-volume // step) * step, most), least)
+    below = max(volume // step * step, least)
+    above = max(-(-volume // step) * step, least)
+    if most is not None:
+        below, above = min(below, most), min(above, most)
     raise OrderInvalidError(
-        f"volume {volume} is not valid for symbol {symbol.symbol_id}, which takes "
-        f"{symbol.min_volume} to {symbol.max_volume} hundredths of a unit in steps of {step} "
-        f"({symbol.min_lots:f} to {symbol.max_lots:f} lots in steps of {symbol.step_lots:f}); "
-        f"use {_in_lots(symbol, below, above)}.",
+        f"volume {volume} is not valid for symbol {rules.symbol_id}, which takes "
+        f"{_range(rules, smallest, largest, step)}; use {_in_lots(rules, below, above)}.",
         client_order_id=_client_order_id(request),
         field="volume",
         value=volume,
     )
 
 
-def _check_close(request: ClosePositionRequest, symbol: Symbol, open_volume: int) -> None:
-    volume, step = request.volume, symbol.step_volume
+def _range(rules: TradingRules, smallest: int, largest: int | None, step: int) -> str:
+    if largest is None:
+        return f"{smallest} hundredths of a unit or more in steps of {step}"
+    text = f"{smallest} to {largest} hundredths of a unit in steps of {step}"
+    if rules.lot_size is None:
+        return text
+    lots = [f"{volume_to_lots(volume, rules.lot_size):f}" for volume in (smallest, largest, step)]
+    return f"{text} ({lots[0]} to {lots[1]} lots in steps of {lots[2]})"
+
+
+def _check_close(request: ClosePositionRequest, rules: TradingRules, open_volume: int) -> None:
+    volume, step = request.volume, rules.step_volume or 1
     left = open_volume - volume
-    if left == 0:
-        return
-    # What may stay open after a part was closed sets the largest part.
-    largest = max(0, open_volume - symbol.min_volume) // step * step
-    if 0 < volume <= largest and volume % step == 0:
+    if left == 0 or (left > 0 and volume % step == 0):
         return
     if left < 0:
         why = f"only {open_volume} of position {request.position_id} is open"
-    elif left < symbol.min_volume:
-        why = (
-            f"it would leave {left} of position {request.position_id} open, and symbol "
-            f"{symbol.symbol_id} takes no less than {symbol.min_volume}"
-        )
+        nearest: tuple[int, ...] = (open_volume,)
     else:
-        why = f"symbol {symbol.symbol_id} takes steps of {step}"
-    below = min(volume, largest) // step * step
-    above = -(-volume // step) * step
-    above = above if above <= largest else open_volume
-    nearest = _in_lots(symbol, *(v for v in (below, above) if v and (left > 0 or v == above)))
+        why = f"symbol {rules.symbol_id} takes steps of {step}"
+        below, above = volume // step * step, min(-(-volume // step) * step, open_volume)
+        nearest = (below, above) if below else (above,)
     raise OrderInvalidError(
-        f"volume {volume} cannot be closed: {why}; use {nearest}"
-        f"{', which is all of it' if above == open_volume else ''}.",
+        f"volume {volume} cannot be closed: {why}; use {_in_lots(rules, *nearest)}"
+        f"{', which is all of it' if nearest[-1] == open_volume else ''}.",
         field="volume",
         value=volume,
     )
 
 
-def _in_lots(symbol: Symbol, *volumes: int) -> str:
+def _in_lots(rules: TradingRules, *volumes: int) -> str:
     """Write volumes for people, each once: 100000 (0.01 lots) or 200000 (0.02 lots)."""
+    lot_size = rules.lot_size
     return " or ".join(
-        f"{volume} ({symbol.volume_to_lots(volume):f} lots)" for volume in dict.fromkeys(volumes)
+        str(volume) if lot_size is None else f"{volume} ({volume_to_lots(volume, lot_size):f} lots)"
+        for volume in dict.fromkeys(volumes)
     )
 
 
@@ -683,9 +802,9 @@ def _write_terms(
     stop_distance = set_or_none(request.relative_stop_loss)
     target_distance = set_or_none(request.relative_take_profit)
     if stop_distance is not None:
-        message.relativeStopLoss = price_to_wire(stop_distance)
+        message.relativeStopLoss = price_to_wire(stop_distance, is_difference=True)
     if target_distance is not None:
-        message.relativeTakeProfit = price_to_wire(target_distance)
+        message.relativeTakeProfit = price_to_wire(target_distance, is_difference=True)
     if request.names("guaranteed_stop_loss"):
         message.guaranteedStopLoss = bool(request.guaranteed_stop_loss)
     if request.names("trailing_stop_loss"):

@@ -11,7 +11,7 @@ __all__ = [
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, TypeAlias
 
 from pydantic import BeforeValidator, model_validator
 
@@ -173,6 +173,48 @@ class PositionUnrealizedPnL(Entity):
         )
 
 
+class Protection(NamedTuple):
+    """What an amendment of a position keeps, as far as it does not name it.
+
+    It has the names of `Position`, which makes no sense where one of its fields makes none.
+    """
+
+    position_id: int
+    """Id of the position."""
+    symbol_id: int
+    """The symbol."""
+    stop_loss: float | None
+    """Stop loss."""
+    take_profit: float | None
+    """Take profit."""
+    trailing_stop_loss: bool
+    """True if the stop loss follows the price."""
+    guaranteed_stop_loss: bool
+    """True if the stop loss is filled at its price."""
+    stop_loss_trigger_method: StopTriggerMethod
+    """Which quotes trigger the stop loss."""
+
+    @classmethod
+    def from_proto(cls, message: ProtoOAPosition) -> Protection:
+        """Read the protection of a position, and nothing else of it.
+
+        Raises:
+            ProtocolError: a level in it is no number.
+        """
+        trigger = enum_of(message, "stopLossTriggerMethod", StopTriggerMethod)
+        return cls(
+            position_id=message.positionId,
+            symbol_id=message.tradeData.symbolId,
+            stop_loss=float_of(message, "stopLoss") or None,
+            take_profit=float_of(message, "takeProfit") or None,
+            trailing_stop_loss=message.trailingStopLoss,
+            guaranteed_stop_loss=(
+                message.guaranteedStopLoss or message.tradeData.guaranteedStopLoss
+            ),
+            stop_loss_trigger_method=StopTriggerMethod.TRADE if trigger is None else trigger,
+        )
+
+
 class AmendPositionRequest(TradingRequest):
     """A change of a position's stop loss and take profit.
 
@@ -206,8 +248,11 @@ class AmendPositionRequest(TradingRequest):
             )
         return self
 
-    def completed_from(self, position: Position) -> AmendPositionRequest:
+    def completed_from(self, position: Position | Protection) -> AmendPositionRequest:
         """Fill in the position's present levels wherever this request does not name one.
+
+        What the position has was the server's: it is taken as it is. A trailing or guaranteed stop
+        that is named False is left out where no stop loss results, as the server refuses it there.
 
         Args:
             position: The position as the server holds it now.
@@ -223,26 +268,25 @@ class AmendPositionRequest(TradingRequest):
                 field="position_id",
                 value=self.position_id,
             )
-        terms: dict[str, object] = {
+        terms: dict[str, Any] = {  # Any: values of fields, as the constructor takes them
             "stop_loss": position.stop_loss or None,
             "take_profit": position.take_profit or None,
             **self.named(),
         }
         if isinstance(terms["stop_loss"], float):
-            # Only with a stop loss: the server refuses False without one.
             terms.setdefault("trailing_stop_loss", position.trailing_stop_loss)
             terms.setdefault("guaranteed_stop_loss", position.guaranteed_stop_loss)
             terms.setdefault("stop_loss_trigger_method", position.stop_loss_trigger_method)
         else:
             for field in ("trailing_stop_loss", "guaranteed_stop_loss"):
-                if terms.get(field):
+                if terms.pop(field, False):
                     raise OrderInvalidError(
                         f"{field} True is refused: position {self.position_id} would have no stop "
                         "loss that it could hold for. Give a stop_loss too.",
                         field=field,
                         value=True,
                     )
-        return AmendPositionRequest.model_validate(terms)
+        return AmendPositionRequest.model_construct(_fields_set=set(terms), **terms)
 
     def to_proto(self, account_id: int) -> ProtoOAAmendPositionSLTPReq:
         """Write the request as the server takes it: levels not in it are removed.

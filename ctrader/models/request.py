@@ -37,7 +37,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 from ctrader.enums import WireEnum
 from ctrader.errors import OrderInvalidError
-from ctrader.units import PRICE_SCALE, is_on_grid, millis_from_datetime, price_on_grid
+from ctrader.units import (
+    PRICE_DIGITS,
+    PRICE_SCALE,
+    is_on_grid,
+    millis_from_datetime,
+    nearest_on_grid,
+    price_on_grid,
+)
 
 MAX_CLIENT_ORDER_ID_LENGTH: Final = 50
 MAX_LABEL_LENGTH: Final = 100
@@ -182,6 +189,22 @@ def _new_price(value: object, info: ValidationInfo) -> float:
     return _positive(value, info, "Leave it out to keep what is there; CLEAR removes it.")
 
 
+def _distance(value: object, info: ValidationInfo) -> float:
+    return _without_difference_noise(_price(value, info))
+
+
+def _new_distance(value: object, info: ValidationInfo) -> float:
+    return _without_difference_noise(_new_price(value, info))
+
+
+def _without_difference_noise(distance: float) -> float:
+    # 15000123.45 - 15000100.15 is 23.299999998882413: the noise is that of the prices, and the
+    # wire's decimals are the finest that a distance may have.
+    if is_on_grid(distance, PRICE_DIGITS, is_difference=True):
+        distance, _ = nearest_on_grid(distance, PRICE_DIGITS, is_difference=True)
+    return distance
+
+
 def _positive(value: object, info: ValidationInfo, remedy: str) -> float:
     """Take a price or a distance as any finite positive number, free of noise of arithmetic."""
     field = info.field_name
@@ -301,7 +324,7 @@ def set_or_none(value: _T | Clear | None) -> _T | None:
 
 Price: TypeAlias = Annotated[float, BeforeValidator(_price)]
 """A price in price units; ints and Decimals are taken too."""
-Distance: TypeAlias = Annotated[float, BeforeValidator(_price)]
+Distance: TypeAlias = Annotated[float, BeforeValidator(_distance)]
 """A distance between two prices, in price units, always positive."""
 Volume: TypeAlias = Annotated[int, BeforeValidator(_volume)]
 """A volume in hundredths of a unit."""
@@ -315,7 +338,7 @@ Expiration: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
 """An aware datetime that the server can be told."""
 ClearablePrice: TypeAlias = Annotated[float | Clear, BeforeValidator(_or_clear(_new_price))]
 """A price, or `CLEAR` for none from now on."""
-ClearableDistance: TypeAlias = Annotated[float | Clear, BeforeValidator(_or_clear(_new_price))]
+ClearableDistance: TypeAlias = Annotated[float | Clear, BeforeValidator(_or_clear(_new_distance))]
 """A distance, or `CLEAR` for none from now on."""
 ClearableExpiration: TypeAlias = Annotated[datetime | Clear, BeforeValidator(_or_clear(_moment))]
 """A time of expiry, or `CLEAR` for none from now on."""

@@ -19,7 +19,7 @@ __all__ = [
 
 from datetime import datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import Field
 
@@ -506,6 +506,56 @@ class Symbol(Entity):
             gsl_charge=int_of(message, "gslCharge"),
             pnl_conversion_fee_rate=message.pnlConversionFeeRate,
         )
+
+
+class TradingRules(NamedTuple):
+    """What a symbol's requests are checked against; None is what nobody knows.
+
+    A `Symbol` has all of it and more, and makes no sense where one field of it makes none. Nobody
+    may be kept from trading by a holiday that cannot be read, so each rule is read by itself.
+    """
+
+    symbol_id: int
+    """Id of the symbol."""
+    digits: int | None = None
+    """Decimals of its prices."""
+    min_volume: int | None = None
+    """Smallest volume of an order, in hundredths of a unit."""
+    max_volume: int | None = None
+    """Largest volume of an order, in hundredths of a unit."""
+    step_volume: int | None = None
+    """Volumes are multiples of this, in hundredths of a unit."""
+    lot_size: int | None = None
+    """One lot in hundredths of a unit."""
+
+    @classmethod
+    def from_proto(cls, message: ProtoOASymbol) -> TradingRules:
+        """Read what makes sense; nothing is raised."""
+        digits = message.digits
+        return cls(
+            symbol_id=message.symbolId,
+            digits=digits if 0 <= digits <= _MAX_DIGITS else None,
+            min_volume=_positive(message.minVolume),
+            max_volume=_positive(message.maxVolume),
+            step_volume=_positive(message.stepVolume),
+            lot_size=_positive(message.lotSize),
+        )
+
+    @classmethod
+    def of(cls, symbol: Symbol) -> TradingRules:
+        """Take the rules of a symbol."""
+        return cls(
+            symbol_id=symbol.symbol_id,
+            digits=symbol.digits,
+            min_volume=symbol.min_volume,
+            max_volume=symbol.max_volume,
+            step_volume=symbol.step_volume,
+            lot_size=symbol.lot_size,
+        )
+
+
+def _positive(value: int) -> int | None:
+    return value if value > 0 else None
 
 
 def _rate(

@@ -49,6 +49,7 @@ class _Findable(Protocol):
 _WIRE_TYPE: Final = 0b111  # bits of a field's key that say how its value is written
 _GROUP_START: Final = 3
 _MORE: Final = 0x80  # bit of a varint's byte that says that another follows
+_ALL_BITS: Final = 2**64 - 1  # a negative enum is written as its complement
 _MAX_MONEY_DIGITS: Final = 18  # 8 is the most that any asset uses; 18 is what an int64 can hold
 
 
@@ -176,8 +177,13 @@ def required_money_of(message: Message, field: str, digits: int | None) -> Decim
 
 
 def write_enum(message: Message, field: str, value: WireEnum) -> None:
-    """Set an enum field to a member's number."""
-    setattr(message, field, value.value)
+    """Set an enum field to a member's number, one that only the server knows included."""
+    if value.is_known:
+        setattr(message, field, value.value)
+        return
+    # The runtime refuses such a number as a value, and keeps it as it came in as bytes.
+    key = message.DESCRIPTOR.fields_by_name[field].number << 3
+    message.MergeFromString(_varint_bytes(key) + _varint_bytes(value.value & _ALL_BITS))
 
 
 def missing_fields(message: Message) -> tuple[str, ...]:
@@ -237,6 +243,16 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < _MORE:
             return value, position
         shift += 7
+
+
+def _varint_bytes(value: int) -> bytes:
+    """Write a number as the runtime does."""
+    written = bytearray()
+    while value >= _MORE:
+        written.append(value & (_MORE - 1) | _MORE)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _is_unknown_enum(message: Message, path: str) -> bool:

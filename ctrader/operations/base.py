@@ -9,17 +9,29 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from ctrader.errors import OrderOutcomeUnknownError, ProtocolError, UnexpectedResponseError
+from ctrader.errors import (
+    CTraderError,
+    OrderOutcomeUnknownError,
+    ProtocolError,
+    UnexpectedResponseError,
+)
 from ctrader.events import ExecutionEvent
 from ctrader.proto import ProtoOAExecutionEvent
-from ctrader.protocol.commands import Call, Command, Completion, Lacking, Priority
+from ctrader.protocol.commands import (
+    Call,
+    Command,
+    Completion,
+    Lacking,
+    Priority,
+    ToldMoneyDigits,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.protocol.commands import Guard
 
-__all__ = ["Op", "change", "command", "read", "trade", "trade_if"]
+__all__ = ["Op", "change", "command", "of_type", "read", "trade", "trade_if"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Message")
@@ -80,7 +92,7 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
     answer = yield from command(
         _trading_call(request, completion, account_id), ProtoOAExecutionEvent
     )
-    return _execution(request, answer, account_id)
+    return (yield from _execution(request, answer, account_id))
 
 
 def trade_if(
@@ -102,7 +114,8 @@ def trade_if(
     answer = yield call
     if isinstance(answer, Lacking):
         return answer
-    return _execution(request, _of_type(ProtoOAExecutionEvent, answer, call), account_id)
+    execution = of_type(ProtoOAExecutionEvent, answer, call)
+    return (yield from _execution(request, execution, account_id))
 
 
 def command(order: Command, result: type[T]) -> Op[T]:
@@ -111,7 +124,21 @@ def command(order: Command, result: type[T]) -> Op[T]:
     Raises:
         UnexpectedResponseError: the result is of another type.
     """
-    return _of_type(result, (yield order), order)
+    return of_type(result, (yield order), order)
+
+
+def of_type(result: type[T], answer: object, order: Command) -> T:
+    """Return the result of a command, which must be of this type.
+
+    Raises:
+        UnexpectedResponseError: the result is of another type.
+    """
+    if not isinstance(answer, result):
+        request_type = type(order.request).__name__ if isinstance(order, Call) else None
+        raise UnexpectedResponseError(
+            result.__name__, type(answer).__name__, request_type=request_type
+        )
+    return answer
 
 
 # Private
@@ -130,9 +157,12 @@ def _trading_call(
     )
 
 
-def _execution(request: Message, answer: ProtoOAExecutionEvent, account_id: int) -> ExecutionEvent:
+def _execution(
+    request: Message, answer: ProtoOAExecutionEvent, account_id: int
+) -> Op[ExecutionEvent]:
+    money_digits = yield from _told_money_digits(answer, account_id)
     try:
-        return ExecutionEvent.from_proto(answer)
+        return ExecutionEvent.from_proto(answer, money_digits)
     except ProtocolError as error:
         # The server did something, and its answer makes no sense.
         raise OrderOutcomeUnknownError(
@@ -145,10 +175,21 @@ def _execution(request: Message, answer: ProtoOAExecutionEvent, account_id: int)
         ) from error
 
 
-def _of_type(result: type[T], answer: object, order: Command) -> T:
-    if not isinstance(answer, result):
-        request_type = type(order.request).__name__ if isinstance(order, Call) else None
-        raise UnexpectedResponseError(
-            result.__name__, type(answer).__name__, request_type=request_type
+def _told_money_digits(answer: ProtoOAExecutionEvent, account_id: int) -> Op[int | None]:
+    """Return the account's decimals if an execution leaves some out and they are known."""
+    parts = [
+        part
+        for is_there, part in (
+            (answer.HasField("position"), answer.position),
+            (answer.HasField("deal"), answer.deal),
         )
-    return answer
+        if is_there
+    ]
+    if all(part.HasField("moneyDigits") for part in parts):
+        return None
+    try:
+        digits = yield ToldMoneyDigits(account_id)
+    except CTraderError:
+        # The client was closed meanwhile: what became of the order is known all the same.
+        return None
+    return digits if isinstance(digits, int) else None

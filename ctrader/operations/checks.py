@@ -2,70 +2,104 @@
 
 That depends on symbols and on what is open. The session remembers what it was told of them, so
 usually nothing has to be read; what is missing is read first, at the pace of a trading request: now
-or not at all.
+or not at all. What cannot be found out is left to the server to judge.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ctrader.errors import (
+    APIError,
+    ApplicationAuthError,
+    ClientClosedError,
+    CTraderError,
+    CTraderReconnectAbandonedError,
+    OrderError,
     OrderInvalidError,
     OrderNotSentError,
-    OrderOutcomeUnknownError,
     OrderRejectedError,
     ProtocolError,
     SymbolNotFoundError,
     api_error,
 )
-from ctrader.models.orders import check_order
-from ctrader.models.symbols import Symbol
-from ctrader.operations.base import Op, command, trade_if
+from ctrader.models.orders import check_rules, on_grid
+from ctrader.models.symbols import TradingRules
+from ctrader.operations.base import Op, of_type, trade_if
 from ctrader.proto import (
     ProtoOAReconcileReq,
     ProtoOAReconcileRes,
     ProtoOASymbolByIdReq,
     ProtoOASymbolByIdRes,
 )
-from ctrader.protocol.commands import Call, Completion, Lacking, Pause, Priority
-from ctrader.protocol.terms import is_open
-from ctrader.units import MILLISECOND
+from ctrader.protocol.commands import (
+    Call,
+    Completion,
+    Lacking,
+    Priority,
+    Subject,
+    Thing,
+    WaitSettled,
+)
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.events import ExecutionEvent
-    from ctrader.models.orders import AmendOrderRequest, NewOrderRequest, OrderRequest
+    from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
     from ctrader.models.positions import ClosePositionRequest
-    from ctrader.proto import ProtoOAPosition, ProtoOASymbol
-    from ctrader.protocol.commands import Guard
+    from ctrader.protocol.commands import Command, Guard
     from ctrader.protocol.terms import Terms
-    from ctrader.units import Nanos
 
-__all__ = [
-    "Purpose",
-    "check_close",
-    "check_terms",
-    "find_position",
-    "read_state",
-    "send_checked",
-    "write_order",
-]
+__all__ = ["READS", "Inquiry", "Purpose", "send_close", "send_order", "write_order"]
 
 M = TypeVar("M", bound="Message")
 
-_FRESH_POSITION: Final[Nanos] = 200 * MILLISECOND  # the server may not find one for 100 ms
+_SESSION_ENDED: Final = "the account's session ended"
+
+READS: Final = 2
+"""How often one request reads one thing: an answer that tells nothing tells nothing twice."""
+CLOSE_SHARE: Final = 0.25
+"""Part of the time left that a read before a close may take."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Purpose:
-    """The trading request that something is read for; errors name it."""
+    """The trading request that something is read for; errors name it.
+
+    It belongs to the link and to the account's session on which its first command was taken: what
+    was read there says nothing on a later one.
+    """
 
     account_id: int
     request_type: str
     client_order_id: str | None = None
+    _session: tuple[int, int] | None = field(default=None, init=False)
+
+    def bind(self, terms: Terms) -> None:
+        """Begin here, or find out whether it is still the same link and session.
+
+        Raises:
+            OrderNotSentError: it is another one.
+        """
+        session = terms.session(self.account_id)
+        if self._session is None:
+            self._session = session
+        elif session != self._session:
+            ended = "the link was lost" if session[0] != self._session[0] else _SESSION_ENDED
+            raise self.not_sent(ended, None)
+
+    def carry_out(self, order: Command) -> Op[object]:
+        """Yield a command that sends nothing of the request itself.
+
+        Raises:
+            OrderNotSentError: the client was closed, or the time is over.
+        """
+        try:
+            return (yield order)
+        except CTraderError as error:
+            raise self.not_sent(str(error), error) from error
 
     def not_sent(self, reason: str, cause: BaseException | None) -> OrderNotSentError:
         """Return the error of a request that was not sent."""
@@ -95,159 +129,277 @@ class Purpose:
             position_id=position_id,
         )
 
+    def send(
+        self, guard: Guard, message: Message, completion: Completion
+    ) -> Op[ExecutionEvent | Lacking]:
+        """Send the request, once, if the guard lets it through.
 
-def send_checked(
-    purpose: Purpose, guard: Guard, message: Message, completion: Completion
+        Raises:
+            OrderInvalidError: the guard refuses it; nothing was sent.
+            OrderNotSentError: it was not sent.
+            OrderRejectedError: the server refused it.
+            OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
+        """
+        try:
+            return (yield from trade_if(guard, message, completion, account_id=self.account_id))
+        except (OrderError, ProtocolError, ApplicationAuthError):
+            raise
+        except CTraderError as error:
+            if self._was_closed_before(error):
+                raise
+            raise self.not_sent(str(error), error) from error
+
+    def read_now(
+        self, request: Message, reply: type[M], guard: Guard, *, share: float = 1.0
+    ) -> Op[M | Lacking]:
+        """Read something at the pace of a trading request: now or not at all.
+
+        A read of the ordinary kind would wait for the link to come back, and what it is for would
+        then be sent late.
+
+        Raises:
+            OrderNotSentError: it could not be read, or the server refused it.
+        """
+        call = Call(
+            request,
+            reply,
+            priority=Priority.TRADING,
+            resend=False,
+            account_id=self.account_id,
+            guard=guard,
+            share=share,
+        )
+        try:
+            answer = yield call
+        except OrderNotSentError as error:
+            raise self.not_sent(error.reason, error.cause) from error
+        except (OrderError, ApplicationAuthError):
+            raise
+        except APIError as error:
+            raise self.not_sent("the server refused to tell what it depends on", error) from error
+        except CTraderError as error:
+            if self._was_closed_before(error):
+                raise
+            raise self.not_sent("what it depends on could not be read", error) from error
+        if isinstance(answer, Lacking):
+            return answer
+        return of_type(reply, answer, call)
+
+    def read_state(self, guard: Guard, *, share: float = 1.0) -> Op[ProtoOAReconcileRes | Lacking]:
+        """Read what is open.
+
+        Raises:
+            OrderNotSentError: it could not be read now.
+        """
+        request = ProtoOAReconcileReq(ctidTraderAccountId=self.account_id)
+        return (yield from self.read_now(request, ProtoOAReconcileRes, guard, share=share))
+
+    def _was_closed_before(self, error: CTraderError) -> bool:
+        """Whether nothing has begun, on a client that was closed, or given up, long before."""
+        ended = isinstance(error, ClientClosedError | CTraderReconnectAbandonedError)
+        return ended and self._session is None
+
+
+class Inquiry:
+    """Find out the rules of the symbol of one request, by a bounded number of reads."""
+
+    def __init__(self, purpose: Purpose, *, is_needed: bool, share: float = 1.0) -> None:
+        """Begin with every read left.
+
+        Args:
+            purpose: The request.
+            is_needed: Whether the request has no sense without its symbol, as an order has none:
+                then nothing is sent in a symbol that the server does not have, nor where no answer
+                comes. What is open may be closed and protected all the same.
+            share: Part of the time left that a read may take.
+        """
+        self._purpose = purpose
+        self._is_needed = is_needed
+        self._share = share
+        self._tries = READS
+
+    def rules(self, terms: Terms, symbol_id: int) -> TradingRules | Lacking:
+        """Return the rules, as far as they can be known, or what is lacking to know them."""
+        rules = terms.symbol(self._purpose.account_id, symbol_id)
+        if rules is not None:
+            return rules
+        if not self._tries:
+            return TradingRules(symbol_id)
+        subject = Subject(self._purpose.account_id, Thing.SYMBOL, symbol_id)
+        return Lacking(symbol_id=symbol_id, awaits=subject if terms.is_unsettled(subject) else None)
+
+    def find_out(self, symbol_id: int, awaits: Subject | None = None) -> Op[TradingRules | None]:
+        """Read a symbol, or wait for the read of another request that is under way.
+
+        Returns: Its rules, None where they were not told here; the session may know them now.
+
+        Raises:
+            SymbolNotFoundError: there is no such symbol any more; also an `OrderRejectedError`.
+            OrderNotSentError: it is needed and could not be read now.
+        """
+        self._tries -= 1
+        try:
+            if awaits is not None:
+                yield from self._purpose.carry_out(WaitSettled(awaits, share=self._share))
+                return None
+            return (yield from self._read(symbol_id))
+        except OrderNotSentError as error:
+            cause = error.cause
+            if self._is_needed and isinstance(cause, SymbolNotFoundError):
+                why = cause.description or cause.error_code
+                raise self._purpose.refused(cause.error_code, why) from error
+            if self._is_needed and not isinstance(cause, APIError | ProtocolError):
+                raise
+        # The server does not tell: let it judge.
+        self._tries = 0
+        return None
+
+    def _read(self, symbol_id: int) -> Op[TradingRules | None]:
+        account_id = self._purpose.account_id
+        request = ProtoOASymbolByIdReq(ctidTraderAccountId=account_id, symbolId=[symbol_id])
+
+        def guard(terms: Terms) -> None:
+            self._purpose.bind(terms)
+
+        answer = yield from self._purpose.read_now(
+            request, ProtoOASymbolByIdRes, guard, share=self._share
+        )
+        assert not isinstance(answer, Lacking)  # its guard lacks nothing
+        for symbol in answer.symbol:
+            if symbol.symbolId == symbol_id:
+                return TradingRules.from_proto(symbol)
+        if not self._is_needed:
+            self._tries = 0
+            return None
+        # The server may also just leave out what it does not know.
+        if any(symbol.symbolId == symbol_id for symbol in answer.archivedSymbol):
+            why = f"symbol {symbol_id} is archived, and not traded any more"
+        else:
+            why = f"no symbol with id {symbol_id}"
+        raise self._purpose.refused("SYMBOL_NOT_FOUND", why)
+
+
+def send_order(
+    purpose: Purpose, request: NewOrderRequest, completion: Completion
 ) -> Op[ExecutionEvent]:
-    """Send a trading request, once, if the guard lets it through.
+    """Send an order, once, if it can be right.
 
     Raises:
         SymbolNotFoundError: there is no such symbol any more; also an `OrderRejectedError`.
-        PositionNotFoundError: there is no such open position; also an `OrderRejectedError`.
-        OrderInvalidError: the guard refuses it; nothing was sent.
+        OrderInvalidError: it is refused here; nothing was sent.
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
+    inquiry = Inquiry(purpose, is_needed=True)
+    message = yield from write_order(purpose, inquiry, request, request.symbol_id)
+
+    def guard(terms: Terms) -> Lacking | None:
+        purpose.bind(terms)
+        rules = inquiry.rules(terms, request.symbol_id)
+        if isinstance(rules, Lacking):
+            return rules
+        check_rules(request, rules, now=terms.now)
+        return None
+
     while True:
-        outcome = yield from trade_if(guard, message, completion, account_id=purpose.account_id)
+        outcome = yield from purpose.send(guard, message, completion)
         if not isinstance(outcome, Lacking):
             return outcome
-        # The session takes what it lacked from the answers, as they pass by.
-        if outcome.symbol_id is not None:
-            yield from _find_symbol(purpose, outcome.symbol_id)
-        if outcome.position_id is not None:
-            yield from find_position(purpose, outcome.position_id)
+        yield from inquiry.find_out(request.symbol_id, outcome.awaits)
 
 
-def check_terms(purpose: Purpose, request: OrderRequest, symbol_id: int) -> Guard:
-    """Make the check of a request against its symbol."""
+def send_close(
+    purpose: Purpose, request: ClosePositionRequest, completion: Completion
+) -> Op[ExecutionEvent]:
+    """Send a close, once, unless its volume is known to be wrong.
 
-    def guard(terms: Terms) -> Lacking | None:
-        symbol = _symbol(purpose, terms, symbol_id)
-        if symbol is None:
-            return Lacking(symbol_id=symbol_id)
-        check_order(request, symbol, now=terms.now)
-        return None
+    Nobody may be kept in a position by what could not be found out: what is not known goes to the
+    server as it is, and so does what a read does not settle in a part of the time.
 
-    return guard
+    Raises:
+        OrderInvalidError: the volume is refused here; nothing was sent.
+        OrderNotSentError: it was not sent.
+        OrderRejectedError: the server refused it.
+        OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
+    """
+    check = _CloseCheck(purpose, request)
+    message = request.to_proto(purpose.account_id)
+    while True:
+        outcome = yield from purpose.send(check, message, completion)
+        if not isinstance(outcome, Lacking):
+            return outcome
+        yield from check.find_out(outcome)
 
 
-def check_close(purpose: Purpose, request: ClosePositionRequest) -> Guard:
-    """Make the check of a close against what is open of its position."""
+class _CloseCheck:
+    """The check of a close against what is open of its position."""
 
-    def guard(terms: Terms) -> Lacking | None:
-        position = terms.position(purpose.account_id, request.position_id)
-        if position is None:
-            return Lacking(position_id=request.position_id)
-        if request.volume == position.volume:
+    def __init__(self, purpose: Purpose, request: ClosePositionRequest) -> None:
+        self._purpose = purpose
+        self._request = request
+        self._inquiry = Inquiry(purpose, is_needed=False, share=CLOSE_SHARE)
+        self._has_looked = False
+        self._is_blind = False
+
+    def __call__(self, terms: Terms) -> Lacking | None:
+        """Be asked as a guard."""
+        self._purpose.bind(terms)
+        request = self._request
+        position = terms.position(self._purpose.account_id, request.position_id)
+        if position is None or self._is_blind or request.volume == position.volume:
             return None  # all of it may always be closed, whatever its symbol now allows
-        symbol = _symbol(purpose, terms, position.symbol_id)
-        if symbol is None:
-            return Lacking(symbol_id=position.symbol_id)
-        check_order(request, symbol, open_volume=position.volume)
+        rules = self._inquiry.rules(terms, position.symbol_id)
+        if isinstance(rules, Lacking):
+            if request.volume < position.volume:
+                return rules
+            rules = TradingRules(position.symbol_id)  # too much is too much in any symbol
+        try:
+            check_rules(request, rules, open_volume=position.volume)
+        except OrderInvalidError:
+            if self._has_looked:
+                raise
+            # An event said so a while ago: before a close is refused, the server is asked.
+            return Lacking(state=True)
         return None
 
-    return guard
+    def find_out(self, lacking: Lacking) -> Op[None]:
+        """Read what is lacking, as far as that goes."""
+        if lacking.symbol_id is not None:
+            yield from self._inquiry.find_out(lacking.symbol_id, lacking.awaits)
+            return
+        self._has_looked = True
+
+        def guard(terms: Terms) -> None:
+            self._purpose.bind(terms)
+
+        try:
+            yield from self._purpose.read_state(guard, share=CLOSE_SHARE)
+        except OrderNotSentError:
+            self._is_blind = True
 
 
 def write_order(
-    purpose: Purpose, request: NewOrderRequest | AmendOrderRequest, symbol_id: int
+    purpose: Purpose,
+    inquiry: Inquiry,
+    request: NewOrderRequest | AmendOrderRequest,
+    symbol_id: int,
 ) -> Op[Message]:
     """Write an order, or what changes one, as the server takes it.
 
     Raises:
         OrderInvalidError: it has a distance that the wire cannot carry.
-        OrderNotSentError: the symbol, which says which distances are near, could not be read.
+        SymbolNotFoundError: so it has, and there is no such symbol; also an `OrderRejectedError`.
     """
     try:
         return request.to_proto(purpose.account_id)
-    except OrderInvalidError:
-        # Which distances are valid near by, only the symbol can tell, if it makes sense itself.
-        message = yield from _find_symbol(purpose, symbol_id)
-        with suppress(ProtocolError):
-            check_order(request, Symbol.from_proto(message))
-        raise
-
-
-def read_state(purpose: Purpose) -> Op[ProtoOAReconcileRes]:
-    """Read what is open, for a request that changes something of it.
-
-    Raises:
-        OrderNotSentError: it could not be read now.
-    """
-    request = ProtoOAReconcileReq(ctidTraderAccountId=purpose.account_id)
-    return (yield from _read_now(purpose, request, ProtoOAReconcileRes))
-
-
-def find_position(purpose: Purpose, position_id: int) -> Op[ProtoOAPosition]:
-    """Read an open position; a fresh one may be found at the second look only.
-
-    Raises:
-        PositionNotFoundError: there is none; also an `OrderRejectedError`.
-        OrderNotSentError: it could not be read now.
-    """
-    for pause in (_FRESH_POSITION, None):
-        state = yield from read_state(purpose)
-        for position in state.position:
-            if position.positionId == position_id and is_open(position):
-                return position
-        if pause is not None:
-            yield Pause(pause)
-    raise purpose.refused(
-        "POSITION_NOT_FOUND",
-        f"position {position_id} is not among the open positions",
-        position_id=position_id,
-    )
-
-
-# Private
-
-
-def _symbol(purpose: Purpose, terms: Terms, symbol_id: int) -> Symbol | None:
-    try:
-        return terms.symbol(purpose.account_id, symbol_id)
-    except ProtocolError as error:
-        raise purpose.not_sent(f"the terms of symbol {symbol_id} make no sense", error) from error
-
-
-def _find_symbol(purpose: Purpose, symbol_id: int) -> Op[ProtoOASymbol]:
-    request = ProtoOASymbolByIdReq(ctidTraderAccountId=purpose.account_id, symbolId=[symbol_id])
-    answer = yield from _read_now(purpose, request, ProtoOASymbolByIdRes)
-    for symbol in answer.symbol:
-        if symbol.symbolId == symbol_id:
-            return symbol
-    # The server may also just leave out what it does not know.
-    if any(symbol.symbolId == symbol_id for symbol in answer.archivedSymbol):
-        why = f"symbol {symbol_id} is archived, and not traded any more"
-    else:
-        why = f"no symbol with id {symbol_id}"
-    raise purpose.refused("SYMBOL_NOT_FOUND", why)
-
-
-def _read_now(purpose: Purpose, request: Message, reply: type[M]) -> Op[M]:
-    """Read something at the pace of a trading request: now or not at all.
-
-    A read of the ordinary kind would wait for the link to come back, and what it is for would then
-    be sent late.
-    """
-    call = Call(
-        request,
-        reply,
-        priority=Priority.TRADING,
-        resend=False,
-        account_id=purpose.account_id,
-    )
-    try:
-        return (yield from command(call, reply))
-    except OrderNotSentError as error:
-        raise purpose.not_sent(error.reason, error.cause) from error
-    except OrderOutcomeUnknownError as error:
-        # What was handed to the transport was a question; the request itself was not.
-        raise purpose.not_sent(
-            "what it depends on could not be read", error.cause or error
-        ) from error
-    except OrderRejectedError as error:
-        if isinstance(error, SymbolNotFoundError):
-            raise purpose.refused(error.error_code, error.description or "") from error
-        raise purpose.not_sent("the server refused to tell what it depends on", error) from error
+    except OrderInvalidError as refusal:
+        # Which distances are valid near by, and what of them is only noise, the symbol tells.
+        try:
+            rules = yield from inquiry.find_out(symbol_id)
+        except OrderNotSentError:
+            rules = None
+        if rules is None:
+            raise refusal from None
+    check_rules(request, rules)
+    return on_grid(request, rules).to_proto(purpose.account_id)

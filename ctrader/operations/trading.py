@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ctrader.enums import OrderType
-from ctrader.errors import OrderInvalidError
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position, PositionUnrealizedPnL
 from ctrader.models.wire import money_digits_of
+from ctrader.operations.amendments import OrderAmendment, PositionAmendment
 from ctrader.operations.base import Op, read, trade
-from ctrader.operations.checks import (
-    Purpose,
-    check_close,
-    check_terms,
-    find_position,
-    read_state,
-    send_checked,
-    write_order,
-)
+from ctrader.operations.checks import Purpose, send_close, send_order
 from ctrader.operations.money import digits_for
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -79,9 +71,7 @@ def place_order(
     """
     completion = _completion(until, is_at_market=request.order_type in AT_MARKET)
     purpose = Purpose(account_id, ProtoOANewOrderReq.__name__, request.client_order_id or None)
-    guard = check_terms(purpose, request, request.symbol_id)
-    message = yield from write_order(purpose, request, request.symbol_id)
-    return (yield from send_checked(purpose, guard, message, completion))
+    return (yield from send_order(purpose, request, completion))
 
 
 def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
@@ -101,34 +91,27 @@ def close_position(
 ) -> Op[ExecutionEvent]:
     """Close a position or a part of it, once; done when the closing order is filled.
 
-    The volume is checked against what is open; what the session does not know is read first.
+    The volume is checked against what is open, as far as the session knows it; what it does not
+    know of a position is left to the server, and a read never takes more than a part of the time.
 
     Raises:
         ValueError: `until` is none of its values.
         OrderInvalidError: the volume is refused here; nothing was sent.
-        PositionNotFoundError: there is no such open position; also an `OrderRejectedError`.
         OrderNotSentError: it was not sent.
-        OrderRejectedError: the server refused it.
+        OrderRejectedError: the server refused it: there is no such open position, say.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
     completion = _completion(until, is_at_market=True)
     purpose = Purpose(account_id, ProtoOAClosePositionReq.__name__)
-    guard = check_close(purpose, request)
-    message = request.to_proto(account_id)
-    try:
-        return (yield from send_checked(purpose, guard, message, completion))
-    except OrderInvalidError:
-        # Nobody may be kept in a position by what an event said a while ago: before a close is
-        # refused, the server is asked what is open.
-        yield from find_position(purpose, request.position_id)
-    return (yield from send_checked(purpose, guard, message, completion))
+    return (yield from send_close(purpose, request, completion))
 
 
 def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEvent]:
     """Change a pending order; what the request does not name stays as it is.
 
     What the server does with a term that is left out is not settled, so the order is read first
-    and all of its terms are sent. What the request names is checked against the symbol.
+    and all of its terms are sent; should it change meanwhile, it is read again. A second change of
+    the same order waits for the first. What the request names is checked against the symbol.
 
     Raises:
         OrderNotFoundError: there is no such pending order any more.
@@ -138,25 +121,19 @@ def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEven
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
     purpose = Purpose(account_id, ProtoOAAmendOrderReq.__name__)
-    state = yield from read_state(purpose)
-    for message in state.order:
-        if message.orderId == request.order_id:
-            order = Order.from_proto(message)
-            guard = check_terms(purpose, request, order.symbol_id)
-            full = yield from write_order(purpose, request.completed_from(order), order.symbol_id)
-            return (yield from send_checked(purpose, guard, full, Completion.REPLACED))
-    raise purpose.refused(
-        "ORDER_NOT_FOUND",
-        f"order {request.order_id} is not among the pending orders",
-        order_id=request.order_id,
-    )
+    return (yield from OrderAmendment(purpose, request).run())
 
 
 def amend_position(account_id: int, request: AmendPositionRequest) -> Op[ExecutionEvent]:
     """Change a position's stop loss and take profit; a level that is not named stays.
 
     The server removes every level that it is not sent, so the position is read first and both
-    levels are sent. What the request names is checked against the symbol.
+    levels are sent; should they change meanwhile, they are read again. A second change of the same
+    position waits for the first, and one right after a fill for the levels that its order asked
+    for. What the request names is checked against the symbol.
+
+    A stop loss that trails is removed in two requests, as the server wants it: the first makes it
+    stand still. If only that succeeds, the stop loss stays where it is.
 
     Raises:
         PositionNotFoundError: there is no such position any more.
@@ -166,10 +143,7 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
     """
     purpose = Purpose(account_id, ProtoOAAmendPositionSLTPReq.__name__)
-    message = yield from find_position(purpose, request.position_id)
-    full = request.completed_from(Position.from_proto(message)).to_proto(account_id)
-    guard = check_terms(purpose, request, message.tradeData.symbolId)
-    return (yield from send_checked(purpose, guard, full, Completion.PROTECTED))
+    return (yield from PositionAmendment(purpose, request).run())
 
 
 # What is open

@@ -111,7 +111,7 @@ class Authentication:
         """Note the end of a link on which something last arrived at `heard_at`."""
         heard = self._context.wall(heard_at)
         for account in self._authorization.accounts.values():
-            if account.is_ready:
+            if account.is_kept:
                 self._gaps.setdefault(account.account_id, heard)
         self._authorization.lost()
         self._restoring = None
@@ -124,38 +124,39 @@ class Authentication:
     def account_lost(self, account_id: int, heard_at: Nanos) -> None:
         """Start over with one account whose session the server ended; the link stays.
 
-        One that was logged out is kept no longer, and this is the end of it.
+        One that was logged out is kept no longer, and nothing waits for its return. One whose next
+        authentication is under way begins its next session with the answer to that.
         """
         for pending in self._logouts(account_id):
             self._pending.end(pending.call_id)
+        ended = _unauthorized(account_id, "the server ended the account's session")
         account = self._authorization.accounts.get(account_id)
-        if account is None or account.state is not AuthState.DONE:
-            return
-        self._gaps.setdefault(account_id, self._context.wall(heard_at))
-        account.state = AuthState.WANTED
-        account.is_ready = False
-        account.trigger = AuthTrigger.ACCOUNT_REAUTH
+        if account is not None and account.is_kept:
+            self._gaps.setdefault(account_id, self._context.wall(heard_at))
+        if account is not None and account.state is AuthState.DONE:
+            account.state = AuthState.WANTED
+            account.is_ready = False
+            account.trigger = AuthTrigger.ACCOUNT_REAUTH
         self._subscriber.lost(account_id)
-        self._requests.account_lost(
-            account_id,
-            AccountAuthError(
-                "ACCOUNT_NOT_AUTHORIZED", "the server ended the account's session", account_id
-            ),
-        )
-        self.authenticate_account(account)
+        self._requests.account_lost(account_id, ended)
+        if account is None:
+            self._requests.account_removed(account_id, ended)
+            self._subscriber.carry_out(account_id)
+        elif account.state is AuthState.WANTED:
+            self.authenticate_account(account)
 
     def remove(self, account_id: int) -> bool:
-        """Forget an account; False if it was not known."""
+        """Forget an account, with all that was not sent for it; False if it was not known."""
         if self._authorization.accounts.pop(account_id, None) is None:
             return False
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account_id)
         self._gaps.pop(account_id, None)
-        gone = AccountAuthError("ACCOUNT_NOT_AUTHORIZED", "the account was removed", account_id)
+        gone = _unauthorized(account_id, "the account was removed")
         for pending in self._pending.of(Authorize, WaitReady):
             if _account_of(pending) == account_id:
                 self._pending.end(pending.call_id, error=gone)
         self._subscriber.forget_account(account_id, gone)
-        self._requests.release()
+        self._requests.account_removed(account_id, gone)
         self._account_settled(account_id)
         return True
 
@@ -268,6 +269,10 @@ class Authentication:
                 )
                 return
             if account.state in (AuthState.DONE, AuthState.REFUSED):
+                # What one token was to trade is not traded with another, which may not be allowed.
+                self._requests.end_immediate(
+                    account.account_id, f"account {account.account_id} is authenticated anew"
+                )
                 account.state = AuthState.WANTED
                 account.is_ready = False
                 account.trigger = trigger
@@ -429,6 +434,10 @@ class Authentication:
         for account in self._authorization.accounts.values():
             secrets += [account.credentials.access_token, account.credentials.refresh_token]
         return secrets
+
+
+def _unauthorized(account_id: int, why: str) -> AccountAuthError:
+    return AccountAuthError("ACCOUNT_NOT_AUTHORIZED", why, account_id)
 
 
 def _account_of(pending: Pending) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -31,13 +31,17 @@ __all__ = [
     "PnLTopic",
     "Priority",
     "SpotTopic",
+    "Subject",
     "Subscribe",
     "SymbolTopic",
+    "Thing",
+    "ToldMoneyDigits",
     "Topic",
     "TrendbarTopic",
     "Unsubscribe",
     "WaitApplication",
     "WaitReady",
+    "WaitSettled",
 ]
 
 CallId: TypeAlias = int
@@ -69,7 +73,10 @@ class Priority(IntEnum):
     SESSION = 0
     """Authentication and subscriptions."""
     TRADING = 1
-    """Orders, amendments, cancellations, closes: sent now or not at all."""
+    """Orders, amendments, cancellations, closes, and questions that one of them depends on.
+
+    Sent now or not at all.
+    """
     RECOVERY = 2
     """Reads that settle what happened during an outage."""
     READ = 3
@@ -78,12 +85,35 @@ class Priority(IntEnum):
     """One page of a long history; it leaves half of the historical lane free."""
 
 
+class Thing(Enum):
+    """What a request may depend on."""
+
+    SYMBOL = "symbol"
+    """The rules of a symbol."""
+    ORDER = "order"
+    """A pending order."""
+    POSITION = "position"
+    """An open position."""
+
+
+class Subject(NamedTuple):
+    """One thing that a request depends on, and that others may ask for or change."""
+
+    account_id: int
+    thing: Thing
+    id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """What must be read before a request can be checked; nothing was sent."""
+    """What a request needs before it can be sent; nothing was sent."""
 
     symbol_id: int | None = None
-    position_id: int | None = None
+    """A symbol to read."""
+    state: bool = False
+    """Whether to read what is open: it is not known, or it is not what the request builds on."""
+    awaits: Subject | None = None
+    """Something that is under way, to wait for."""
 
 
 Guard: TypeAlias = Callable[["Terms"], Lacking | None]
@@ -106,9 +136,14 @@ class Call:
     resend: bool = True
     account_id: int | None = None
     """The account that must be authenticated first, None where the application's is enough."""
+    patience: float | None = None
+    """Seconds that the answer may take once it was sent; None: as long as the call itself."""
     guard: Guard | None = field(default=None, compare=False)
-    """Is asked before the request is taken. What it lacks is then the call's result, so that a
-    request whose terms are known costs no other command, and is judged by what holds right now."""
+    """Is asked before the request is taken, and again when it is handed over. What it lacks is
+    then the call's result, so that a request whose terms are known costs no other command, and is
+    judged by what holds right now."""
+    share: float = 1.0
+    """Part of the time left that it may take, for one that is worth no more."""
 
     def __repr__(self) -> str:
         """Name the request's type only: a request may hold a secret or tokens."""
@@ -117,7 +152,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let time pass."""
+    """Let time pass, no more than is left."""
 
     duration: Nanos
 
@@ -162,6 +197,28 @@ class Logout:
     """
 
     account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToldMoneyDigits:
+    """Say with how many decimals an account keeps its money, if the server told.
+
+    Done at once, with None where it did not; nothing is sent.
+    """
+
+    account_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSettled:
+    """Wait until nothing is under way that changes a subject, or asks for it.
+
+    Done at once where nothing is, and when the link or the account's session ends.
+    """
+
+    subject: Subject
+    share: float = 1.0
+    """Part of the time left that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +284,8 @@ Command: TypeAlias = (
     | NextEvent
     | Authorize
     | Logout
+    | ToldMoneyDigits
+    | WaitSettled
     | Subscribe
     | Unsubscribe
 )

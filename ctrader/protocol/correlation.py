@@ -49,7 +49,12 @@ class PendingCall:
     @property
     def is_trading(self) -> bool:
         """Whether it may change what is at the market, so that it is sent once only."""
-        return self.call.priority is Priority.TRADING or type(self.request) in TRADING_REQUESTS
+        return type(self.request) in TRADING_REQUESTS
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it is sent now or not at all: an order, or a question that one depends on."""
+        return self.is_trading or self.call.priority is Priority.TRADING
 
     @property
     def is_sent(self) -> bool:

@@ -122,6 +122,10 @@ class EventDecoder:
         self._kinds = kinds
         self._symbols = symbols
 
+    def money_digits(self, account_id: int) -> int | None:
+        """Return with how many decimals an account keeps its money, None if nobody told."""
+        return self._money_digits.get(account_id)
+
     def wait_for(self, kinds: tuple[type, ...]) -> None:
         """Want some types until `wait_over`, besides what is listened to."""
         for kind in kinds:
@@ -138,9 +142,13 @@ class EventDecoder:
         """Whether anybody wants events of a type."""
         return kind in self._kinds or kind in self._waited
 
-    def lost(self) -> None:
-        """Forget all quotes: what was known before a loss is old."""
-        self._sides.clear()
+    def lost(self, account_id: int | None = None) -> None:
+        """Forget quotes, of one account or all: what was known before a loss is old."""
+        if account_id is None:
+            self._sides.clear()
+            return
+        for key in [key for key in self._sides if key[0] == account_id]:
+            del self._sides[key]
 
     def spot(self, message: ProtoOASpotEvent) -> SpotEvent | None:
         """Remember a quote's sides, and make an event of it if anybody wants it.

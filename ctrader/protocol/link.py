@@ -205,6 +205,7 @@ class Link:
 
     def account_dropped(self, account_id: int) -> None:
         """Start over with one account whose session the server ended."""
+        self._decoder.lost(account_id)
         self._authentication.account_lost(account_id, self.heartbeat.heard_at)
 
     # The end of the session

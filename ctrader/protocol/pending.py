@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ctrader.errors import CTraderConnectionTimeoutError
-from ctrader.protocol.commands import CallId, Command, NextEvent, Pause, Topic
+from ctrader.protocol.commands import (
+    Call,
+    CallId,
+    Command,
+    NextEvent,
+    Pause,
+    ToldMoneyDigits,
+    Topic,
+    WaitSettled,
+)
 from ctrader.protocol.effects import CallCompleted, CallFailed
 from ctrader.protocol.orders import trading_failure
 from ctrader.protocol.timers import Timer
@@ -28,8 +37,8 @@ __all__ = [
     "is_request",
 ]
 
-Answered: TypeAlias = Callable[[object, Exception | None], None]
-"""Takes the result or the error of a request that the session makes itself."""
+Answered: TypeAlias = Callable[["Pending", Exception | None], None]
+"""Takes a request that the session made itself when it ends, and its error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,11 @@ class Pending:
     def name(self) -> str:
         """What it is called in an error's text."""
         return type(self.command if self.call is None else self.call.request).__name__
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it is a request that was handed to the transport."""
+        return self.call is not None and self.call.is_sent
 
 
 class CommandMachine(Protocol):
@@ -119,12 +133,19 @@ class PendingCommands:
         context = self._context
         self._last_id += 1
         seconds = context.config.request_timeout if timeout is None else timeout
+        if isinstance(command, Call | WaitSettled):
+            seconds *= command.share
         deadline = context.after(seconds)
         pending = Pending(self._last_id, command, seconds, answered)
         self._by_id[pending.call_id] = pending
         context.timers.set(Timer.CALL, deadline, pending.call_id)
         self._machines[type(command)].begin(pending)
         return pending.call_id
+
+    def allow(self, call_id: CallId, seconds: float) -> None:
+        """Let a command take some seconds from now on, whatever it was given before."""
+        self._by_id[call_id].timeout = seconds
+        self._context.timers.set(Timer.CALL, self._context.after(seconds), call_id)
 
     def remove(self, call_id: CallId) -> Pending | None:
         """Take a command out without telling anybody; None if it has ended."""
@@ -144,7 +165,7 @@ class PendingCommands:
         if error is not None:
             self._machines[type(pending.command)].undo(pending)
         if pending.answered is not None:
-            pending.answered(result, error)
+            pending.answered(pending, error)
         elif error is None:
             self._context.effects.append(CallCompleted(call_id, result))
         else:
@@ -190,7 +211,7 @@ class PendingCommands:
 
 
 class Waits:
-    """Carry out the commands that wait for nothing but time or an event."""
+    """Carry out the commands that wait for time, for an event, or for nothing at all."""
 
     __slots__ = ("_context", "_decoder", "_events", "_pending")
 
@@ -199,7 +220,7 @@ class Waits:
         self._pending = pending
         self._decoder = decoder
         self._events: dict[CallId, NextEvent] = {}
-        pending.serve(self, Pause, NextEvent)
+        pending.serve(self, Pause, NextEvent, ToldMoneyDigits)
 
     def begin(self, pending: Pending) -> None:
         """Begin to wait."""
@@ -208,12 +229,15 @@ class Waits:
             self._events[pending.call_id] = command
             self._context.watch = self._watch
             self._decoder.wait_for(command.kinds)
+        elif isinstance(command, ToldMoneyDigits):
+            self._pending.end(pending.call_id, self._decoder.money_digits(command.account_id))
         else:
             assert isinstance(command, Pause)
-            # A pause ends when it is over, whatever time the caller gave for the rest.
+            # A pause ends well even where the time is over with it: what follows says so then.
             timers = self._context.timers
             timers.clear(Timer.CALL, pending.call_id)
-            timers.set(Timer.PAUSE, self._context.now + command.duration, pending.call_id)
+            over = min(self._context.now + command.duration, self._context.after(pending.timeout))
+            timers.set(Timer.PAUSE, over, pending.call_id)
 
     def leave(self, pending: Pending) -> None:
         """Wait no longer."""
@@ -235,7 +259,9 @@ class Waits:
 
 def is_request(pending: Pending) -> bool:
     """Whether a command is one that the server would have to answer."""
-    return not isinstance(pending.command, Connect | Pause | NextEvent)
+    return not isinstance(
+        pending.command, Connect | Pause | NextEvent | ToldMoneyDigits | WaitSettled
+    )
 
 
 def _ignore() -> None:

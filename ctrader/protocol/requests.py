@@ -14,6 +14,7 @@ from ctrader.errors import (
     FramingError,
     NotConnectedError,
     OrderError,
+    OrderOutcomeUnknownError,
     OrderRejectedError,
     ProtocolError,
     UnexpectedResponseError,
@@ -22,15 +23,18 @@ from ctrader.errors import (
 from ctrader.models.wire import enum_of, missing_fields
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
     ProtoOAExecutionEvent,
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetCtidProfileByTokenReq,
     ProtoOAOrderErrorEvent,
     ProtoOARefreshTokenReq,
+    ProtoOASymbolByIdReq,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
-from ctrader.protocol.commands import Call, CallId, Priority
+from ctrader.protocol.commands import Call, CallId, Lacking, Subject, Thing
 from ctrader.protocol.completion import Verdict, judge
 from ctrader.protocol.correlation import Correlator, PendingCall
 from ctrader.protocol.effects import Phase
@@ -44,9 +48,12 @@ from ctrader.protocol.orders import (
     trading_refusal,
 )
 from ctrader.protocol.terms import Terms
+from ctrader.protocol.unsettled import Unsettled
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
+    from ctrader.protocol.commands import Guard
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
 
@@ -64,6 +71,8 @@ _SECRET_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
 """Secrets in requests besides the application's: no text of the server may repeat them."""
 
 
+_LATE_EFFECT: Final = 1 * SECOND
+"""How long a change without an answer may still come into effect, as far as others wait for it."""
 _BLOCKED: Final = "the server refuses this kind of request for its rate at the moment"
 
 
@@ -83,6 +92,7 @@ class Requests:
         "_parked",
         "_pending",
         "terms",
+        "unsettled",
     )
 
     def __init__(
@@ -95,7 +105,9 @@ class Requests:
         self._outbox = Outbox(context.timers)
         self._orders = OrderRegistry(context.rng)
         self._parked: dict[CallId, PendingCall] = {}
-        self.terms = Terms(context)
+        self.unsettled = Unsettled(context, pending)
+        """What is under way, to be waited for by who depends on it."""
+        self.terms = Terms(context, self.unsettled)
         """What requests are checked against before they are taken."""
         pending.serve(self, Call)
 
@@ -124,6 +136,23 @@ class Requests:
             self._take_out(call)
         self._sort_out(calls, cause)
 
+    def account_removed(self, account_id: int, cause: CTraderError) -> None:
+        """End what was not sent yet for an account that is kept no longer.
+
+        The answers to what was sent are still taken: they tell what became of an order.
+        """
+        self.terms.lost(account_id)
+        self.end_immediate(account_id, "the account was removed")
+        for call in self._unsent():
+            if _concerns(call, account_id):
+                self._pending.end(call.call_id, error=cause)
+
+    def end_immediate(self, account_id: int, reason: str) -> None:
+        """End an account's orders that wait for their turn: they belong to its last session."""
+        for call in self._unsent():
+            if call.is_immediate and call.call.account_id == account_id:
+                self._pending.end(call.call_id, error=trading_failure(call, reason))
+
     def take_frame(self) -> bytes | None:
         """Return the frame that goes out now, handed over with this; None where none may."""
         context = self._context
@@ -131,16 +160,20 @@ class Requests:
             call = self._outbox.pop(context.now)
             if call is None:
                 return None
-            if call.deadline > context.now:
+            if call.deadline <= context.now:
+                # The transport took long, or the computer slept: too late is not sent at all.
+                self._pending.timed_out(call.call_id)
+            elif call.call.guard is None or self._still_holds(call, call.call.guard):
                 break
-            # The transport took long, or the computer slept: too late is not sent at all.
-            self._pending.timed_out(call.call_id)
         request = call.request
         for field in _SECRET_FIELDS.get(type(request), ()):
             context.sent_secrets.append(getattr(request, field))
         frame = encode_message(request, self._correlator.send(call))
+        patience = call.call.patience
         if not call.expects_answer:
             self._pending.end(call.call_id)
+        elif patience is not None and context.after(patience) < call.deadline:
+            self._pending.allow(call.call_id, patience)
         return frame
 
     def release(self) -> None:
@@ -160,11 +193,11 @@ class Requests:
         try:
             _check_sendable(request)
             if command.guard is not None:
-                lacking = command.guard(self.terms)
+                lacking = self._rival(request) or command.guard(self.terms)
                 if lacking is not None:
                     self._pending.end(pending.call_id, lacking)
                     return
-            if command.priority is Priority.TRADING or type(request) in TRADING_REQUESTS:
+            if type(request) in TRADING_REQUESTS:
                 request, client_order_id = self._orders.prepare(request)
         except (ProtocolError, OrderError) as error:
             self._pending.end(pending.call_id, error=error)
@@ -172,19 +205,26 @@ class Requests:
         call = PendingCall(pending.call_id, command, request, client_order_id)
         call.deadline = self._context.after(pending.timeout)
         pending.call = call
+        subject = _subject(command)
+        if subject is not None:
+            self.unsettled.begun(subject, pending.call_id)
         if self._authorization.application_error is not None:
             self._pending.end(pending.call_id, error=self._authorization.application_error)
         elif self._context.phase is Phase.IDLE:
             self._pending.abandon(pending, NotConnectedError())
-        elif call.is_trading and (obstacle := self._trading_obstacle(call)) is not None:
+        elif call.is_immediate and (obstacle := self._obstacle(call)) is not None:
             self._pending.end(pending.call_id, error=trading_failure(call, obstacle))
         else:
             self._enqueue(call)
 
     def leave(self, pending: Pending) -> None:
         """Forget a request."""
-        if pending.call is not None:
-            self._take_out(pending.call)
+        call = pending.call
+        if call is None:
+            return
+        self._take_out(call)
+        may_be_late = call.is_trading and call.is_sent and self._context.is_connected
+        self.unsettled.ended(pending.call_id, _LATE_EFFECT if may_be_late else None)
 
     def undo(self, pending: Pending) -> None:
         """Let the id of an order that was never sent be used again."""
@@ -202,15 +242,13 @@ class Requests:
         """Take an error answer: it ends the request, or delays a read sent too fast."""
         if error.is_rate_limited():
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
-            self._end_blocked_orders(call.payload_type)
-            if not call.is_trading and until < call.deadline:
+            self._end_blocked(call.payload_type)
+            if not call.is_immediate and until < call.deadline:
                 self._correlator.forget(call)
                 call.message_id = None
                 self._enqueue(call)
                 return
-        self._pending.end(
-            call.call_id, error=trading_refusal(call, error) if call.is_trading else error
-        )
+        self._end(call, error=trading_refusal(call, error) if call.is_trading else error)
 
     def answered(self, call: PendingCall, message: Message) -> None:
         """Take any other frame that carries the request's id."""
@@ -218,8 +256,8 @@ class Requests:
         if isinstance(message, ProtoOAOrderErrorEvent):
             refusal = self._refusal(call, message, message.errorCode, message.description)
             order_id, position_id = message.orderId or None, message.positionId or None
-            self._pending.end(
-                call.call_id,
+            self._end(
+                call,
                 error=trading_refusal(call, refusal, order_id=order_id, position_id=position_id)
                 if call.is_trading
                 else refusal,
@@ -230,7 +268,7 @@ class Requests:
             case Verdict.PROGRESS:
                 pass
             case Verdict.DONE:
-                self._pending.end(call.call_id, message)
+                self._end(call, message)
             case Verdict.REFUSED:
                 assert isinstance(message, ProtoOAExecutionEvent)
                 kind = enum_of(message, "executionType", ExecutionType)
@@ -243,7 +281,7 @@ class Requests:
                     order_id=message.order.orderId or None,
                     position_id=message.position.positionId or None,
                 )
-                self._pending.end(call.call_id, error=rejected)
+                self._end(call, error=rejected)
             case Verdict.UNEXPECTED:
                 expected = call.call.reply or ProtoOAExecutionEvent
                 self.failed(
@@ -257,6 +295,35 @@ class Requests:
         self._pending.abandon(self._pending.get(call.call_id), error)
 
     # Private
+
+    def _end(
+        self, call: PendingCall, result: object = None, *, error: Exception | None = None
+    ) -> None:
+        """End a request that the server answered."""
+        if not isinstance(error, OrderOutcomeUnknownError):
+            self.unsettled.ended(call.call_id)
+        self._pending.end(call.call_id, result, error=error)
+
+    def _rival(self, request: Message) -> Lacking | None:
+        """Say what a change has to wait for: another change of the same thing."""
+        subject = _changed(request)
+        if subject is None or subject not in self.unsettled:
+            return None
+        return Lacking(awaits=subject)
+
+    def _still_holds(self, call: PendingCall, guard: Guard) -> bool:
+        """Ask a guard again at the point of no return; a request may have waited for its lane."""
+        try:
+            lacking = guard(self.terms)
+        except (ProtocolError, OrderError) as error:
+            self._pending.end(call.call_id, error=error)
+            return False
+        if lacking is None:
+            return True
+        if call.client_order_id is not None:
+            self._orders.release(call.client_order_id)
+        self._pending.end(call.call_id, lacking)
+        return False
 
     def _refusal(
         self,
@@ -273,8 +340,8 @@ class Requests:
             client_msg_id=call.message_id,
         )
 
-    def _trading_obstacle(self, call: PendingCall) -> str | None:
-        """Say why a trading request cannot go out now; it is sent now or not at all."""
+    def _obstacle(self, call: PendingCall) -> str | None:
+        """Say why what is sent now or not at all cannot go out now."""
         account_id = call.call.account_id
         if not self._context.is_connected:
             return "the link is down"
@@ -289,14 +356,18 @@ class Requests:
             return _BLOCKED
         return None
 
-    def _end_blocked_orders(self, payload_type: int) -> None:
-        """End the trading requests that a new block would hold back: they never wait."""
-        for pending in self._pending.all():
-            call = pending.call
-            if call is None or call.is_sent or not call.is_trading:
-                continue
-            if call.payload_type == payload_type:
+    def _end_blocked(self, payload_type: int) -> None:
+        """End what is sent now or not at all and would be held back by a new block."""
+        for call in self._unsent():
+            if call.is_immediate and call.payload_type == payload_type:
                 self._pending.end(call.call_id, error=trading_failure(call, _BLOCKED))
+
+    def _unsent(self) -> list[PendingCall]:
+        return [
+            pending.call
+            for pending in self._pending.all()
+            if pending.call is not None and not pending.call.is_sent
+        ]
 
     def _enqueue(self, call: PendingCall) -> None:
         if self._may_be_sent(call):
@@ -338,11 +409,36 @@ class Requests:
                 self._pending.end(
                     call.call_id, error=trading_failure(call, "the link was lost", closed)
                 )
-            elif call.call.resend:
+            elif call.call.resend and not call.is_immediate:
                 call.message_id = None
                 self._parked[call.call_id] = call
             else:
                 self._pending.end(call.call_id, error=closed)
+
+
+def _concerns(call: PendingCall, account_id: int) -> bool:
+    """Whether a call is made on an account, or is to make that possible."""
+    request = call.request
+    if isinstance(request, ProtoOAAccountAuthReq):
+        return request.ctidTraderAccountId == account_id
+    return call.call.account_id == account_id
+
+
+def _changed(request: Message) -> Subject | None:
+    """Return what a request changes by building on what it is."""
+    if isinstance(request, ProtoOAAmendPositionSLTPReq):
+        return Subject(request.ctidTraderAccountId, Thing.POSITION, request.positionId)
+    if isinstance(request, ProtoOAAmendOrderReq):
+        return Subject(request.ctidTraderAccountId, Thing.ORDER, request.orderId)
+    return None
+
+
+def _subject(call: Call) -> Subject | None:
+    """Return what a request changes, or asks for in somebody's way."""
+    request = call.request
+    if isinstance(request, ProtoOASymbolByIdReq) and call.guard is not None:
+        return Subject(request.ctidTraderAccountId, Thing.SYMBOL, request.symbolId[0])
+    return _changed(request)
 
 
 def _lost_link(cause: Exception) -> CTraderConnectionClosedError:

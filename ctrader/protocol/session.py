@@ -203,8 +203,7 @@ class Session:
         pending = self._pending.cancel(call_id)
         if pending is None:
             return CancelResult.FINISHED
-        is_sent = pending.call is not None and pending.call.is_sent
-        return CancelResult.SENT if is_sent else CancelResult.NOT_SENT
+        return CancelResult.SENT if pending.is_sent else CancelResult.NOT_SENT
 
     def remove_account(self, account_id: int, now: Nanos) -> bool:
         """Stop authenticating an account and restoring its topics; it is not logged out.
@@ -362,6 +361,8 @@ class Session:
                 self._authentication.retry_account(key)
             case Timer.RESTORE_RETRY:
                 self._subscriber.retry(key)
+            case Timer.SETTLED:
+                self._requests.unsettled.heard(key)
             case Timer.CLOSE:
                 self._link.grace_over()
             case _:

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Subscriber"]
 
-_PNL_PATIENCE: Final = 5.0
-"""Seconds: a server that does not know the message may say nothing at all."""
 _PNL_REMEDY: Final = (
     "poll trading.get_unrealized_pnl_per_position() instead, every 2 to 3 seconds at most"
 )
@@ -170,14 +168,16 @@ class Subscriber:
             self.carry_out(account_id)
 
     def _ask(self, request: WireRequest) -> None:
-        is_pnl = isinstance(request.entries[0].topic, PnLTopic)
         self._pending.submit(
             request.call,
-            _PNL_PATIENCE if is_pnl else None,
-            answered=lambda _, error: self._topics_answered(request, error),
+            answered=lambda asked, error: self._topics_answered(
+                request, error, is_sent=asked.is_sent
+            ),
         )
 
-    def _topics_answered(self, request: WireRequest, error: Exception | None) -> None:
+    def _topics_answered(
+        self, request: WireRequest, error: Exception | None, *, is_sent: bool
+    ) -> None:
         if not self._context.is_connected:
             return
         account_id = request.entries[0].topic.account_id
@@ -185,7 +185,10 @@ class Subscriber:
         entries = [entry for entry in request.entries if self._ledger.get(entry.topic) is entry]
         if not entries:
             return
-        if not request.adds:
+        if not is_sent:
+            # It waited in vain for the transport or its rate, and says nothing of the server.
+            self._ledger.unsent(entries)
+        elif not request.adds:
             # A refused unsubscription leaves nothing to do: the server does not send the topic,
             # or goes on sending what nobody listens to.
             self._ledger.removed(entries)
@@ -259,7 +262,7 @@ def _is_already_subscribed(error: Exception) -> bool:
 def _pnl_refusal(account_id: int, error: Exception) -> Exception:
     """Say what to do where the server does not offer the stream of profits."""
     if isinstance(error, CTraderConnectionTimeoutError):
-        why = f"the server did not answer within {_PNL_PATIENCE:g} s"
+        why = f"the server did not answer within {error.timeout:g} s"
     elif isinstance(error, APIError) and error.error_code == "UNSUPPORTED_MESSAGE":
         why = "the server does not take this message"
     else:

@@ -49,6 +49,8 @@ __all__ = ["LedgerEntry", "Standing", "SubscriptionLedger", "WireRequest"]
 
 _BATCH: Final = 100
 """Symbols in one request: the server names no limit, and a refusal hits all of them."""
+_PNL_PATIENCE: Final = 5.0
+"""Seconds: a server that does not know the message may say nothing at all."""
 
 
 class Standing(Enum):
@@ -186,7 +188,11 @@ class SubscriptionLedger:
 
     def is_restored(self, account_id: int) -> bool:
         """Whether the server has answered for everything that an earlier link had."""
-        return not any(entry.is_restoring for entry in self.entries(account_id))
+        # Nothing depends on the stream of profits, and a server without it may say nothing at all.
+        return not any(
+            entry.is_restoring and not isinstance(entry.topic, PnLTopic)
+            for entry in self.entries(account_id)
+        )
 
     def settled(self, topics: Iterable[Topic]) -> bool:
         """Whether no answer is awaited and none is to be asked for these topics."""
@@ -251,6 +257,13 @@ class SubscriptionLedger:
             entry.standing = Standing.REFUSED
             entry.is_restoring = False
 
+    def unsent(self, entries: Iterable[LedgerEntry]) -> None:
+        """Note that the request for these topics never left: they stand as they did before."""
+        for entry in entries:
+            was_asked_for = entry.standing is Standing.ADDING
+            entry.standing = Standing.ABSENT if was_asked_for else Standing.ACTIVE
+            self._release(entry)
+
     def split(self, entries: Iterable[LedgerEntry]) -> None:
         """Ask for each of these topics alone: the server refused them together."""
         for entry in entries:
@@ -291,7 +304,12 @@ class SubscriptionLedger:
                 topic, symbols, adds=adds, spot_timestamps=self._spot_timestamps
             )
         call = Call(
-            request, reply, priority=Priority.SESSION, resend=False, account_id=topic.account_id
+            request,
+            reply,
+            priority=Priority.SESSION,
+            resend=False,
+            account_id=topic.account_id,
+            patience=_PNL_PATIENCE if isinstance(topic, PnLTopic) else None,
         )
         return WireRequest(call, entries, adds)
 

@@ -44,6 +44,8 @@ class Timer(Enum):
     """When to authenticate an account again after a refusal; the key is the account."""
     RESTORE_RETRY = "restore retry"
     """When to subscribe again to what was refused; the key is the account."""
+    SETTLED = "settled"
+    """When to expect no event of a subject any more; the key is the subject."""
     CLOSE = "close"
     """When to stop waiting for the last answers and for the transport to end."""
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -42,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=1, help="decides every price")
     parser.add_argument("--replay", metavar="FILE", help="CSV file of real bars to replay")
+    parser.add_argument("--symbol", help="symbol whose bars the file holds (EURUSD)")
     parser.add_argument(
-        "--symbol", default="EURUSD", help="symbol whose bars the file holds (EURUSD)"
+        "--start", metavar="TIME", help="the market's time at the start, ISO and UTC (now)"
     )
     parser.add_argument(
         "--speed", type=float, default=1.0, help="seconds of market time in a real second"
@@ -52,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--ledger", metavar="FILE", help="where to write the books, as JSON, when it ends"
     )
     options = parser.parse_args(argv)
+    if options.symbol is not None and options.replay is None:
+        parser.error("--symbol says whose bars --replay holds; give a file, or leave it out")
     return serve(
         host=options.host,
         port=options.port,
@@ -61,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         live=options.live,
         seed=options.seed,
         replay=options.replay,
-        replay_symbol=options.symbol,
+        replay_symbol=options.symbol or "EURUSD",
+        start=options.start,
         speed=options.speed,
         ledger=options.ledger,
     )
@@ -78,6 +83,7 @@ def serve(
     seed: int = 1,
     replay: str | None = None,
     replay_symbol: str = "EURUSD",
+    start: str | None = None,
     speed: float = 1.0,
     ledger: str | None = None,
 ) -> int:
@@ -87,6 +93,7 @@ def serve(
     options is one line on standard error, and the status 1.
 
     Args:
+        start: The market's time at the start as ISO text, UTC unless it says otherwise.
         ledger: File to which `ctrader.simulator.ledger` writes the accounts' books in the end.
     """
     done = threading.Event()
@@ -95,8 +102,11 @@ def serve(
         done.set()
 
     try:
+        if ledger is not None:
+            _try_to_write(Path(ledger))  # it is told now, not after a day's work
         simulator = Simulator(
             seed=seed,
+            start=None if start is None else _instant(start),
             replay=replay,
             replay_symbol=replay_symbol,
             speed=speed,
@@ -113,21 +123,46 @@ def serve(
         try:
             with simulator:
                 print(ready_line(simulator), flush=True)
-                # A wait without an end would keep Windows from delivering Ctrl-C.
-                while not done.wait(0.5):
-                    if not simulator.is_running:  # its thread said why on standard error
-                        return 1
-                if ledger is not None:
-                    with simulator.locked() as exchange:
-                        books = ledger_of(exchange)
-                    Path(ledger).write_text(json.dumps(books), encoding="utf-8")
+                try:
+                    # A wait without an end would keep Windows from delivering Ctrl-C.
+                    while not done.wait(0.5):
+                        if not simulator.is_running:  # its thread said why on standard error
+                            return 1
+                finally:
+                    if ledger is not None:
+                        with simulator.locked() as exchange:
+                            books = ledger_of(exchange)
+                        Path(ledger).write_text(json.dumps(books), encoding="utf-8")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    except (CTraderError, BarFileError, ValueError, OSError) as error:
+    except (CTraderError, BarFileError, ValueError, OSError, RuntimeError) as error:
         print(f"ctrader simulator: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _try_to_write(file: Path) -> None:
+    """Find out whether a file can be written, and leave all as it was.
+
+    Raises:
+        OSError: it cannot.
+    """
+    was_there = file.exists()
+    with file.open("a", encoding="utf-8"):
+        pass
+    if not was_there:
+        file.unlink()
+
+
+def _instant(text: str) -> datetime:
+    """Return the instant of an ISO text, UTC unless it says otherwise.
+
+    Raises:
+        ValueError: it is none.
+    """
+    given = datetime.fromisoformat(text)
+    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
 
 
 def ready_line(simulator: Simulator) -> str:

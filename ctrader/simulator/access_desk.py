@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctrader.proto import (
+    ProtoOAAccessRights,
     ProtoOAAccountAuthReq,
     ProtoOAAccountAuthRes,
     ProtoOAAccountDisconnectEvent,
@@ -59,6 +60,8 @@ def _authenticate_application(
     exchange.grants.check_application(request.clientId, request.clientSecret)
     most = exchange.switches.connections_limit
     if most and exchange.connections_of(request.clientId) >= most:
+        if exchange.switches.connections_limit_closes:
+            session.afterwards.append(lambda: session.close("too many connections"))
         raise Refusal("CONNECTIONS_LIMIT_EXCEEDED", f"No more than {most} connections are allowed")
     session.client_id = request.clientId
     return ProtoOAApplicationAuthRes()
@@ -102,7 +105,10 @@ def _authenticate_account(
         raise Refusal("CH_CTID_TRADER_ACCOUNT_NOT_FOUND", "Trading account is not found")
     if book.spec.is_live != session.is_live:
         raise Refusal("CANT_ROUTE_REQUEST", "Cannot route request")
-    if not book.spec.enabled:
+    if session.exchange.is_gone(account_id):
+        raise Refusal("RET_NO_SUCH_LOGIN", "Trading account does not exist")
+    no_login = book.spec.access_rights == ProtoOAAccessRights.NO_LOGIN
+    if no_login or not book.spec.enabled:
         raise Refusal("RET_ACCOUNT_DISABLED", "Trading account is disabled")
     known = session.accounts.get(account_id)
     if known is not None and not session.exchange.grants.is_current(known.access_token):
@@ -131,13 +137,9 @@ def _refresh(
     session: ServerSession, request: ProtoOARefreshTokenReq, _: str | None
 ) -> ProtoOARefreshTokenRes:
     exchange = session.exchange
-    grant, old = exchange.grants.refresh(
-        request.refreshToken, exchange.unix_now(), client_id=session.client_id
-    )
+    grant, old = exchange.refresh(request.refreshToken, client_id=session.client_id)
     # The answer goes first: the new pair must be out before the old one is seen to be dead.
-    session.afterwards.append(
-        lambda: exchange.invalidate_token(old, "Access token has been refreshed")
-    )
+    session.afterwards.append(lambda: exchange.refreshed(old))
     return ProtoOARefreshTokenRes(
         accessToken=grant.access_token,
         tokenType="bearer",

@@ -88,6 +88,9 @@ class Position:
     """Order that is being filled and holds the position locked, None where none is."""
     charged_volume: int = 0
     """Volume whose guaranteed stop loss is paid for."""
+    postponed: list[tuple[Order, int]] = field(default_factory=list["tuple[Order, int]"])
+    """Orders whose distances wait until the fill of the protective order is over, each with the
+    price from which they count."""
 
     @property
     def volume(self) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ctrader.proto import ProtoOADepthEvent
+from ctrader.simulator.draws import MASK
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -27,13 +28,8 @@ class DepthSubscription:
     """Puts an event on the connection."""
 
 
-class _Entry(NamedTuple):
-    """One level of a book, as it was told."""
-
-    quote_id: int
-    size: int
-
-
+# Plain pairs, for there are dozens of them in each tick of each watched book.
+_Entry: TypeAlias = tuple[int, int]  # the id that it was told with, and its size
 _Place: TypeAlias = tuple[bool, int]  # whether it is a bid, and the wire price
 
 
@@ -59,6 +55,7 @@ class DepthFeed:
         watch: Callable[[int], None],
         unwatch: Callable[[int], None],
         first_id: int,
+        ids_come_back: bool = False,
     ) -> None:
         """Begin without any watchers.
 
@@ -67,11 +64,13 @@ class DepthFeed:
             watch: Keeps a symbol ticking.
             unwatch: Lets go of a symbol once.
             first_id: Id of the first entry; later ones count on.
+            ids_come_back: Whether a new entry takes the id of one that leaves with its coming.
         """
         self._ladder = ladder
         self._watch = watch
         self._unwatch = unwatch
         self._ids = count(first_id)
+        self._ids_come_back = ids_come_back
         self._books: dict[int, _Book] = {}
 
     def subscribe(self, subscription: DepthSubscription) -> None:
@@ -115,18 +114,28 @@ class DepthFeed:
         ladder, known = self._ladder(symbol_id), book.entries
         entries: dict[_Place, _Entry] = {}
         changed: dict[_Place, _Entry] = {}
+        new: list[_Place] = []
         if ladder is not None:
             for is_bid, levels in ((True, ladder.bids), (False, ladder.asks)):
-                for level in levels:
-                    place = (is_bid, level.price)
+                for price, size in levels:
+                    place = (is_bid, price)
                     entry = known.get(place)
                     if entry is None:
-                        entry = changed[place] = _Entry(next(self._ids), level.size)
-                    elif entry.size != level.size:
-                        entry = changed[place] = _Entry(entry.quote_id, level.size)
+                        new.append(place)
+                        entry = changed[place] = (0, size)  # its id follows
+                    elif entry[1] != size:
+                        entry = changed[place] = (entry[0], size)
                     entries[place] = entry
+        gone = [known[place][0] for place in known.keys() - entries.keys()]
+        gone.sort()
+        returning = iter(gone if self._ids_come_back else ())
+        for place in new:
+            quote_id = next(returning, None)
+            if quote_id is None:
+                quote_id = next(self._ids) & MASK
+            entries[place] = changed[place] = (quote_id, changed[place][1])
         book.entries = entries
-        return changed, [entry.quote_id for place, entry in known.items() if place not in entries]
+        return changed, gone
 
 
 def _event(
@@ -137,9 +146,10 @@ def _event(
         symbolId=subscription.symbol_id,
         deletedQuotes=gone,
     )
-    for (is_bid, price), entry in entries.items():
+    add = event.newQuotes.add
+    for (is_bid, price), (quote_id, size) in entries.items():
         if is_bid:
-            event.newQuotes.add(id=entry.quote_id, size=entry.size, bid=price)
+            add(id=quote_id, size=size, bid=price)
         else:
-            event.newQuotes.add(id=entry.quote_id, size=entry.size, ask=price)
+            add(id=quote_id, size=size, ask=price)
     return event

@@ -14,7 +14,9 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from weakref import WeakSet
 
+from ctrader.errors import ConfigurationError
 from ctrader.proto import (
     ProtoOAAccountDisconnectEvent,
     ProtoOAAccountsTokenInvalidatedEvent,
@@ -42,11 +44,12 @@ from ctrader.simulator.limits import HistoryQuota
 from ctrader.simulator.maintenance import Maintenance
 from ctrader.simulator.market import Market
 from ctrader.simulator.money import Converter
-from ctrader.simulator.prices import PriceSource, Quote, Tick
+from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick
 from ctrader.simulator.recording import Recording
 from ctrader.simulator.script import Script
 from ctrader.simulator.scripted_prices import ScriptedPrices
 from ctrader.simulator.switches import Switches
+from ctrader.simulator.terms import check_account, check_symbol
 from ctrader.simulator.trading import TradingFloor
 from ctrader.simulator.walk import RandomWalkPrices
 
@@ -120,6 +123,7 @@ class Exchange:
         seed: int = 1,
         now: int = 0,
         unix_ms: int = 1_700_000_000_000,
+        market_start: int | None = None,
         prices: PriceSource | None = None,
         speed: float = 1.0,
         catalogue: Catalogue = DEFAULT_CATALOGUE,
@@ -133,6 +137,8 @@ class Exchange:
             seed: Decides prices, tokens and everything else that is drawn.
             now: The driver's clock at this moment, nanoseconds.
             unix_ms: The time of day at this moment, milliseconds since the epoch.
+            market_start: The market's time at this moment, milliseconds UTC; by default the
+                source's beginning, or the time of day where it has none.
             prices: Where prices come from; a random walk from the seed by default.
             speed: How many seconds the market's clock goes in one of the driver's.
             catalogue: What the broker lists.
@@ -141,10 +147,18 @@ class Exchange:
             switches: What to do where the real server's behaviour is not known.
 
         Raises:
+            ConfigurationError: a program is granted an account that there is not.
             ValueError: the speed is no number, or the market would stand still.
         """
         if not 1e-6 <= speed < 1e9:
             raise ValueError(f"speed must be a number from 0.000001 on, not {speed}")
+        known = {spec.account_id for spec in accounts}
+        for each in applications:
+            if not known.issuperset(each.account_ids):
+                unknown = sorted(set(each.account_ids) - known)
+                raise ConfigurationError(
+                    f"The program {each.client_id} is granted accounts that do not exist: {unknown}"
+                )
         self.switches = Switches() if switches is None else switches
         """What the broker does where the real server's behaviour is not known."""
         self.catalogue = catalogue
@@ -161,12 +175,18 @@ class Exchange:
             prices = RandomWalkPrices(
                 seed, symbols=catalogue.symbols, always_open=self.switches.always_open
             )
-        self._market_start = unix_ms if prices.start is None else prices.start
+        if market_start is None:
+            market_start = unix_ms if prices.start is None else prices.start
+        self._market_start = market_start
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._connections: list[Connection] = []
+        self._ending: WeakSet[Connection] = WeakSet()
+        self._gone: set[int] = set()
         self._attached = 0
         self._maintenance: Maintenance | None = None
+        self.finished_bars: dict[tuple[int, int, int], Bar | None] = {}
+        """Bars of days and more that are over, by symbol, period and beginning."""
         self._quotas: dict[str | None, HistoryQuota] = {}
         self.interference = Interference()
         """What a script wants done to the frames of the connections."""
@@ -207,6 +227,7 @@ class Exchange:
             watch=self.watch,
             unwatch=self.unwatch,
             first_id=self.switches.depth_first_id,
+            ids_come_back=self.switches.depth_ids_come_back,
         )
         """Live depth."""
         self.converter = Converter(catalogue, self.switches, self.quote)
@@ -254,6 +275,11 @@ class Exchange:
         """All connections, in the order in which they came."""
         return tuple(self._connections)
 
+    @property
+    def ending_connections(self) -> tuple[Connection, ...]:
+        """Those that have ended, but whose last bytes may still wait to be sent."""
+        return tuple(sorted(self._ending, key=lambda each: each.number))
+
     def connections_of(self, client_id: str) -> int:
         """Return on how many connections a program is authenticated."""
         return sum(each.client_id == client_id for each in self._connections)
@@ -268,6 +294,7 @@ class Exchange:
         """Stop sending a connection anything."""
         if connection in self._connections:
             self._connections.remove(connection)
+            self._ending.add(connection)
 
     def publish(self, account_id: int, message: Message, origin: str | None) -> None:
         """Send an event to every connection on which the account is authorised.
@@ -313,8 +340,14 @@ class Exchange:
         """
         return self.books[account_id]
 
-    def invalidate_token(self, access_token: str, reason: str) -> None:
-        """End all account sessions that were authorised with an access token."""
+    def invalidate_token(self, access_token: str, reason: str, *, ends_sessions: bool) -> None:
+        """Tell the account sessions of an access token that it is dead.
+
+        Args:
+            access_token: The token.
+            reason: What the event says.
+            ends_sessions: Whether they end with it.
+        """
         for connection in tuple(self._connections):
             accounts = connection.accounts_of_token(access_token)
             if not accounts:
@@ -324,13 +357,58 @@ class Exchange:
             )
             for account_id in accounts:
                 connection.send(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id))
-                if self.switches.refresh_ends_sessions:
+                if ends_sessions:
                     connection.end_account(account_id)
+
+    def refresh(self, refresh_token: str, *, client_id: str | None) -> tuple[Grant, str]:
+        """Spend a refresh token; return its grant and the old access token.
+
+        The sessions that used the old one are not told yet: call `refreshed` with it, once the
+        new pair is out.
+
+        Raises:
+            Refusal: the token is worthless, or another program's.
+        """
+        return self.grants.refresh(refresh_token, self.unix_now(), client_id=client_id)
+
+    def refreshed(self, access_token: str) -> None:
+        """Tell the sessions that used an access token that a refresh superseded it."""
+        self.invalidate_token(
+            access_token,
+            "Access token has been refreshed",
+            ends_sessions=self.switches.refresh_ends_sessions,
+        )
 
     def revoke(self, grant: Grant) -> None:
         """Withdraw a grant, as its user may at any time."""
         self.grants.revoke(grant)
-        self.invalidate_token(grant.access_token, "Access token has been revoked")
+        self.revoked(grant)
+
+    def revoked(self, grant: Grant) -> None:
+        """End the sessions of a grant that was withdrawn."""
+        self.invalidate_token(
+            grant.access_token, "Access token has been revoked", ends_sessions=True
+        )
+
+    def is_gone(self, account_id: int) -> bool:
+        """Tell whether an account was deleted."""
+        return account_id in self._gone
+
+    def delete_account(self, account_id: int) -> None:
+        """Let an account be gone for good; its sessions end, and nobody can authorise it.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        self._gone.add(self.books[account_id].spec.account_id)
+        for connection in tuple(self._connections):
+            if connection.has_account(account_id):
+                connection.send(
+                    ProtoOAAccountsTokenInvalidatedEvent(
+                        ctidTraderAccountIds=[account_id], reason="Trading account is deleted"
+                    )
+                )
+        self.disconnect_account(account_id)
 
     def disconnect_client(self, client_id: str, reason: str) -> None:
         """End the sessions of a program on every connection; the connections stay."""
@@ -397,13 +475,15 @@ class Exchange:
         Raises:
             KeyError: there is no such symbol.
             TypeError: a symbol has no such term.
-            ValueError: what the symbol is cannot change, only what it is traded on.
+            ValueError: what the symbol is cannot change, only what it is traded on; or nobody
+                could trade on such terms. Nothing has changed then.
         """
         fixed = {"symbol_id", "base", "quote", "digits"} & set(terms)
         if fixed:
             raise ValueError(f"{', '.join(sorted(fixed))} of a symbol cannot change")
         # A dataclass checks the names; its fields have no common type.
         symbol = replace(self.symbols[symbol_id], **cast("dict[str, Any]", terms))
+        check_symbol(symbol, self.catalogue)
         self.symbols[symbol_id] = symbol
         self._hours[symbol_id] = self._hours_of(symbol)
         if {"schedule", "schedule_zone", "holidays"} & set(terms):
@@ -430,19 +510,23 @@ class Exchange:
         Raises:
             KeyError: there is no such account.
             TypeError: an account has no such term.
-            ValueError: what the account is cannot change.
+            ValueError: what the account is cannot change, or no account can have such terms.
+                Nothing has changed then.
         """
         fixed = {"account_id", "deposit_asset", "balance", "is_live", "money_digits"} & set(terms)
         if fixed:
             raise ValueError(f"{', '.join(sorted(fixed))} of an account cannot change")
         book = self.books[account_id]
-        book.spec = replace(book.spec, **cast("dict[str, Any]", terms))
+        spec = replace(book.spec, **cast("dict[str, Any]", terms))
+        check_account(spec)
+        book.spec = spec
         if "margin_call_levels" in terms:
             for call, level in zip(
                 book.margin_calls.values(), book.spec.margin_call_levels, strict=True
             ):
                 call.threshold, call.updated = level, self.market_now()
-        self.publish_account(account_id)
+        if self.switches.trader_updated_after_terms:
+            self.publish_account(account_id)
         self.floor.life.renew_terms(book)
 
     def publish_account(self, account_id: int) -> None:

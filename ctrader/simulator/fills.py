@@ -7,7 +7,7 @@ and the fill. What an order finds by then decides what becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ctrader.proto import (
@@ -52,8 +52,12 @@ class Fills:
         scripts: FillScripts,
         settlement: Settlement,
         working: WorkingOrders,
+        touch: Callable[[AccountBook], None],
     ) -> None:
-        """Take the parts of the floor that a fill goes through."""
+        """Take the parts of the floor that a fill goes through.
+
+        `touch` is called when an order ended that may have kept a stop-out from its position.
+        """
         self._outside = surroundings
         self._switches = switches
         self._admission = admission
@@ -65,6 +69,7 @@ class Fills:
         self._scripts = scripts
         self._settlement = settlement
         self._working = working
+        self._touch = touch
 
     def fill(self, book: AccountBook, order: Order, trigger: Trigger | None = None) -> None:
         """Begin to fill an order, or end it if that cannot be any more.
@@ -100,6 +105,7 @@ class Fills:
             return
         try:
             self._check_position(book, order)
+            self._afford(book, order)
             self._resize(book, order)
             position = self._execute(book, order, parts[0], created)
         except Refusal as refusal:
@@ -140,10 +146,12 @@ class Fills:
         """Refuse to fill an order whose position was closed before its turn came.
 
         Raises:
-            Refusal: it was; a pending order may open a new one instead.
+            Refusal: it was; a pending order opens a new one instead.
         """
         position = book.positions.get(order.position_id)
         is_gone = position is None and not order.is_pending
+        if position is None and order.is_pending:
+            order.closing = False  # what it was to close is gone, so that its rest opens
         if is_gone or (order.closing and (position is None or not position.is_open)):
             raise Refusal("POSITION_NOT_OPEN", f"Position {order.position_id} is not open")
 
@@ -211,9 +219,9 @@ class Fills:
     def _fail(self, book: AccountBook, order: Order, code: str) -> None:
         """Reject an order, or let it wait if its position would be unprotected without it."""
         if order.is_protective:
-            self._working.rest(book, order)
+            self._rest(book, order)
             return
-        self._working.end(
+        self._end(
             book,
             order,
             ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
@@ -226,12 +234,12 @@ class Fills:
         self, book: AccountBook, order: Order, script: FillScript, created: int
     ) -> None:
         if order.is_protective:
-            self._working.rest(book, order)  # it tries again at the next price
+            self._rest(book, order, look=True)
             return
         deal: Deal | None = None
         if script.deal_status is not None:
             deal = self._settlement.leave_unfilled(book, order, script.deal_status, created)
-        self._working.end(
+        self._end(
             book,
             order,
             ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
@@ -240,6 +248,7 @@ class Fills:
             error_code=script.reject_code,
             deal=deal,
         )
+        self._touch(book)  # a stop-out that a test rejects is tried again at once
 
     def _leave_rest(self, book: AccountBook, order: Order) -> None:
         """Let what the market had nothing for wait, or end it."""
@@ -249,13 +258,13 @@ class Fills:
             ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT,
         )
         if waits and (order.is_protective or not order.is_immediate):
-            self._working.rest(book, order)
+            self._rest(book, order)
             return
         ending: str = self._switches.immediate_rest
         if order.order_type == ProtoOAOrderType.MARKET_RANGE:
             ending = self._switches.market_range_rest
         status, execution_type, error_code = _ENDINGS[ending]
-        self._working.end(
+        self._end(
             book,
             order,
             status,
@@ -263,6 +272,44 @@ class Fills:
             server=_is_unasked(order),
             error_code=error_code,
         )
+
+    def _rest(self, book: AccountBook, order: Order, *, look: bool = False) -> None:
+        """Let an order wait again, and its position have what waited for the order.
+
+        Args:
+            book: The account.
+            order: What was not filled, or not all of it.
+            look: Whether the price that is there may release it again. Where the market has
+                nothing for it, it waits for the next one.
+        """
+        self._working.rest(book, order)
+        position = book.positions.get(order.position_id)
+        if order.is_protective and position is not None and position.is_open:
+            self._protection.resume(book, position, look=look)
+
+    def _end(
+        self,
+        book: AccountBook,
+        order: Order,
+        status: int,
+        execution_type: int,
+        *,
+        server: bool,
+        error_code: str | None,
+        deal: Deal | None = None,
+    ) -> None:
+        """End an order unfilled, and look at the position that it held.
+
+        A level that was passed meanwhile had no effect, and no other price may come for long.
+        """
+        self._working.end(
+            book, order, status, execution_type, server=server, error_code=error_code, deal=deal
+        )
+        position = book.positions.get(order.position_id)
+        if position is not None and position.is_open:
+            self._protection.resume(book, position, look=True)
+        if not order.stop_out:
+            self._touch(book)  # a stop-out would find no more now than it just did
 
     # Fills
 
@@ -297,7 +344,7 @@ class Fills:
             self._protection.follow_reduction(book, position, order)
         else:
             self._leave(book, order, position, deal)
-        if part.price == order.stop_price and order.is_protective:
+        if order.is_protective and order.guaranteed and part.price == order.stop_price:
             self._protection.follow_hit(book, position, part.volume)
 
     def _leave(self, book: AccountBook, order: Order, position: Position, deal: Deal) -> None:
@@ -314,6 +361,7 @@ class Fills:
         # that order is gone, as recorded.
         position.status = int(ProtoOAPositionStatus.POSITION_STATUS_CREATED)
         self._working.retire(book, protective)
+        protective.executing = False
         self._publish(book, order, position, deal)
         self._protection.follow_closing(book, position, protective, now, order.origin)
 

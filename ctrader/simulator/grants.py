@@ -136,9 +136,7 @@ class Grants:
         Raises:
             Refusal: the program is unknown or not active, or does not send browsers there.
         """
-        application = self._active(client_id)
-        if application.redirect_uris and redirect_uri not in application.redirect_uris:
-            raise Refusal("INVALID_REQUEST", "Redirect URI is not registered")
+        application = self.check_redirect(client_id, redirect_uri)
         if account_ids is None:
             account_ids = application.account_ids or self._everything
         code = self._token()
@@ -178,6 +176,17 @@ class Grants:
             client_id, known.account_ids, scope=known.scope, user_id=user_id, unix_now=unix_now
         )
         return new, ended
+
+    def check_redirect(self, client_id: str, redirect_uri: str) -> ApplicationSpec:
+        """Return the program that may send browsers back to an address.
+
+        Raises:
+            Refusal: the program is unknown or not active, or does not send browsers there.
+        """
+        application = self._active(client_id)
+        if application.redirect_uris and redirect_uri not in application.redirect_uris:
+            raise Refusal("INVALID_REQUEST", "Redirect URI is not registered")
+        return application
 
     @property
     def first_client_id(self) -> str:

@@ -236,6 +236,11 @@ def _newest(
     """Return the newest items of a window, and whether there are older ones.
 
     They come newest first, or oldest first by a switch.
+
+    Args:
+        stamp: When an item happened, which is what the borders are compared with. A page that is
+            cut off leaves out what happened before, so that the next window finds it.
+        order: By which time the items of a page are put in order.
     """
     switches = session.exchange.switches
     # A border that does not belong to the window is the last millisecond before it.
@@ -244,8 +249,8 @@ def _newest(
     inside = [item for item in items if start <= stamp(item) <= min(end, known)]
     # Items of one millisecond come newest first as well: the list is in the order of making.
     inside.reverse()
-    inside.sort(key=order, reverse=True)
-    page = inside[:size]
+    inside.sort(key=stamp, reverse=True)
+    page = sorted(inside[:size], key=order, reverse=True)
     if not switches.lists_newest_first:
         page.reverse()
     return page, len(inside) > size

@@ -92,6 +92,9 @@ class HttpSession:
                 case h11.ConnectionClosed():
                     self.is_closed = True
                 case _:
+                    if self._http.they_are_waiting_for_100_continue:
+                        go_on = h11.InformationalResponse(status_code=100, headers=[])
+                        self._outbound += self._http.send(go_on) or b""
                     return  # more has to come first
 
     def _answer(self) -> None:
@@ -115,6 +118,11 @@ class HttpSession:
             self._http.start_next_cycle()
 
     def _send(self, given: HttpAnswer) -> None:
-        response = h11.Response(status_code=given.status, headers=list(given.headers))
-        for event in (response, h11.Data(data=given.body), h11.EndOfMessage()):
-            self._outbound += self._http.send(event) or b""
+        self._outbound += (
+            self._http.send(h11.Response(status_code=given.status, headers=list(given.headers)))
+            or b""
+        )
+        # To HEAD the length is told, but nothing of that length may follow.
+        if given.body and not (self._request is not None and self._request.method == b"HEAD"):
+            self._outbound += self._http.send(h11.Data(data=given.body)) or b""
+        self._outbound += self._http.send(h11.EndOfMessage()) or b""

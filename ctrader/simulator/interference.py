@@ -31,7 +31,8 @@ class OutgoingFrame:
 
     connection: int
     """Number of the connection."""
-    envelope: Envelope
+    envelope: Envelope = field(repr=False)
+    """What it holds; answers to some requests hold tokens."""
     request: type[Message] | None
     """Kind of the request that it answers, None for an event that nobody here asked for."""
 
@@ -44,6 +45,11 @@ class Delivery(NamedTuple):
     """Seconds until it is sent; frames that come meanwhile overtake it."""
     behind_next: bool = False
     """Whether it waits for the next frame of the connection, at most for `delay`."""
+
+    def __repr__(self) -> str:
+        """Return what it is without what it holds, which may be secret."""
+        kind, wait = self.envelope.payload_type, f"delay={self.delay}"
+        return f"<Delivery of type {kind}, {wait}, behind_next={self.behind_next}>"
 
 
 @dataclass(frozen=True, slots=True)

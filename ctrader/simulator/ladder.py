@@ -8,6 +8,7 @@ that a level keeps its place while the quote moves, and sizes that change every 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
@@ -48,10 +49,10 @@ def ladder_of(symbol: SymbolSpec, quote: Quote, *, seed: int = 0) -> Ladder:
     Args:
         seed: Decides where levels stand and how big they are.
     """
-    key = mix((seed & MASK) ^ crc32(symbol.name.encode()))
+    key = _drawn((seed & MASK) ^ crc32(symbol.name.encode()))
     return Ladder(
-        bids=_side(symbol, quote.bid, -1, quote.time, mix(key)),
-        asks=_side(symbol, quote.ask, 1, quote.time, mix(key ^ 1)),
+        bids=_side(symbol, quote.bid, -1, quote.time, _drawn(key)),
+        asks=_side(symbol, quote.ask, 1, quote.time, _drawn(key ^ 1)),
     )
 
 
@@ -60,22 +61,41 @@ def ladder_of(symbol: SymbolSpec, quote: Quote, *, seed: int = 0) -> Ladder:
 
 def _side(symbol: SymbolSpec, best: int, away: int, time: int, key: int) -> tuple[Level, ...]:
     spacing = symbol.grid * max(1, symbol.spread // 8)
-    levels = [Level(best, _size(symbol, 0, time, mix(key ^ best)))]
+    lot, least, step = symbol.lot_size, symbol.min_volume, symbol.step_volume
     # The lattice counts from zero, not from the quote, which may stand between two of its points.
     price = (best if away < 0 else best + spacing) // spacing * spacing
     if price == best:
         price += away * spacing
-    while len(levels) < LEVELS and price > 0:
-        draw = mix(key ^ price)
-        if draw >> 62:  # three points of four have a level
-            levels.append(Level(price, _size(symbol, len(levels), time, draw)))
-        price += away * spacing
+    spacing *= away
+    levels: list[Level] = []
+    place, at, draw = 2, best, _drawn(key ^ best)
+    while True:
+        # Half a lot and more at the best price, and ever more behind.
+        size = lot * _share(draw, (time + draw % _SIZE_LASTS) // _SIZE_LASTS) * place // 20
+        size -= size % step
+        levels.append(Level(at, size if size > least else least))
+        if place > LEVELS:
+            break
+        place += 1
+        while price > 0:
+            at, draw = price, _drawn(key ^ price)
+            price += spacing
+            if draw >> 62:  # three points of four have a level
+                break
+        else:
+            break
     return tuple(levels)
 
 
-def _size(symbol: SymbolSpec, place: int, time: int, draw: int) -> int:
-    """Return what a level holds: half a lot and more at the best price, and ever more behind."""
-    age = (time + draw % _SIZE_LASTS) // _SIZE_LASTS
-    share = 5 + (mix(draw ^ mix(age)) & 31)
-    size = symbol.lot_size * share * (2 + place) // 20
-    return max(symbol.min_volume, size // symbol.step_volume * symbol.step_volume)
+# The same points and the same few seconds are asked for at each tick.
+
+
+@lru_cache(maxsize=16_384)
+def _drawn(point: int) -> int:
+    return mix(point)
+
+
+@lru_cache(maxsize=4096)
+def _share(draw: int, age: int) -> int:
+    """Return the twentieths of a lot that a level holds in one of its times."""
+    return 5 + (mix(draw ^ mix(age)) & 31)

@@ -63,8 +63,17 @@ class Link:
         self.number = transport.fileno()
         self.session = session
         self.unsent = bytearray()
+        """What the socket has not taken yet."""
         self.watched = 0
+        """For which events the socket is watched."""
         self.ended_by_peer = False
+        """Whether the client sends no more, by the words of TLS or of the transport."""
+        self.is_shut = False
+        """Whether the end of what is sent was told to the client."""
+        self.ends_at: int | None = None
+        """When the link is reset unless it has ended, None while its session goes on."""
+        self._is_broken = False
+        self._said_goodbye = False
         self._plain = bytearray()
         self._handshaken = context is None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -82,6 +91,8 @@ class Link:
         """
         if self._tls is None:
             return data
+        if self._is_broken:
+            return b""
         self._incoming.write(data)
         plain = bytearray()
         try:
@@ -98,6 +109,9 @@ class Link:
             pass  # the rest of the record is still on its way
         except ssl.SSLZeroReturnError:
             self.ended_by_peer = True
+        except ssl.SSLError:
+            self._is_broken = True
+            raise
         return bytes(plain)
 
     def encrypt(self) -> None:
@@ -107,17 +121,21 @@ class Link:
             self.unsent += plain
             return
         self._plain += plain
-        if self._plain and self._handshaken:
+        if self._plain and self._handshaken and not self._is_broken:
             self._tls.write(self._plain)
             self._plain.clear()
+        # Where a handshake failed, this is the alert that says why.
         self.unsent += self._outgoing.read()
 
-    def push_alert(self) -> None:
-        """Send the alert that says why a handshake failed, if the socket takes it at once."""
-        alert = self._outgoing.read()
-        if not alert:
+    def say_goodbye(self) -> None:
+        """Put TLS's word of the end behind what is to be sent, once."""
+        if self._tls is None or self._said_goodbye or self._is_broken or not self._handshaken:
             return
+        self._said_goodbye = True
         try:
-            self.transport.send(alert)
-        except OSError:
-            return  # the link ends in any case
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass  # the client's answer is not waited for
+        except ssl.SSLError:
+            self._is_broken = True  # it was in the middle of something else, and goes without
+        self.unsent += self._outgoing.read()

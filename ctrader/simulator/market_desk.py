@@ -16,6 +16,7 @@ from ctrader.proto import (
     ProtoOASubscribeLiveTrendbarRes,
     ProtoOASubscribeSpotsReq,
     ProtoOASubscribeSpotsRes,
+    ProtoOATrendbarPeriod,
     ProtoOAUnsubscribeLiveTrendbarReq,
     ProtoOAUnsubscribeLiveTrendbarRes,
     ProtoOAUnsubscribeSpotsReq,
@@ -33,12 +34,17 @@ from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.wire import set_enum
 
 if TYPE_CHECKING:
-    from ctrader.simulator.prices import Bar, PriceSource
+    from ctrader.simulator.exchange import Exchange
+    from ctrader.simulator.prices import Bar
     from ctrader.simulator.router import Router
     from ctrader.simulator.session import ServerSession
 
 __all__ = ["add_routes", "check_window", "offered_symbols", "subscribe_new"]
 
+_LONG_PERIODS: Final = frozenset(
+    {ProtoOATrendbarPeriod.D1, ProtoOATrendbarPeriod.W1, ProtoOATrendbarPeriod.MN1}
+)
+_BARS_KEPT: Final = 100_000
 _LATEST: Final = 2_147_483_646_000  # largest timestamp that the server accepts
 
 
@@ -240,9 +246,7 @@ def _bars(
     leaves_out = leaves_out and period_start(period, latest) == period_start(period, now)
     if counted and switches.bars_count_minus_one and not leaves_out and size == request.count:
         size = max(1, size - 1)
-    found, more = _collect_bars(
-        exchange.market.prices, request.symbolId, period, earliest, latest, now, size
-    )
+    found, more = _collect_bars(exchange, request.symbolId, period, earliest, latest, now, size)
     if leaves_out and found and found[0][0] == period_start(period, now):
         del found[0]
     bars = [
@@ -253,7 +257,8 @@ def _bars(
         more = more if more >= start else None
     answer = ProtoOAGetTrendbarsRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
-        timestamp=end,  # deprecated, but old schemas require it and it is still sent
+        # Deprecated, but old schemas require it and it is evidently still sent.
+        timestamp=end if switches.bars_answer_timestamp else None,
         trendbar=bars,
         symbolId=request.symbolId,
         hasMore=more is not None,
@@ -263,15 +268,16 @@ def _bars(
 
 
 def _collect_bars(
-    prices: PriceSource, symbol_id: int, period: int, start: int, end: int, now: int, size: int
+    exchange: Exchange, symbol_id: int, period: int, start: int, end: int, now: int, size: int
 ) -> tuple[list[tuple[int, Bar]], int | None]:
     """Return the newest bars that begin in `[start, end]`, and where the next older one begins."""
+    prices = exchange.market.prices
     found: list[tuple[int, Bar]] = []
     first = prices.first_time(symbol_id)
     # A bar that begins exactly at the end of the window is in it, and so is the forming one.
     begin = period_start(period, end)
     while begin >= start and begin + WINDOW_LIMITS[period] > first:
-        bar = prices.bar(symbol_id, begin, min(next_period_start(period, begin), now + 1))
+        bar = _bar(exchange, symbol_id, period, begin, now)
         if bar is None:
             last = prices.previous_time(symbol_id, begin)  # over a gap in one step
             if last is None:
@@ -283,6 +289,20 @@ def _collect_bars(
         found.append((begin, bar))
         begin = period_start(period, begin - 1)
     return found, None
+
+
+def _bar(exchange: Exchange, symbol_id: int, period: int, begin: int, now: int) -> Bar | None:
+    """Return the bar of a period as it is now, None where it has no price."""
+    end, prices = next_period_start(period, begin), exchange.market.prices
+    if end > now or period not in _LONG_PERIODS:
+        return prices.bar(symbol_id, begin, min(end, now + 1))
+    # A day takes long to put together, and once it is over it stays as it is.
+    known, key = exchange.finished_bars, (symbol_id, period, begin)
+    if key not in known:
+        if len(known) >= _BARS_KEPT:
+            known.clear()
+        known[key] = prices.bar(symbol_id, begin, end)
+    return known[key]
 
 
 def _ticks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -34,10 +34,10 @@ class HttpRequest:
     """One request, as it came."""
 
     method: str
-    target: str
-    """Path and query."""
+    target: str = field(repr=False)
+    """Path and query; the latter may hold secrets, and so may the body."""
     content_type: str = ""
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ class HttpAnswer:
     """What is answered."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """A redirect's may hold a code, and the body tokens."""
+    body: bytes = field(default=b"", repr=False)
 
 
 def answer(exchange: Exchange, request: HttpRequest) -> HttpAnswer:
@@ -81,22 +82,24 @@ def _authorise(exchange: Exchange, given: Mapping[str, str]) -> HttpAnswer:
     if back is None or not (back.scheme and back.netloc):
         # A page without a place to return to can only tell the user.
         return _text(400, "redirect_uri is missing or no URI")
+    try:
+        exchange.grants.check_redirect(client_id, redirect_uri)
+    except Refusal as refusal:
+        # A browser is sent nowhere for a stranger, and the user is not even asked.
+        return _text(400, refusal.description)
     if scope is None:
         return _redirect(exchange, back, given, ("error", "invalid_scope"))
     consent = exchange.consent
     if consent.error is not None:
         error, consent.error = consent.error, None
         return _redirect(exchange, back, given, ("error", error))
-    try:
-        code = exchange.grants.issue_code(
-            client_id,
-            redirect_uri,
-            scope=scope,
-            account_ids=consent.account_ids,
-            unix_now=exchange.unix_now(),
-        )
-    except Refusal as refusal:
-        return _text(400, refusal.description)
+    code = exchange.grants.issue_code(
+        client_id,
+        redirect_uri,
+        scope=scope,
+        account_ids=consent.account_ids,
+        unix_now=exchange.unix_now(),
+    )
     return _redirect(exchange, back, given, ("code", code))
 
 
@@ -146,19 +149,20 @@ def _granted(exchange: Exchange, given: Mapping[str, str]) -> Grant:
     """
     client_id = _need(given, "client_id")
     exchange.grants.check_application(client_id, _need(given, "client_secret"))
-    kind, now = _need(given, "grant_type"), exchange.unix_now()
+    kind = _need(given, "grant_type")
     if kind == "authorization_code":
         grant, ended = exchange.grants.exchange_code(
-            _need(given, "code"), _need(given, "redirect_uri"), client_id=client_id, unix_now=now
+            _need(given, "code"),
+            _need(given, "redirect_uri"),
+            client_id=client_id,
+            unix_now=exchange.unix_now(),
         )
         for each in ended:
-            exchange.invalidate_token(each.access_token, "Access token has been revoked")
+            exchange.revoked(each)
         return grant
     if kind == "refresh_token":
-        grant, old = exchange.grants.refresh(
-            _need(given, "refresh_token"), now, client_id=client_id
-        )
-        exchange.invalidate_token(old, "Access token has been refreshed")
+        grant, old = exchange.refresh(_need(given, "refresh_token"), client_id=client_id)
+        exchange.refreshed(old)
         return grant
     raise Refusal("INVALID_REQUEST", f"Grant type {kind} is not supported")
 

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE, PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.protocol.envelope import Envelope
+from ctrader.simulator.checked import check_integer, check_text
 from ctrader.simulator.interference import (
     Answering,
     Delivery,
@@ -29,8 +30,9 @@ from ctrader.simulator.refusals import OrderRefusal, Refusal
 if TYPE_CHECKING:
     from ctrader.simulator.exchange import Exchange
 
-__all__ = ["Enter", "FramePick", "RequestPick"]
+__all__ = ["Enter", "FramePick", "RequestPick", "check_refusal"]
 
+_MOST_COPIES: Final = 100_000
 _LONGEST: Final = 1e9  # seconds; longer than any test, and still a whole number of nanoseconds
 
 Enter: TypeAlias = "Callable[[], AbstractContextManager[object]]"
@@ -92,6 +94,7 @@ class FramePick(_Pick):
         """
         if copies < 1:
             raise ValueError(f"copies must be 1 or more, not {copies}")
+        check_integer("copies", copies, 1, _MOST_COPIES)
         return self.apply(lambda frame: Verdict((Delivery(frame.envelope),) * (1 + copies)))
 
     def reorder(self, *, within: float = 1.0) -> Rule:
@@ -112,14 +115,22 @@ class FramePick(_Pick):
         Args:
             change: That message, or a function that makes it of the one to be sent. Required
                 fields may be missing.
+
+        Raises:
+            TypeError: it is neither.
+            ValueError: the message is none of the Open API.
         """
+        fixed = _payload(change) if isinstance(change, Message) else None
+        if fixed is None and not callable(change):
+            raise TypeError(f"give a message or a function that makes one, not {change!r}")
 
         def act(frame: OutgoingFrame) -> Verdict:
-            message = change
-            if not isinstance(message, Message):
+            payload = fixed
+            if payload is None:
+                assert not isinstance(change, Message)  # it would be the fixed one
                 kind = MESSAGE_BY_PAYLOAD_TYPE[frame.envelope.payload_type]
-                message = message(kind.FromString(frame.envelope.payload))
-            return Verdict((Delivery(_envelope(message, frame.envelope.client_msg_id)),))
+                payload = _payload(change(kind.FromString(frame.envelope.payload)))
+            return Verdict((Delivery(Envelope(*payload, frame.envelope.client_msg_id)),))
 
         return self.apply(act)
 
@@ -179,7 +190,11 @@ class RequestPick(_Pick):
             retry_after: Seconds to wait before the next try.
             frame: `ProtoOAErrorRes`, `ProtoErrorRes`, or `ProtoOAOrderErrorEvent`, which needs a
                 request that names an account.
+
+        Raises:
+            ValueError: no frame can hold such a code, text or time, or there is no such frame.
         """
+        check_refusal(code, description, frame, retry_after=retry_after)
 
         def refuse(_: Message) -> Message | None:
             if frame == "order":
@@ -196,13 +211,18 @@ class RequestPick(_Pick):
                 silence, and may raise a `Refusal`.
 
         Raises:
-            ValueError: the answer lacks required fields; such a one is what `replace` can send.
+            TypeError: it is neither a message nor a function.
+            ValueError: the answer is no message of the Open API, or lacks required fields; such
+                a one is what `replace` can send.
         """
         if isinstance(answer, Message):
-            message = answer
-            if not message.IsInitialized():
-                raise ValueError(f"the {type(message).__name__} lacks required fields")
-            return self._add(Answering(lambda _: message))
+            kind, data = type(answer), _payload(answer)[1]
+            if not answer.IsInitialized():
+                raise ValueError(f"the {kind.__name__} lacks required fields")
+            # Each time anew, as the caller may change the one that was given.
+            return self._add(Answering(lambda _: kind.FromString(data)))
+        if not callable(answer):
+            raise TypeError(f"give a message or a function that makes one, not {answer!r}")
         return self._add(Answering(answer))
 
     def ignore(self) -> Rule:
@@ -233,9 +253,32 @@ class RequestPick(_Pick):
         return rule
 
 
-def _envelope(message: Message, client_msg_id: str | None) -> Envelope:
-    payload_type = PAYLOAD_TYPE_BY_MESSAGE[type(message)]
-    return Envelope(payload_type, message.SerializePartialToString(), client_msg_id)
+def check_refusal(
+    code: str, description: str, frame: str, *, retry_after: int | None = None
+) -> None:
+    """Check that a refusal can be sent.
+
+    Raises:
+        ValueError: no frame can hold such a code, text or time, or there is no such frame.
+    """
+    if frame not in ("error", "common", "order"):
+        raise ValueError(f"frame must be 'error', 'common' or 'order', not {frame!r}")
+    check_text("code", code)
+    check_text("description", description)
+    if retry_after is not None:
+        check_integer("retry_after", retry_after)
+
+
+def _payload(message: Message) -> tuple[int, bytes]:
+    """Return the payload type and the bytes of a message.
+
+    Raises:
+        ValueError: it is none of the Open API, which has a payload type for each.
+    """
+    payload_type = PAYLOAD_TYPE_BY_MESSAGE.get(type(message))
+    if payload_type is None:
+        raise ValueError(f"{type(message).__name__} is no message that has a payload type")
+    return payload_type, message.SerializePartialToString()
 
 
 def _check_time(seconds: float) -> None:

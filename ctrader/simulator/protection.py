@@ -139,6 +139,22 @@ class Protection:
             lambda: self._cancel(book, position, protective, closed, origin),
         )
 
+    def resume(self, book: AccountBook, position: Position, *, look: bool) -> None:
+        """Protect a position on that an order has let go without closing it.
+
+        Args:
+            book: The account.
+            position: Which nothing holds locked any more.
+            look: Whether its levels may have been passed meanwhile without any effect.
+        """
+        postponed, position.postponed = position.postponed, []
+        for order, market in postponed:
+            self._protect(book, position, order, market)
+        protective = self.of(book, position)
+        quote = self._outside.quote(position.symbol.symbol_id)
+        if look and protective is not None and quote is not None:
+            self._working.check(book, protective, quote)
+
     def of(self, book: AccountBook, position: Position) -> Order | None:
         """Return the protective order that waits for a position, None where none does."""
         return book.working.get(position.protective_order_id or 0)
@@ -193,18 +209,28 @@ class Protection:
         """Give a freshly filled position the protection that its order asked for."""
         if not position.is_open or position.position_id != order.position_id:
             return
+        if position.executing is not None and position.executing == position.protective_order_id:
+            # A level was reached and is being filled: it must not become another one meanwhile.
+            position.postponed.append((order, market))
+            return
         sign = 1 if position.is_buy else -1
+        # A gap may have filled the order so far away that a distance reaches below zero.
+        lowest = position.symbol.grid
         if order.relative_stop_loss is not None:
-            stop = market - sign * order.relative_stop_loss
+            stop = max(market - sign * order.relative_stop_loss, lowest)
             if position.guaranteed and position.stop_loss is not None:
                 stop = max(stop * sign, position.stop_loss * sign) * sign  # never a worse one
             position.stop_loss = stop
+            position.trailing = bool(order.trailing)
+            position.trailing_distance = order.relative_stop_loss
+            position.trigger_method = int(ProtoOAOrderTriggerMethod.TRADE)
         if order.relative_take_profit is not None:
-            position.take_profit = market + sign * order.relative_take_profit
-        position.trailing = bool(order.trailing)
-        position.trailing_distance = order.relative_stop_loss or 0
+            position.take_profit = max(market + sign * order.relative_take_profit, lowest)
+        if position.stop_loss is None:
+            position.trailing = bool(order.trailing)
+        if position.trigger_method is None:
+            position.trigger_method = int(ProtoOAOrderTriggerMethod.TRADE)
         position.guaranteed = position.guaranteed or order.guaranteed
-        position.trigger_method = int(ProtoOAOrderTriggerMethod.TRADE)
         position.updated = self._outside.market_now()
         self._renew(book, position, order.origin, server=True)
 

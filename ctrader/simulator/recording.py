@@ -63,10 +63,17 @@ class Frame:
         """Return the whole frame on one line, secrets hidden."""
         message = self.message
         name = "unknown" if message is None else type(message).__name__
-        text = self.payload.hex() if message is None else _text(message)
-        mark = "" if self.client_msg_id is None else f" id={self.client_msg_id}"
+        text = self._bytes() if message is None else _text(message)
+        mark = "" if self.client_msg_id is None else f" id={_on_one_line(self.client_msg_id)}"
         arrow = "<-" if self.outbound else "->"
         return f"{self.at:12.6f} #{self.connection} {arrow} {name}{mark} {{{text}}}"
+
+    def _bytes(self) -> str:
+        """Return what could not be parsed, unless there could be secrets in it."""
+        kind = MESSAGE_BY_PAYLOAD_TYPE.get(self.payload_type)
+        if kind is not None and not set(_SECRETS).isdisjoint(kind.DESCRIPTOR.fields_by_name):
+            return f"{len(self.payload)} bytes"
+        return self.payload.hex()
 
 
 class Recording:
@@ -152,6 +159,13 @@ def _decoded(frames: list[Frame], kind: type[M]) -> Iterator[M]:
         message = frame.message
         if isinstance(message, kind):
             yield message
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text in which no character ends a line or cannot be seen."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _text(message: Message) -> str:

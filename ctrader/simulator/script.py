@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from google.protobuf.message import Message
 
+from ctrader.proto import ProtoOADealStatus
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
-from ctrader.protocol.envelope import Envelope
+from ctrader.protocol.envelope import Envelope, encode_envelope
 from ctrader.simulator.catalogue import PRICE_UNITS, SymbolSpec
+from ctrader.simulator.checked import check_integer, check_text
 from ctrader.simulator.maintenance import Maintenance
 from ctrader.simulator.picks import Enter, FramePick, RequestPick
 from ctrader.simulator.terminal import Terminal
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ctrader.simulator.exchange import Connection, Exchange
 
 __all__ = ["Script"]
+
+_LONGEST: Final = 1e9  # seconds; longer than any test
 
 
 class Script:
@@ -162,9 +166,14 @@ class Script:
             connection: The only connection that gets it.
 
         Returns: How many connections it was sent on.
+
+        Raises:
+            ValueError: this is no message of the Open API, or no id can be such a text.
         """
+        kind = _known(type(message))
+        assert kind is not None  # one was given
         return self.inject_frame(
-            PAYLOAD_TYPE_BY_MESSAGE[type(message)],
+            PAYLOAD_TYPE_BY_MESSAGE[kind],
             message.SerializePartialToString(),
             client_msg_id,
             connection=connection,
@@ -187,7 +196,15 @@ class Script:
             connection: The only connection that gets it.
 
         Returns: How many connections it was sent on.
+
+        Raises:
+            FramingError: it is longer than any frame may be.
+            ValueError: no frame has such a type or id.
         """
+        check_integer("payload_type", payload_type, 0, 2**32 - 1)
+        if client_msg_id is not None:
+            check_text("client_msg_id", client_msg_id)
+        encode_envelope(payload_type, payload, client_msg_id)  # fails here, not halfway through
         return self._inject(Envelope(payload_type, payload, client_msg_id), connection)
 
     def inject_bytes(self, data: bytes, *, connection: int | None = None) -> int:
@@ -216,10 +233,14 @@ class Script:
                 each.close("script")
 
     def cut(self, connection: int | None = None) -> None:
-        """End connections abruptly, with a reset, as when a machine is gone."""
+        """End connections abruptly, with a reset, as when a machine is gone.
+
+        That includes those that have ended, but whose client has not yet read the last of it.
+        """
         with self._enter():
-            for each in self._chosen(connection):
-                each.close("script", reset=True)
+            for each in (*self._chosen(connection), *self._exchange.ending_connections):
+                if connection is None or each.number == connection:
+                    each.close("script", reset=True)
 
     def fall_silent(self, connection: int | None = None) -> None:
         """Let connections die without a word: they stay open, and nothing goes either way.
@@ -243,11 +264,26 @@ class Script:
         Args:
             reason: What the event says.
             client_id: The program, by default the first.
+
+        Raises:
+            ValueError: no event can hold such a reason.
         """
+        check_text("reason", reason)
         with self._enter():
             if client_id is None:
                 client_id = self._exchange.grants.first_client_id
             self._exchange.disconnect_client(client_id, reason)
+
+    def delete_account(self, account_id: int) -> None:
+        """Let an account be gone for good; its sessions end.
+
+        Whoever tries to authorise it from then on is refused with `RET_NO_SUCH_LOGIN`.
+
+        Raises:
+            KeyError: there is no such account.
+        """
+        with self._enter():
+            self._exchange.delete_account(account_id)
 
     def revoke_token(self, access_token: str | None = None) -> None:
         """Withdraw a grant, as its user may at any time: its tokens and sessions end.
@@ -273,15 +309,28 @@ class Script:
         code: str = "SERVER_IS_UNDER_MAINTENANCE",
         accepts_connections: bool = True,
     ) -> None:
-        """Refuse every request for a time, as on some weekends; connections stay.
+        """Refuse every request for a time, as on some weekends.
+
+        Connections stay, unless `Switches.maintenance_closes` ends them.
 
         Args:
             seconds: How long, rounded to whole seconds of the day's time.
             frame: Which error answer says so.
             code: Its error code; `CANT_ROUTE_REQUEST` is the other that was seen.
             accepts_connections: Whether new connections are taken; otherwise they are closed.
+
+        Raises:
+            ValueError: it is no time, code or frame.
         """
+        if not 0 <= seconds < _LONGEST:
+            raise ValueError(f"seconds must be a number from 0 to {_LONGEST:g}, not {seconds}")
+        if frame not in ("open_api", "common"):
+            raise ValueError(f"frame must be 'open_api' or 'common', not {frame!r}")
+        check_text("code", code)
         with self._enter():
+            if self._exchange.switches.maintenance_closes:
+                for each in self._exchange.connections:
+                    each.close("maintenance")
             self._exchange.maintenance = Maintenance(
                 self._exchange.unix_now() + max(1, round(seconds)),
                 frame,
@@ -342,8 +391,10 @@ class Script:
             account_id: Whose order; None is anybody's.
 
         Raises:
-            ValueError: a part has no volume, or there is none.
+            ValueError: a part is no volume, or there is none.
         """
+        for volume in volumes:
+            check_integer("a part", volume, 1)
         with self._enter():
             self._exchange.floor.script_fill(*volumes, account_id=account_id)
 
@@ -356,7 +407,16 @@ class Script:
             code: Why, as an error code.
             deal_status: Status of an empty deal that goes with it; None sends none.
             account_id: Whose order; None is anybody's.
+
+        Raises:
+            ValueError: no event can hold such a code, or no deal has such a status.
         """
+        check_text("code", code)
+        if deal_status is not None and deal_status not in ProtoOADealStatus.values():
+            raise ValueError(
+                f"deal_status must be one of ProtoOADealStatus, "
+                f"{list(ProtoOADealStatus.values())}, not {deal_status!r}"
+            )
         with self._enter():
             self._exchange.floor.script_rejection(
                 code, deal_status=deal_status, account_id=account_id
@@ -372,8 +432,10 @@ class Script:
 
         Raises:
             KeyError: there is no such account.
-            ValueError: the account cannot keep such an amount.
+            ValueError: the account cannot keep such an amount or note.
         """
+        if note is not None:
+            check_text("note", note)
         with self._enter():
             self._exchange.deposit(account_id, amount, note=note)
 
@@ -387,8 +449,10 @@ class Script:
 
         Raises:
             KeyError: there is no such account.
-            ValueError: the account cannot keep such an amount.
+            ValueError: the account cannot keep such an amount or note.
         """
+        if note is not None:
+            check_text("note", note)
         with self._enter():
             self._exchange.withdraw(account_id, amount, note=note)
 
@@ -431,13 +495,24 @@ class Script:
         return Terminal(self._exchange, account_id, self._enter)
 
     def refuse_consent(self, error: str = "access_denied") -> None:
-        """Let the user refuse the next authorisation: the browser returns with an error."""
+        """Let the user refuse the next authorisation: the browser returns with an error.
+
+        Raises:
+            ValueError: the error is no text.
+        """
+        check_text("error", error)
         with self._enter():
             self._exchange.consent.error = error
 
     def pick_accounts(self, *account_ids: int) -> None:
-        """Let the user grant only some accounts from now on, all where none is named."""
+        """Let the user grant only some accounts from now on, all where none is named.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         with self._enter():
+            for account_id in account_ids:
+                self._exchange.book_of(account_id)
             self._exchange.consent.account_ids = account_ids or None
 
     # Private

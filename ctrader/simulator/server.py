@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
+from traceback import format_exception
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -35,7 +37,7 @@ from ctrader.simulator.prices import PriceSource
 from ctrader.simulator.recording import Frame
 from ctrader.simulator.replay import ReplayPrices
 from ctrader.simulator.script import Script
-from ctrader.simulator.serving import ServingLoop
+from ctrader.simulator.serving import ServingLoop, catch_up
 from ctrader.simulator.session import ServerSession
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.terminal import Terminal
@@ -51,6 +53,8 @@ __all__ = ["Simulator"]
 
 M = TypeVar("M", bound=Message)
 
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # walks begin in 1999
+_LATEST: Final = datetime(2038, 1, 1, tzinfo=UTC)  # timestamps of the API end soon after
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach wildcards
 
 
@@ -86,6 +90,7 @@ class Simulator:
         catalogue: Catalogue = DEFAULT_CATALOGUE,
         accounts: Sequence[AccountSpec] = DEFAULT_ACCOUNTS,
         applications: Sequence[ApplicationSpec] = DEFAULT_APPLICATIONS,
+        start: datetime | None = None,
         frozen: bool = False,
         record_frames: bool = False,
     ) -> None:
@@ -97,7 +102,9 @@ class Simulator:
             replay: A CSV file of real bars to replay instead, from its middle on; the first half
                 is history.
             replay_symbol: Name of the symbol whose bars the file holds; the others walk at random.
-            speed: How many seconds the market's clock goes in one real second.
+            speed: How many seconds the market's clock goes in one real second. What is more than
+                the machine can do, thousands with a few symbols watched, only slows all clocks of
+                the broker down, those of heartbeats and fills too.
             tls: Whether to encrypt, with a throw-away certificate; needs the `simulator` extra.
             live: Whether `port` and `client_config` lead to the live accounts, not the demo ones.
             host: Address to listen on.
@@ -108,6 +115,8 @@ class Simulator:
             catalogue: What the broker lists.
             accounts: The trading accounts.
             applications: The programs, each with one grant; the first is the client's.
+            start: The market's time when the simulator is made, with a time zone; by default the
+                present, or the beginning of what is replayed. Tokens expire by the real time.
             frozen: Whether prices stand still until the script sets or releases them.
             record_frames: Whether `frames` keeps every frame.
 
@@ -126,6 +135,8 @@ class Simulator:
         for each in (port, other_port, oauth_port):
             if not 0 <= each <= 65_535:
                 raise ConfigurationError(f"The port must be from 0 to 65535, not {each}.")
+        if start is not None and (replay is not None or getattr(prices, "start", None) is not None):
+            raise ConfigurationError("What is replayed has its own beginning: leave `start` out.")
         switches = Switches() if switches is None else switches
         if replay is not None:
             prices = ReplayPrices(
@@ -146,6 +157,7 @@ class Simulator:
             seed=seed,
             now=time.monotonic_ns(),
             unix_ms=time.time_ns() // 1_000_000,
+            market_start=None if start is None else _milliseconds(start),
             prices=prices,
             speed=speed,
             catalogue=catalogue,
@@ -157,6 +169,7 @@ class Simulator:
         # Those that this listener serves come first: a client wants one that it can use.
         self._accounts = tuple(sorted(accounts, key=lambda each: each.is_live != live))
         self._loop: ServingLoop | None = None
+        self._holder: int | None = None
         self._ports: tuple[int, ...] = ()
         self._certificate: Certificate | None = None
         self._exchange.recording.is_on = record_frames
@@ -196,7 +209,19 @@ class Simulator:
         self._loop = loop
 
     def stop(self) -> None:
-        """Cut every connection and stop serving; a second call does nothing."""
+        """Cut every connection and stop serving; a second call does nothing.
+
+        Raises:
+            RuntimeError: the serving thread had failed, and this is why (`with` raises it as
+                well); or it is called inside `locked`, where that thread can never end.
+        """
+        if self._holder == threading.get_ident() or (
+            self._loop is not None and self._loop.is_own_thread
+        ):
+            raise RuntimeError(
+                "stop() would wait for itself: call it outside locked() and outside functions "
+                "that the script calls"
+            )
         loop, self._loop = self._loop, None
         try:
             if loop is not None:
@@ -219,7 +244,7 @@ class Simulator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        self._leave(error)
 
     async def __aenter__(self) -> Self:
         from anyio import CancelScope, get_cancelled_exc_class
@@ -261,7 +286,7 @@ class Simulator:
         from anyio.to_thread import run_sync
 
         with CancelScope(shield=True):
-            await run_sync(self.stop)
+            await run_sync(self._leave, error)
 
     # What a client needs
 
@@ -433,12 +458,21 @@ class Simulator:
 
     @contextmanager
     def locked(self) -> Generator[Exchange]:
-        """Hold the serving thread off and yield the exchange at the present time."""
-        with self._lock:
-            self._exchange.advance(time.monotonic_ns())
-            yield self._exchange
-        if self._loop is not None:
-            self._loop.wake()
+        """Hold the serving thread off and yield the exchange at the present time.
+
+        Where the market is quicker than the machine, it is as near to the present as it got.
+        """
+        try:
+            with self._lock:
+                before, self._holder = self._holder, threading.get_ident()
+                try:
+                    catch_up(self._exchange, lambda: False)
+                    yield self._exchange
+                finally:
+                    self._holder = before
+        finally:
+            if self._loop is not None:
+                self._loop.wake()  # whatever was done before the block failed goes out, too
 
     @property
     def connections(self) -> int:
@@ -540,6 +574,20 @@ class Simulator:
             )
         )
 
+    def _leave(self, error: BaseException | None) -> None:
+        """Stop at the end of a block.
+
+        Raises:
+            RuntimeError: the thread had failed, and the block has not; else its error tells.
+        """
+        try:
+            self.stop()
+        except RuntimeError as failure:
+            if error is None:
+                raise
+            cause = failure.__cause__
+            error.add_note(f"{failure}" if cause is None else "".join(format_exception(cause)))
+
     def _port(self, place: int) -> int:
         if self._loop is None:
             raise RuntimeError("the simulator does not run")
@@ -549,3 +597,18 @@ class Simulator:
         certificate, self._certificate = self._certificate, None
         if certificate is not None:
             certificate.remove()
+
+
+def _milliseconds(start: datetime) -> int:
+    """Return the instant at which a market begins.
+
+    Raises:
+        ConfigurationError: it has no time zone, or lies where no prices are.
+    """
+    if start.tzinfo is None:
+        raise ConfigurationError(f"start needs a time zone, such as tzinfo=UTC, not {start!r}.")
+    if not _EARLIEST <= start < _LATEST:
+        raise ConfigurationError(
+            f"start must be from {_EARLIEST:%Y-%m-%d} until {_LATEST:%Y-%m-%d}, not {start}."
+        )
+    return round(start.timestamp() * 1000)

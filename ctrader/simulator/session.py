@@ -30,6 +30,7 @@ from ctrader.proto.registry import (
     HEARTBEAT_EVENT,
     MESSAGE_BY_PAYLOAD_TYPE,
     PAYLOAD_TYPE_BY_MESSAGE,
+    VERSION_REQ,
 )
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, encode_envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
@@ -83,7 +84,7 @@ class AccountSession:
 class _HeldFrame:
     """A frame that a script keeps back."""
 
-    envelope: Envelope
+    envelope: Envelope = field(repr=False)
     account_id: int | None
     """The account whose session it belongs to, None where it belongs to none."""
     is_answer: bool
@@ -123,6 +124,7 @@ class ServerSession:
         """What a desk wants done once its answer was sent."""
         switches = exchange.switches
         self._buffer = FrameBuffer(switches.max_frame_length)
+        self._passing_over = 0
         self._outlet = Outlet(switches)
         self._held: list[_HeldFrame] = []
         self._asked: OrderedDict[str, type[Message]] = OrderedDict()
@@ -156,14 +158,15 @@ class ServerSession:
         self.exchange.advance(now)
         if self.is_closed or self.is_silent:
             return
-        block, spans = self._buffer.feed(data)
-        for start, end in spans:
-            self._last_inbound = now
-            if not self._receive_frame(block[start:end]):
-                return
-        if self._buffer.failure is not None:
-            self.send(ProtoErrorRes(errorCode="FRAME_TOO_LONG", description="Frame is too long"))
-            self.close("frame too long")
+        rest = data
+        while rest:
+            rest = self._pass_over(rest)
+            block, spans = self._buffer.feed(rest)
+            for start, end in spans:
+                self._last_inbound = now
+                if not self._receive_frame(block[start:end]):
+                    return
+            rest = self._refuse_frame(block, spans[-1][1] if spans else 0)
 
     def handle_timer(self, now: int) -> None:
         """Send a heartbeat or cut an idle connection, if it is time; otherwise do nothing."""
@@ -178,7 +181,7 @@ class ServerSession:
                 self._forget()
             else:
                 self.close("idle")
-        elif now >= self._last_outbound + self._heartbeat_interval:
+        elif self._heartbeat_interval and now >= self._last_outbound + self._heartbeat_interval:
             self._last_outbound = now
             self._emit(Envelope(HEARTBEAT_EVENT, b"", None), None, ProtoHeartbeatEvent())
 
@@ -186,11 +189,12 @@ class ServerSession:
         """Return when `handle_timer` should be called next, None after the end."""
         if self.close_reason is not None or self._is_forgotten:
             return None
-        deadline = self._last_outbound + self._heartbeat_interval
+        deadlines = [self._outlet.next_deadline()]
+        if self._heartbeat_interval:
+            deadlines.append(self._last_outbound + self._heartbeat_interval)
         if self._idle_timeout:
-            deadline = min(deadline, self._last_inbound + self._idle_timeout)
-        piece = self._outlet.next_deadline()
-        return deadline if piece is None else min(deadline, piece)
+            deadlines.append(self._last_inbound + self._idle_timeout)
+        return min((each for each in deadlines if each is not None), default=None)
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes that wait to be sent."""
@@ -238,6 +242,9 @@ class ServerSession:
             reset: Whether to end it abruptly; otherwise what waits to be sent goes first.
         """
         if self.close_reason is not None:
+            if reset and not self.is_reset:  # what waits is still being sent
+                self.is_reset = True
+                self._outlet.discard()
             return
         self.close_reason = reason
         self.is_reset = reset
@@ -315,6 +322,34 @@ class ServerSession:
         self._held.clear()
         self._is_forgotten = True
         self.exchange.detach(self)
+
+    def _pass_over(self, data: bytes) -> bytes:
+        """Drop what belongs to a frame that was too long; return the rest."""
+        dropped = min(self._passing_over, len(data))
+        self._passing_over -= dropped
+        return data[dropped:]
+
+    def _refuse_frame(self, block: bytes, start: int) -> bytes:
+        """Refuse a frame whose announced length is too long, if there is one.
+
+        Args:
+            block: What was read.
+            start: Where in it the last whole frame ends.
+
+        Returns: What follows the announcement, if the stream is read on.
+        """
+        failure = self._buffer.failure
+        if failure is None:
+            return b""
+        self.send(ProtoErrorRes(errorCode="FRAME_TOO_LONG", description="Frame is too long"))
+        if self.exchange.switches.frame_too_long_closes:
+            self.close("frame too long")
+            return b""
+        while not any(block[start : start + 4]):
+            start += 4  # frames of no length
+        self._passing_over = failure.expected_bytes
+        self._buffer = FrameBuffer(self.exchange.switches.max_frame_length)
+        return block[start + 4 :]
 
     def _emit(self, envelope: Envelope, request: type[Message] | None, message: Message) -> None:
         """Send a frame, unless a rule of the script wants something else."""
@@ -450,7 +485,10 @@ class ServerSession:
         if counted:
             quota = self.exchange.history_quota(self.client_id)
             self._limits.admit(payload_type, self.exchange.now, quota)
-        if self.client_id is None and payload_type != APPLICATION_AUTH_REQ:
+        open_to_all = payload_type == APPLICATION_AUTH_REQ or (
+            payload_type == VERSION_REQ and not switches.version_needs_authentication
+        )
+        if self.client_id is None and not open_to_all:
             raise Refusal("CH_CLIENT_NOT_AUTHENTICATED", "Client is not authenticated")
         if payload_type != ACCOUNT_AUTH_REQ:
             account_id = account_id_of(request)

@@ -138,7 +138,10 @@ class Supervision:
             if wanted <= volume or wanted > whole - symbol.min_volume:
                 break
             volume = wanted
-            cost = self._closing_cost(book, position, volume)
+            try:
+                cost = self._closing_cost(book, position, volume)
+            except Refusal:
+                return whole  # terms that changed cannot be reckoned with: nothing may stay open
         else:
             wanted = whole
         return volume if 0 < wanted <= volume else whole

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
+from ctrader.errors import ConfigurationError
 from ctrader.proto.registry import (
     CASH_FLOW_HISTORY_LIST_REQ,
     DEAL_LIST_BY_POSITION_ID_REQ,
@@ -16,8 +17,30 @@ from ctrader.proto.registry import (
     ORDER_LIST_BY_POSITION_ID_REQ,
     ORDER_LIST_REQ,
 )
+from ctrader.simulator.checked import wrong_field
 
 __all__ = ["HISTORICAL_REQUESTS", "Switches"]
+
+_LONGEST: Final = 1_000_000_000  # seconds; longer than any test, and still whole nanoseconds
+_SHORTEST: Final = 0.001  # seconds; a server busy with heartbeats does nothing else
+_LEAST: Final = {
+    "max_frame_length": 1,
+    "token_life": 1,
+    "authorisation_code_life": 1,
+    "oauth_error_status": 200,
+    "bars_page_size": 1,
+    "ticks_page_size": 1,
+    "lists_page_size": 1,
+    "swap_days_of_year": 1,
+}
+"""Smallest values of the switches that may not be 0."""
+_MOST: Final = {
+    "depth_first_id": 2**64 - 1,
+    "oauth_error_status": 599,
+    "retry_after": _LONGEST,
+    "token_life": _LONGEST,
+    "authorisation_code_life": _LONGEST,
+}
 
 HISTORICAL_REQUESTS: Final = frozenset(
     {
@@ -44,11 +67,13 @@ class Switches:
     """
 
     heartbeat_interval: float = 30.0
-    """Seconds of outbound silence after which the server sends a heartbeat."""
+    """Seconds of outbound silence after which the server sends a heartbeat; 0 never."""
     idle_timeout: float = 30.0
     """Seconds without any inbound frame after which the server cuts the connection; 0 never."""
     max_frame_length: int = 15_000_000
-    """Longest accepted frame body in bytes; a longer one is FRAME_TOO_LONG, and the end."""
+    """Longest accepted frame body in bytes; a longer one is FRAME_TOO_LONG."""
+    frame_too_long_closes: bool = True
+    """Whether a frame that is too long also ends the connection; otherwise it is passed over."""
     close_on_garbage: bool = False
     """Whether a frame that holds no envelope also ends the connection."""
     dribble_bytes: int = 0
@@ -59,6 +84,10 @@ class Switches:
     """Seconds for which the server collects frames, to send them as one piece; 0 is not at all."""
     connections_limit: int = 0
     """Most connections of one program at a time; 0 is no limit."""
+    connections_limit_closes: bool = False
+    """Whether a connection beyond that is also ended, behind the refusal."""
+    maintenance_closes: bool = False
+    """Whether the beginning of maintenance ends all connections."""
 
     rate_limit: int = 50
     """Ordinary requests a second and connection; 0 is no limit."""
@@ -85,6 +114,8 @@ class Switches:
     `ACCOUNT_NOT_AUTHORIZED` is the documented one."""
     expired_token_code: str = "CH_ACCESS_TOKEN_INVALID"
     """Code for an expired access token; `OA_AUTH_TOKEN_EXPIRED` is the documented one."""
+    version_needs_authentication: bool = True
+    """Whether the version is told only to authenticated programs."""
     view_scope_code: str = "TRADING_NOT_ALLOWED"
     """Code for a trading request with a token that may only read."""
     token_life: int = 2_628_000
@@ -143,6 +174,9 @@ class Switches:
     under way already does."""
     session_close_at_day_change: bool = True
     """Whether the first quote of a trading day brings the close of the last one along."""
+    depth_ids_come_back: bool = False
+    """Whether a new depth quote takes the id of one that leaves in the same event, so that the id
+    is in both lists; the real server's order of them is unknown, deletions first is safe."""
     depth_first_id: int = 1
     """Id of the first depth quote that the exchange makes; later ones count on. Ids are uint64."""
     unknown_symbol_code: str = "SYMBOL_NOT_FOUND"
@@ -173,6 +207,8 @@ class Switches:
     window of their period, or to as many as one answer holds."""
     bars_flat_close_bug: bool = False
     """Whether bars that close at their low lose their deltaHigh, as the real server's do."""
+    bars_answer_timestamp: bool = True
+    """Whether historical bars carry the deprecated `timestamp`, which old schemas require."""
     enforce_bar_windows: bool = False
     """Whether a window over the old limit of its period is refused."""
     ticks_page_size: int = 1000
@@ -252,6 +288,8 @@ class Switches:
     """Whether what was withdrawn is told as a negative change of the balance."""
     trader_updated_after_cash: bool = True
     """Whether an account is told anew after a deposit, a withdrawal or a bonus."""
+    trader_updated_after_terms: bool = True
+    """Whether an account is told anew after its terms changed, such as its leverage."""
     bonus_counts_in_equity: bool = False
     """Whether bonuses are part of the equity that margins are compared with."""
     swap_days_of_year: int = 360
@@ -265,3 +303,33 @@ class Switches:
     UNSUPPORTED_MESSAGE, "silent" leaves them without an answer."""
     version: str = "90"
     """Answer to a version request."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no server could do.
+
+        Raises:
+            ConfigurationError: a switch has a value of another type, or out of its range.
+        """
+        found = wrong_field(self)
+        if found is None:
+            faults = (
+                (each.name, _fault(each.name, getattr(self, each.name))) for each in fields(self)
+            )
+            found = next(((name, text) for name, text in faults if text is not None), None)
+        if found is not None:
+            raise ConfigurationError(
+                f"Switches: {found[1]}. Leave it out for the default.", problems=[found]
+            )
+
+
+def _fault(name: str, value: object) -> str | None:
+    """Return what is wrong with a number or a text, None where nothing is."""
+    if value == "":
+        return f"{name} must not be empty"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if name == "heartbeat_interval" and 0 < value < _SHORTEST:
+        return f"{name} must be 0 for never, or {_SHORTEST} and more, not {value}"
+    least = _LEAST.get(name, 0)
+    most = _LONGEST if isinstance(value, float) else _MOST.get(name, 2**63 - 1)
+    return None if least <= value <= most else f"{name} must be from {least} to {most}, not {value}"

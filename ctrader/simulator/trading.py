@@ -92,6 +92,7 @@ class TradingFloor:
             scripts=self._scripts,
             settlement=Settlement(surroundings, blotter, self._valuation, self._margin),
             working=self._working,
+            touch=self.life.touch,
         )
         self._market = MarketOrders(
             surroundings,

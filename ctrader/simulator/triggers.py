@@ -44,7 +44,7 @@ def hit_by(order: Order, quote: Quote, tick: Tick | None = None) -> Hit | None:
         quote: The present prices.
         tick: What has just changed; None is nothing, the order itself is new or changed.
     """
-    if order.order_type == ProtoOAOrderType.MARKET:
+    if order.order_type in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
         return "open"
     limit = order.limit_price
     if order.activated:

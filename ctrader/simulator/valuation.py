@@ -72,7 +72,12 @@ class Valuation:
         return self._converter.rate(symbol.quote, book.deposit_asset)
 
     def commission(self, book: AccountBook, symbol: SymbolSpec, volume: int, market: int) -> int:
-        """Return what one side of a trade costs, positive."""
+        """Return what one side of a trade costs, positive.
+
+        A smallest commission in an asset that had no rate yet is not charged: terms may change
+        while a position is open, and closing it must never become impossible. `check_rates`
+        refuses to open anything on such terms.
+        """
         amount = commission_of(
             symbol,
             volume,
@@ -80,9 +85,7 @@ class Valuation:
             base_to_usd=lambda: self.base_to_usd(symbol, market),
             usd_to_deposit=lambda: self._converter.rate(self._usd, book.deposit_asset),
             quote_to_deposit=lambda: self.quote_to_deposit(book, symbol),
-            minimum_to_deposit=lambda: self._converter.rate(
-                self._asset(symbol.min_commission_asset), book.deposit_asset
-            ),
+            minimum_to_deposit=lambda: self._minimum_rate(book, symbol),
         )
         return round_half_away(amount * 10**book.spec.money_digits)
 
@@ -173,6 +176,14 @@ class Valuation:
         return book.balance + book.manager_bonus + book.ib_bonus
 
     # Private
+
+    def _minimum_rate(self, book: AccountBook, symbol: SymbolSpec) -> Fraction:
+        """Return the rate of the asset of a smallest commission, 0 where there is none."""
+        try:
+            asset = self._asset(symbol.min_commission_asset)
+            return self._converter.rate(asset, book.deposit_asset)
+        except Refusal:
+            return Fraction(0)
 
     def _asset(self, name: str) -> int:
         try:

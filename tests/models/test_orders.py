@@ -18,11 +18,13 @@ from ctrader.models.orders import (
     AmendOrderRequest,
     NewOrderRequest,
     Order,
+    OrderTerms,
     check_order,
 )
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
 from ctrader.models.request import CLEAR
 from ctrader.models.symbols import Symbol
+from ctrader.models.wire import enum_of
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
     ProtoOANewOrderReq,
@@ -622,17 +624,14 @@ def test_price_off_every_grid_is_left_for_the_check_against_the_symbol() -> None
             "only 300000 of position 5 is open; use 300000 (0.03 lots), which is all of it.",
         ),
         (
-            250_000,
-            "it would leave 50000 of position 5 open, and symbol 1 takes no less than 100000; "
-            "use 200000 (0.02 lots) or 300000 (0.03 lots), which is all of it.",
+            280_000,
+            "steps of 50000; use 250000 (0.025 lots) or 300000 (0.03 lots), which is all of it.",
         ),
         (120_000, "steps of 50000; use 100000 (0.01 lots) or 150000 (0.015 lots)."),
         (20_000, "steps of 50000; use 50000 (0.005 lots)."),
     ],
 )
-def test_close_that_leaves_what_cannot_be_is_refused_with_the_nearest(
-    volume: int, text: str
-) -> None:
+def test_close_that_cannot_be_is_refused_with_the_nearest(volume: int, text: str) -> None:
     close = ClosePositionRequest(position_id=5, volume=volume)
 
     with pytest.raises(OrderInvalidError) as caught:
@@ -682,19 +681,76 @@ def test_nearest_volumes_of_a_refused_close_are_valid(
                 ClosePositionRequest(position_id=5, volume=nearest), terms, open_volume=open_volume
             )
     else:
-        assert volume == open_volume or (
-            volume % step == 0 and open_volume - volume >= least and volume < open_volume
-        )
+        assert volume == open_volume or (volume % step == 0 and volume < open_volume)
 
 
 def test_expiration_in_the_past_is_refused_where_the_present_is_known() -> None:
     order = limit(time_in_force=TimeInForce.GOOD_TILL_DATE, expiration_timestamp=NEXT_YEAR)
 
     check_order(order, symbol())
-    check_order(order, symbol(), now=NEXT_YEAR - timedelta(seconds=1))
+    # A clock may be hours wrong: what has passed by it, the server decides.
+    check_order(order, symbol(), now=NEXT_YEAR + timedelta(hours=23))
     for request in (order, amend(expiration_timestamp=NEXT_YEAR)):
         with pytest.raises(
             OrderInvalidError, match=r"2027-01-01T00:00:00.* has passed: it is .* Give a later one"
         ) as caught:
-            check_order(request, symbol(), now=NEXT_YEAR)
+            check_order(request, symbol(), now=NEXT_YEAR + timedelta(days=1))
         assert (caught.value.field, caught.value.value) == ("expiration_timestamp", NEXT_YEAR)
+
+
+@pytest.mark.parametrize(
+    ("volume", "advice"),
+    [(150, "use 200 (0.00002 lots)."), (1050, "use 1000 (0.0001 lots)."), (170, "use 200 (")],
+)
+def test_advised_volume_lies_within_limits_that_are_off_the_step(volume: int, advice: str) -> None:
+    terms = symbol(least=150, most=1050, step=100)
+    order = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=volume)
+    with pytest.raises(OrderInvalidError) as caught:
+        check_order(order, terms)
+    assert advice in str(caught.value)
+
+
+def test_limits_that_no_volume_can_meet_are_not_the_ones_that_the_server_goes_by() -> None:
+    order = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=150)
+    check_order(order, symbol(least=150, most=180, step=100))
+
+
+@pytest.mark.parametrize(
+    ("prices", "digits"),
+    [((15000123.45, 15000100.15), 2), ((950000.17, 949000.05), 2), ((110000.17, 109000.05), 2)],
+)
+def test_distance_is_free_of_the_noise_of_its_prices(
+    prices: tuple[float, float], digits: int
+) -> None:
+    distance = prices[0] - prices[1]
+    order = NewOrderRequest(
+        symbol_id=1, side=OrderSide.BUY, volume=100_000, relative_stop_loss=distance
+    )
+    check_order(order, symbol(digits=digits))
+    assert order.to_proto(31).relativeStopLoss == round(distance * 10**digits) * 10 ** (5 - digits)
+
+
+def test_what_the_server_holds_is_kept_as_it_is() -> None:
+    unknown = StopTriggerMethod(9)
+    held = OrderTerms(
+        order_id=7,
+        symbol_id=1,
+        order_type=OrderType.STOP,
+        volume=100,
+        limit_price=None,
+        stop_price=1.123456789,
+        stop_loss=None,
+        take_profit=None,
+        stop_loss_distance=None,
+        take_profit_distance=None,
+        expiration_timestamp=None,
+        slippage_in_points=None,
+        trailing_stop_loss=False,
+        guaranteed_stop_loss=False,
+        stop_trigger_method=unknown,
+    )
+
+    message = AmendOrderRequest(order_id=7, volume=200).completed_from(held).to_proto(31)
+
+    assert (message.volume, message.stopPrice) == (200, 1.123456789)
+    assert enum_of(message, "stopTriggerMethod", StopTriggerMethod) == unknown

@@ -215,13 +215,13 @@ def test_get_dynamic_leverage() -> None:
             ProtoOAGetDynamicLeverageByIDRes(
                 ctidTraderAccountId=7,
                 leverage=ProtoOADynamicLeverage(
-                    leverageId=3, tiers=[ProtoOADynamicLeverageTier(volume=100, leverage=500)]
+                    leverageId=3, tiers=[ProtoOADynamicLeverageTier(volume=100, leverage=50_000)]
                 ),
             ),
         ),
     )
 
-    assert [(tier.volume, tier.leverage) for tier in leverage.tiers] == [(100, 500)]
+    assert [(tier.volume, tier.leverage) for tier in leverage.tiers] == [(100, Decimal(500))]
 
 
 def test_get_margin_calls() -> None:

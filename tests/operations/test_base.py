@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from ctrader.enums import ExecutionType
-from ctrader.errors import OrderOutcomeUnknownError, UnexpectedResponseError
+from ctrader.errors import ClientClosedError, OrderOutcomeUnknownError, UnexpectedResponseError
 from ctrader.operations.base import change, command, read, trade
 from ctrader.proto import (
     ProtoOAApplicationAuthRes,
@@ -13,13 +15,20 @@ from ctrader.proto import (
     ProtoOAExecutionEvent,
     ProtoOAOrder,
     ProtoOAOrderType,
+    ProtoOAPosition,
     ProtoOATradeData,
     ProtoOATraderReq,
     ProtoOATraderRes,
     ProtoOAVersionReq,
     ProtoOAVersionRes,
 )
-from ctrader.protocol.commands import Call, Completion, Priority, WaitApplication
+from ctrader.protocol.commands import (
+    Call,
+    Completion,
+    Priority,
+    ToldMoneyDigits,
+    WaitApplication,
+)
 from tests.operations.peer import converse
 
 
@@ -124,3 +133,39 @@ def test_trade_with_an_answer_that_makes_no_sense_has_an_unknown_outcome() -> No
     assert caught.value.order_id == 3
     assert caught.value.position_id is None
     assert caught.value.request_type == "ProtoOACancelOrderReq"
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "margin"),
+    [
+        (3, None, "14.323"),
+        (None, 0, "14323"),
+        (None, 8, "0.00014323"),
+        (None, None, "143.23"),
+        (None, ClientClosedError("just now"), "143.23"),
+    ],
+)
+def test_money_of_an_execution_has_the_digits_of_its_account(
+    own: int | None, told: object, margin: str
+) -> None:
+    request = ProtoOACancelOrderReq(ctidTraderAccountId=7, orderId=3)
+    call = Call(request, None, Completion.CANCELLED, Priority.TRADING, resend=False, account_id=7)
+    answer = ProtoOAExecutionEvent(
+        ctidTraderAccountId=7,
+        executionType="ORDER_CANCELLED",
+        position=ProtoOAPosition(
+            positionId=5,
+            tradeData=ProtoOATradeData(symbolId=1, volume=100, tradeSide="BUY"),
+            positionStatus="POSITION_STATUS_OPEN",
+            swap=0,
+            usedMargin=14323,
+        ),
+    )
+    if own is not None:
+        answer.position.moneyDigits = own
+    asked = () if own is not None else ((ToldMoneyDigits(7), told),)
+
+    done = converse(trade(request, Completion.CANCELLED, account_id=7), (call, answer), *asked)
+
+    assert done.position is not None
+    assert done.position.used_margin == Decimal(margin)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
 from ctrader.enums import OrderSide
 from ctrader.errors import (
+    ApplicationAuthError,
+    ClientClosedError,
     CTraderConnectionClosedError,
+    CTraderConnectionTimeoutError,
+    DeserializationError,
     OrderInvalidError,
     OrderNotSentError,
-    OrderOutcomeUnknownError,
     OrderRejectedError,
-    PositionNotFoundError,
-    ProtocolError,
-    RateLimitedError,
     SymbolNotFoundError,
     UnexpectedResponseError,
     api_error,
 )
 from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
-from ctrader.models.symbols import Symbol
 from ctrader.operations import trading
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -32,13 +33,13 @@ from ctrader.proto import (
     ProtoOAArchivedSymbol,
     ProtoOAClosePositionReq,
     ProtoOANewOrderReq,
-    ProtoOAReconcileReq,
     ProtoOASymbol,
     ProtoOASymbolByIdRes,
+    ProtoOASymbolChangedEvent,
     ProtoOAVersionRes,
 )
-from ctrader.protocol.commands import Call, Command, Lacking, Pause, Priority
-from ctrader.protocol.terms import OpenPosition
+from ctrader.protocol.commands import Call, Command, Priority, Subject, Thing, WaitSettled
+from ctrader.protocol.terms import Terms
 from tests.operations.peer import drive
 from tests.operations.test_trading import event, limit_order, position, state
 
@@ -68,60 +69,68 @@ def answer(*symbols: ProtoOASymbol, archived: int | None = None) -> ProtoOASymbo
     return message
 
 
-class Known:
-    """The session's memory, as guards see it."""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Settled:
+    """What is under way: nothing, unless a test says so."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.message: ProtoOASymbol | None = None
-        self.volume: int | None = None
+        self.subjects: set[Subject] = set()
 
-    def symbol(self, account_id: int, symbol_id: int) -> Symbol | None:
-        assert (account_id, symbol_id) == (7, 1)
-        return None if self.message is None else Symbol.from_proto(self.message)
+    def __contains__(self, subject: Subject) -> bool:
+        return subject in self.subjects
 
-    def position(self, account_id: int, position_id: int) -> OpenPosition | None:
-        assert (account_id, position_id) == (7, 5)
-        return None if self.volume is None else OpenPosition(1, self.volume)
+    def heard(self, subject: Subject) -> None: ...
+
+    def expect(self, subject: Subject, patience: int) -> None: ...
+
+    def lost(self, account_id: int | None) -> None: ...
 
 
 class Desk:
-    """Answer questions from a script, ask guards, and note what was sent."""
+    """Answer questions from a script, ask guards of what was told, and note what was sent."""
 
-    def __init__(self, *replies: object, known: Known | None = None) -> None:
-        self.known = Known() if known is None else known
+    def __init__(self, *replies: object) -> None:
+        self.unsettled = Settled()
+        context = SimpleNamespace(wall=lambda: NOW)
+        # Both have the shape of what the session gives.
+        self.terms = Terms(context, self.unsettled)  # type: ignore[arg-type]
         self.replies = list(replies)
         self.asked: list[str] = []
         self.sent: list[Any] = []
+        self.hands_over = False
+        """Whether guards are asked a second time, as at the moment of sending."""
 
     def __call__(self, command: Command) -> object:
-        if isinstance(command, Pause):
-            self.asked.append("pause")
-            return None
-        assert isinstance(command, Call)
+        if not isinstance(command, Call):
+            self.asked.append(type(command).__name__)
+            reply = self.replies.pop(0) if isinstance(command, WaitSettled) else None
+            if isinstance(command, WaitSettled):
+                self.unsettled.subjects.discard(command.subject)
+            if isinstance(reply, Message):
+                self.terms.learn(reply)
+                return None
+            return reply
         assert (command.priority, command.resend, command.account_id) == (
             Priority.TRADING,
             False,
             7,
         )
-        if command.guard is not None:
-            try:
-                lacking = command.guard(self.known)  # type: ignore[arg-type] # it has the shape
-            except (OrderInvalidError, OrderNotSentError) as error:
-                return error
-            if lacking is not None:
-                return lacking
+        assert command.guard is not None
+        try:
+            lacking = command.guard(self.terms)
+        except (OrderInvalidError, OrderNotSentError) as error:
+            return error
+        if lacking is not None:
+            return lacking
+        reply = self.replies.pop(0) if command.reply or self.replies else event("ORDER_FILLED")
+        if command.reply is None:
             self.sent.append(command.request)
-            return event("ORDER_FILLED")
+            return reply
         self.asked.append(type(command.request).__name__)
-        reply = self.replies.pop(0)
-        if isinstance(reply, ProtoOASymbolByIdRes):
-            self.known.message = next(iter(reply.symbol), None)
-        elif isinstance(command.request, ProtoOAReconcileReq) and not isinstance(reply, Exception):
-            self.known.volume = next(
-                (p.tradeData.volume for p in reply.position if p.tradeData.volume),  # type: ignore[attr-defined] # a reconcile answer
-                None,
-            )
+        if isinstance(reply, Message):
+            self.terms.learn(reply)
         return reply
 
 
@@ -150,11 +159,8 @@ def test_order_is_judged_by_what_was_read() -> None:
         (answer(symbol(symbolId=2)), "no symbol with id 1"),
         (answer(archived=1), "symbol 1 is archived, and not traded any more"),
         (answer(archived=2), "no symbol with id 1"),
-        (
-            OrderRejectedError.from_api_error(api_error("SYMBOL_NOT_FOUND", "as the server says")),
-            "as the server says",
-        ),
-        (OrderRejectedError.from_api_error(api_error("SYMBOL_NOT_FOUND", None)), "SYMBOL_NOT"),
+        (api_error("SYMBOL_NOT_FOUND", "as the server says"), "as the server says"),
+        (api_error("SYMBOL_NOT_FOUND", None), "SYMBOL_NOT"),
     ],
 )
 def test_order_in_no_symbol_is_refused(reply: object, text: str) -> None:
@@ -173,22 +179,14 @@ def test_order_in_no_symbol_is_refused(reply: object, text: str) -> None:
     ("reply", "reason"),
     [
         (OrderNotSentError(None, "the link is down"), "the link is down"),
-        (
-            OrderOutcomeUnknownError(None, CTraderConnectionClosedError("lost")),
-            "what it depends on could not be read",
-        ),
-        (OrderOutcomeUnknownError(None), "what it depends on could not be read"),
-        (
-            OrderRejectedError.from_api_error(api_error("REQUEST_FREQUENCY_EXCEEDED", "slow down")),
-            "the server refused to tell what it depends on",
-        ),
+        (CTraderConnectionClosedError("lost"), "what it depends on could not be read"),
+        (CTraderConnectionTimeoutError(5, "it"), "what it depends on could not be read"),
     ],
 )
 @pytest.mark.parametrize(
     ("operation", "request_type", "client_order_id"),
     [
         (lambda: trading.place_order(7, ORDER), ProtoOANewOrderReq, "mine"),
-        (lambda: trading.close_position(7, CLOSE), ProtoOAClosePositionReq, None),
         (
             lambda: trading.amend_order(7, AmendOrderRequest(order_id=3, volume=100)),
             ProtoOAAmendOrderReq,
@@ -221,23 +219,58 @@ def test_request_whose_question_fails_was_not_sent_and_says_so_of_itself(
     assert desk.sent == []
 
 
-def test_rate_limit_of_a_question_is_the_cause() -> None:
-    refusal = OrderRejectedError.from_api_error(api_error("REQUEST_FREQUENCY_EXCEEDED", None))
+@pytest.mark.parametrize(
+    "reply",
+    [
+        api_error("REQUEST_FREQUENCY_EXCEEDED", "slow down"),
+        DeserializationError(1, "nonsense"),
+        answer(symbol(digits=99, minVolume=0, maxVolume=-1, stepVolume=0, lotSize=0)),
+        answer(symbol(minVolume=300, maxVolume=200)),
+    ],
+)
+def test_what_cannot_be_known_of_a_symbol_is_left_to_the_server(reply: object) -> None:
+    desk = Desk(reply)
 
-    with pytest.raises(OrderNotSentError) as caught:
-        drive(trading.place_order(7, ORDER), Desk(refusal))
+    drive(trading.place_order(7, ORDER), desk)
 
-    assert isinstance(caught.value.cause, RateLimitedError)
+    assert desk.asked == ["ProtoOASymbolByIdReq"]
+    assert len(desk.sent) == 1
 
 
-def test_order_in_a_symbol_that_makes_no_sense_is_not_sent() -> None:
-    desk = Desk(answer(symbol(lotSize=0)))
+@pytest.mark.parametrize(
+    ("facts", "volume"),
+    [
+        ({"lotSize": 0}, 120),
+        ({"stepVolume": 0}, 5000),
+        ({"maxVolume": 0}, 120),
+        ({"minVolume": 0}, 120),
+    ],
+)
+def test_each_rule_is_checked_by_itself(facts: dict[str, int], volume: int) -> None:
+    request = ORDER.model_copy(update={"volume": volume})
+    with pytest.raises(OrderInvalidError, match=f"volume {volume} is not valid"):
+        drive(trading.place_order(7, request), Desk(answer(symbol(**facts))))
 
-    with pytest.raises(OrderNotSentError, match="the terms of symbol 1 make no sense") as caught:
-        drive(trading.place_order(7, ORDER), desk)
 
-    assert isinstance(caught.value.cause, ProtocolError)
-    assert caught.value.client_order_id == "mine"
+def test_answer_that_tells_nothing_is_asked_for_twice_and_no_more() -> None:
+    other = answer(symbol())
+    other.ctidTraderAccountId = 8
+    desk = Desk(other, other)
+
+    drive(trading.place_order(7, ORDER), desk)
+
+    assert desk.asked == ["ProtoOASymbolByIdReq"] * 2
+    assert len(desk.sent) == 1
+
+
+def test_symbol_that_another_request_reads_is_waited_for() -> None:
+    desk = Desk(answer(symbol()))
+    desk.unsettled.subjects.add(Subject(7, Thing.SYMBOL, 1))
+
+    drive(trading.place_order(7, ORDER), desk)
+
+    assert desk.asked == ["WaitSettled"]
+    assert len(desk.sent) == 1
 
 
 # Distances that the wire cannot carry
@@ -255,18 +288,28 @@ def test_distance_that_the_wire_cannot_carry_is_refused_with_what_its_symbol_all
     assert desk.sent == []
 
 
-def test_distance_is_refused_even_where_its_symbol_makes_no_sense() -> None:
+@pytest.mark.parametrize(
+    "reply", [answer(symbol(digits=99)), OrderNotSentError(None, "the link is down")]
+)
+def test_distance_is_refused_even_where_its_symbol_does_not_help(reply: object) -> None:
     with pytest.raises(OrderInvalidError, match="more than 5 decimals"):
-        drive(trading.place_order(7, FINE), Desk(answer(symbol(digits=99))))
+        drive(trading.place_order(7, FINE), Desk(reply))
+
+
+def test_distance_is_freed_from_noise_that_only_its_symbol_shows() -> None:
+    noisy = ORDER.model_copy(update={"relative_stop_loss": 23.2999998})
+    desk = Desk(answer(symbol(digits=2)))
+
+    drive(trading.place_order(7, noisy), desk)
+
+    assert desk.sent[0].relativeStopLoss == 2_330_000
 
 
 # Closing
 
 
-def test_close_of_a_known_position_asks_nothing() -> None:
-    known = Known()
-    known.volume = 100
-    desk = Desk(known=known)
+def test_close_of_what_is_not_known_is_left_to_the_server() -> None:
+    desk = Desk()
 
     drive(trading.close_position(7, CLOSE), desk)
 
@@ -274,48 +317,81 @@ def test_close_of_a_known_position_asks_nothing() -> None:
     assert [type(message) for message in desk.sent] == [ProtoOAClosePositionReq]
 
 
-def test_close_of_a_part_reads_the_position_then_its_symbol() -> None:
-    desk = Desk(state(positions=(position(5, 250),)), answer(symbol()))
+def test_close_of_all_of_a_position_asks_nothing() -> None:
+    desk = Desk()
+    desk.terms.learn(state(positions=(position(5, 100),)))
 
     drive(trading.close_position(7, CLOSE), desk)
 
-    assert desk.asked == ["ProtoOAReconcileReq", "ProtoOASymbolByIdReq"]
+    assert desk.asked == []
     assert len(desk.sent) == 1
 
 
-def test_close_is_refused_only_after_the_server_was_asked_what_is_open() -> None:
-    known = Known()
-    known.message, known.volume = symbol(), 50
-    desk = Desk(state(positions=(position(5, 60),)), known=known)
+def test_close_of_a_part_reads_the_symbol() -> None:
+    desk = Desk(answer(symbol()))
+    desk.terms.learn(state(positions=(position(5, 250),)))
 
-    with pytest.raises(OrderInvalidError, match="only 60 of position 5 is open; use 60 "):
-        drive(trading.close_position(7, CLOSE), desk)
+    drive(trading.close_position(7, CLOSE), desk)
+
+    assert desk.asked == ["ProtoOASymbolByIdReq"]
+    assert len(desk.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(),
+        api_error("SYMBOL_NOT_FOUND", None),
+        OrderNotSentError(None, "the link is down"),
+        CTraderConnectionTimeoutError(1, "it"),
+    ],
+)
+def test_close_of_a_part_goes_out_even_if_its_symbol_cannot_be_read(reply: object) -> None:
+    desk = Desk(reply)
+    desk.terms.learn(state(positions=(position(5, 250),)))
+
+    drive(trading.close_position(7, CLOSE), desk)
+
+    assert desk.asked == ["ProtoOASymbolByIdReq"]
+    assert len(desk.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "volume", "text"),
+    [(50, 100, "only 60 of position 5 is open; use 60 "), (50, 30, "takes steps of 50; use 50 ")],
+)
+def test_close_is_refused_only_after_the_server_was_asked(
+    held: int, volume: int, text: str
+) -> None:
+    desk = Desk(state(positions=(position(5, 60),)))
+    desk.terms.learn(answer(symbol()))
+    desk.terms.learn(state(positions=(position(5, held),)))
+
+    with pytest.raises(OrderInvalidError, match=text):
+        drive(trading.close_position(7, CLOSE.model_copy(update={"volume": volume})), desk)
 
     assert desk.asked == ["ProtoOAReconcileReq"]
     assert desk.sent == []
 
 
-def test_close_goes_out_if_more_is_open_than_was_known() -> None:
-    known = Known()
-    known.message, known.volume = symbol(), 50
-    desk = Desk(state(positions=(position(5, 100),)), known=known)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        state(positions=(position(5, 100),)),
+        state(),
+        api_error("REQUEST_FREQUENCY_EXCEEDED", None),
+        CTraderConnectionTimeoutError(1, "it"),
+        DeserializationError(1, "nonsense"),
+    ],
+)
+def test_close_goes_out_if_the_server_does_not_confirm_that_it_is_too_much(reply: object) -> None:
+    desk = Desk(reply)
+    desk.terms.learn(state(positions=(position(5, 50),)))
 
     drive(trading.close_position(7, CLOSE), desk)
 
+    assert desk.asked == ["ProtoOAReconcileReq"]
     assert len(desk.sent) == 1
-
-
-@pytest.mark.parametrize("held", [(), (position(5, volume=0),), (position(4),)])
-def test_close_of_what_is_not_open_is_not_sent(held: tuple[Any, ...]) -> None:
-    desk = Desk(state(positions=held), state(positions=held))
-
-    with pytest.raises(PositionNotFoundError) as caught:
-        drive(trading.close_position(7, CLOSE), desk)
-
-    assert isinstance(caught.value, OrderRejectedError)
-    assert (caught.value.position_id, caught.value.account_id) == (5, 7)
-    assert desk.asked == ["ProtoOAReconcileReq", "pause", "ProtoOAReconcileReq"]
-    assert desk.sent == []
 
 
 # Amending
@@ -323,7 +399,8 @@ def test_close_of_what_is_not_open_is_not_sent(held: tuple[Any, ...]) -> None:
 
 def test_what_an_amendment_keeps_is_not_judged() -> None:
     # 1.05 and 200,000 stand; the symbol has other limits by now.
-    desk = Desk(state(orders=(limit_order(3),)), answer(symbol(digits=1, maxVolume=100)))
+    held = state(orders=(limit_order(3),))
+    desk = Desk(held, answer(symbol(digits=1, maxVolume=100)), held)
 
     drive(trading.amend_order(7, AmendOrderRequest(order_id=3, take_profit=1.2)), desk)
 
@@ -372,14 +449,70 @@ def test_answer_of_another_type_is_an_error() -> None:
 
 def test_symbol_is_asked_for_again_if_it_changed_in_between() -> None:
     desk = Desk(answer(symbol()), answer(symbol(maxVolume=100)))
-    lacking = iter([Lacking(symbol_id=1), Lacking(symbol_id=1)])
+    forgets = [True]
 
     def forgetful(command: Command) -> object:
-        if isinstance(command, Call) and command.guard is not None:
-            return next(lacking, None) or desk(command)
+        if isinstance(command, Call) and command.reply is None and desk.asked and forgets:
+            forgets.clear()
+            desk.terms.learn(ProtoOASymbolChangedEvent(ctidTraderAccountId=7, symbolId=[1]))
         return desk(command)
 
     drive(trading.place_order(7, ORDER), forgetful)
 
     assert desk.asked == ["ProtoOASymbolByIdReq"] * 2
     assert len(desk.sent) == 1
+
+
+# The link and the client
+
+
+@pytest.mark.parametrize(
+    ("account_id", "reason"),
+    [(None, "the link was lost"), (7, "the account's session ended")],
+)
+def test_request_belongs_to_the_session_on_which_it_began(
+    account_id: int | None, reason: str
+) -> None:
+    desk = Desk(answer(symbol()))
+
+    def lossy(command: Command) -> object:
+        if desk.asked:
+            desk.terms.lost(account_id)
+        return desk(command)
+
+    with pytest.raises(OrderNotSentError) as caught:
+        drive(trading.place_order(7, ORDER), lossy)
+
+    assert (caught.value.reason, caught.value.client_order_id) == (reason, "mine")
+
+
+def test_client_that_was_closed_in_between_did_not_send_the_request() -> None:
+    desk = Desk(answer(symbol()))
+
+    def closing(command: Command) -> object:
+        return ClientClosedError("it was closed") if desk.asked else desk(command)
+
+    with pytest.raises(OrderNotSentError) as caught:
+        drive(trading.place_order(7, ORDER), closing)
+
+    assert isinstance(caught.value.cause, ClientClosedError)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda: trading.place_order(7, ORDER),
+        lambda: trading.amend_position(7, AmendPositionRequest(position_id=5, stop_loss=1)),
+    ],
+)
+def test_client_that_was_closed_before_says_so(operation: Callable[[], Any]) -> None:
+    with pytest.raises(ClientClosedError):
+        drive(operation(), lambda _: ClientClosedError("long ago"))
+
+
+def test_application_that_is_refused_says_so() -> None:
+    refusal = ApplicationAuthError("CH_CLIENT_AUTH_FAILURE", "no")
+    with pytest.raises(ApplicationAuthError):
+        drive(trading.amend_order(7, AmendOrderRequest(order_id=3, volume=1)), lambda _: refusal)
+    with pytest.raises(ApplicationAuthError):
+        drive(trading.place_order(7, ORDER), lambda _: refusal)

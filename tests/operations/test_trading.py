@@ -368,7 +368,7 @@ def test_amendment_whose_question_got_no_answer_was_not_sent(kind: str) -> None:
     )
 
     with pytest.raises(OrderNotSentError) as caught:
-        converse(operation, (STATE, OrderOutcomeUnknownError(None, cause)))
+        converse(operation, (STATE, cause))
 
     assert caught.value.cause is cause
 

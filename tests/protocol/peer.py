@@ -139,14 +139,19 @@ def market_order(account_id: int = ACCOUNT, **fields: object) -> ProtoOANewOrder
     return order
 
 
-def trade_call(request: Message | None = None, completion: Completion = Completion.FILLED) -> Call:
-    """A trading call on `ACCOUNT`."""
+def trade_call(
+    request: Message | None = None,
+    completion: Completion = Completion.FILLED,
+    *,
+    account_id: int = ACCOUNT,
+) -> Call:
+    """A trading call."""
     return Call(
-        market_order() if request is None else request,
+        market_order(account_id) if request is None else request,
         completion=completion,
         priority=Priority.TRADING,
         resend=False,
-        account_id=ACCOUNT,
+        account_id=account_id,
     )
 
 

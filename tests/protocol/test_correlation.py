@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
-from ctrader.proto import ProtoHeartbeatEvent, ProtoOASymbolsListReq, ProtoOASymbolsListRes
+from ctrader.proto import (
+    ProtoHeartbeatEvent,
+    ProtoOACancelOrderReq,
+    ProtoOASymbolsListReq,
+    ProtoOASymbolsListRes,
+)
 from ctrader.protocol.commands import Call, Completion, Priority
 from ctrader.protocol.correlation import Correlator, PendingCall
 from ctrader.protocol.limiter import Lane
@@ -20,9 +25,20 @@ def test_pending_call_knows_what_it_is():
     call = pending(priority=Priority.TRADING)
     assert call.payload_type == 2114
     assert call.lane is Lane.NORMAL
-    assert call.is_trading
-    assert not pending().is_trading
+    assert call.is_immediate
+    assert not pending().is_immediate
     assert not call.is_sent
+
+
+def test_question_at_the_pace_of_an_order_changes_nothing_at_the_market():
+    assert not pending(priority=Priority.TRADING).is_trading
+
+
+def test_order_of_whatever_priority_is_one():
+    request = ProtoOACancelOrderReq(ctidTraderAccountId=1, orderId=2)
+    call = PendingCall(1, Call(request, priority=Priority.READ), request)
+    assert call.is_trading
+    assert call.is_immediate
 
 
 def test_sent_call_is_found_by_its_id():

@@ -44,6 +44,8 @@ from ctrader.proto import (
     ProtoHeartbeatEvent,
     ProtoOAAccountAuthReq,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountLogoutReq,
+    ProtoOAAccountLogoutRes,
     ProtoOAApplicationAuthReq,
     ProtoOAClientDisconnectEvent,
     ProtoOADealListReq,
@@ -67,6 +69,7 @@ from ctrader.protocol.commands import (
     Command,
     Completion,
     DepthTopic,
+    Logout,
     NextEvent,
     Pause,
     Priority,
@@ -144,11 +147,15 @@ def topics_of(message: Message) -> list[Topic]:
 class ServerLink:
     """What the server knows of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, removed: set[int]) -> None:
+        self.removed = removed
+        """Accounts that the client gave up, and may know less of than the server still does."""
         self.is_application_known = False
         self.accounts: set[int] = set()
         self.topics: set[Topic] = set()
         self.waiting: deque[Sent] = deque()
+        self.events: list[Message] = []
+        """What it has to tell besides answers."""
 
     def process(self, message: Message) -> Message:
         """Do what a request asks for and return the answer."""
@@ -161,13 +168,21 @@ class ServerLink:
             if message.ctidTraderAccountId in self.accounts:
                 return ProtoOAErrorRes(errorCode="ALREADY_LOGGED_IN")
             self.accounts.add(message.ctidTraderAccountId)
+        elif isinstance(message, ProtoOAAccountLogoutReq):
+            account_id = message.ctidTraderAccountId
+            if account_id not in self.accounts:
+                return ProtoOAErrorRes(errorCode="ACCOUNT_NOT_AUTHORIZED")
+            self.forget(account_id)
+            self.events.append(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id))
+            return ProtoOAAccountLogoutRes(ctidTraderAccountId=account_id)
         elif isinstance(message, SUBSCRIPTIONS):
             return self._subscribe(message)
         elif isinstance(message, UNSUBSCRIPTIONS):
             for topic in topics_of(message):
                 if isinstance(topic, SpotTopic):
                     needed = {t for t in self.topics if t != topic and spots_of(t) == topic}
-                    assert not needed, f"spots given up that {needed} need"
+                    if topic.account_id not in self.removed:
+                        assert not needed, f"spots given up that {needed} need"
                 self.topics.discard(topic)
         elif isinstance(message, ProtoOANewOrderReq):
             return Peer.execution("ORDER_FILLED")
@@ -176,6 +191,11 @@ class ServerLink:
                 ctidTraderAccountId=message.ctidTraderAccountId, hasMore=False
             )
         return usual_answer(message)
+
+    def forget(self, account_id: int) -> None:
+        """End an account's session."""
+        self.accounts.discard(account_id)
+        self.topics = {t for t in self.topics if t.account_id != account_id}
 
     def _subscribe(self, message: Message) -> Message:
         topics = topics_of(message)
@@ -199,7 +219,8 @@ class Conversation(RuleBasedStateMachine):
         super().__init__()
         self.main = self._peer()
         self.twin = self._peer()
-        self.server = ServerLink()
+        self.removed_on_link: set[int] = set()
+        self.server = ServerLink(self.removed_on_link)
         self.server_epoch = 0
         self.cuts = Random(0)
         self.frames_seen = 0
@@ -208,8 +229,9 @@ class Conversation(RuleBasedStateMachine):
         self.judged: set[CallId] = set()
         self.owners: dict[Topic, set[int]] = {topic: set() for topic in TOPICS}
         self.owner_count = 0
-        self.removed_on_link: set[int] = set()
         self.order_epochs: dict[str, int] = {}
+        self.authorizations = dict.fromkeys(ACCOUNTS, 0)
+        self.order_authorizations: dict[str, int] = {}
         self.orders_sent: set[str] = set()
         self.lanes: dict[Lane, deque[int]] = {}
         self.last_sent = 0
@@ -361,11 +383,19 @@ class Conversation(RuleBasedStateMachine):
         self.check()
         return self.server.waiting.popleft()
 
+    def _told(self) -> bytes:
+        events, self.server.events = self.server.events, []
+        for event in events:
+            assert isinstance(event, ProtoOAAccountDisconnectEvent)
+            self.removed_on_link.discard(event.ctidTraderAccountId)
+        return b"".join(encode_message(event) for event in events)
+
     @precondition(has_request)
     @rule()
     def answer(self) -> None:
         sent = self._take()
-        self.feed(encode_message(self.server.process(sent.message), sent.message_id))
+        answer = encode_message(self.server.process(sent.message), sent.message_id)
+        self.feed(answer + self._told())
 
     @precondition(has_request)
     @rule()
@@ -374,12 +404,14 @@ class Conversation(RuleBasedStateMachine):
         while self.server.waiting:
             sent = self._take()
             frames.append(encode_message(self.server.process(sent.message), sent.message_id))
+            frames.append(self._told())
         self.feed(b"".join(frames))
 
     @precondition(has_request)
     @rule()
     def answer_is_lost(self) -> None:
         self.server.process(self._take().message)
+        self.feed(self._told())
 
     @precondition(has_request)
     @rule(payload=st.binary(max_size=8))
@@ -387,7 +419,7 @@ class Conversation(RuleBasedStateMachine):
         sent = self._take()
         answer = self.server.process(sent.message)
         number = PAYLOAD_TYPE_BY_MESSAGE[type(answer)]
-        self.feed(encode_envelope(number, b"\xff" + payload, sent.message_id))
+        self.feed(encode_envelope(number, b"\xff" + payload, sent.message_id) + self._told())
 
     @precondition(has_request)
     @rule(
@@ -452,8 +484,7 @@ class Conversation(RuleBasedStateMachine):
         self.check()
         if account_id not in self.server.accounts or self.server.waiting:
             return
-        self.server.accounts.discard(account_id)
-        self.server.topics = {t for t in self.server.topics if t.account_id != account_id}
+        self.server.forget(account_id)
         self.removed_on_link.discard(account_id)
         self.feed(encode_message(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id)))
 
@@ -494,6 +525,7 @@ class Conversation(RuleBasedStateMachine):
     def trade(self, timeout: float | None) -> None:
         client_order_id = f"order-{len(self.order_epochs)}"
         self.order_epochs[client_order_id] = self.main.session.epoch
+        self.order_authorizations[client_order_id] = self.authorizations[ACCOUNT]
         self.submit(trade_call(market_order(clientOrderId=client_order_id)), timeout)
 
     @precondition(takes_commands)
@@ -503,6 +535,9 @@ class Conversation(RuleBasedStateMachine):
         timeout=st.sampled_from([None, 0.5]),
     )
     def authorize(self, account_id: int, token: str, timeout: float | None) -> None:
+        kept = self.main.session.credentials(account_id)
+        if kept is None or kept.access_token != token:
+            self.authorizations[account_id] += 1
         self.submit(Authorize(credentials(account_id, token)), timeout)
 
     @precondition(takes_commands)
@@ -561,17 +596,53 @@ class Conversation(RuleBasedStateMachine):
             if not is_sent:
                 self.order_epochs[command.request.clientOrderId] = -1
 
+    @precondition(takes_commands)
+    @rule(
+        account_id=st.sampled_from(ACCOUNTS),
+        timeout=st.sampled_from([None, 0.5]),
+        comes_back=st.booleans(),
+    )
+    def log_out(self, account_id: int, timeout: float | None, comes_back: bool) -> None:
+        if self.main.session.credentials(account_id) is not None:
+            self._forget(account_id)
+        self.submit(Logout(account_id), timeout)
+        if comes_back:
+            self.authorize(account_id, "the-access-token", None)
+
+    @precondition(takes_commands)
+    @rule(way=st.sampled_from(["logout", "removal", "newer token"]), is_stalled=st.booleans())
+    def trade_and_leave(self, way: str, is_stalled: bool) -> None:
+        """Leave orders in the queue of an account that is given up."""
+        if is_stalled:
+            self.transport_stalls_or_not(False)
+        else:
+            self.read(ACCOUNT, 60, False, None)
+        self.trade(None)
+        self.trade(0.5)
+        if way == "logout":
+            self.log_out(ACCOUNT, None, True)
+        elif way == "removal":
+            self.remove_account(ACCOUNT)
+            self.authorize(ACCOUNT, "the-access-token", None)
+        else:
+            self.authorize(ACCOUNT, "a-newer-token", None)
+        self.transport_stalls_or_not(True)
+
+    def _forget(self, account_id: int) -> None:
+        """Note that the client gives an account up, which the server may not know yet."""
+        self.removed_on_link.add(account_id)
+        self.authorizations[account_id] += 1
+        for topic in TOPICS:
+            if topic.account_id == account_id:
+                self.owners[topic].clear()
+
     @rule(account_id=st.sampled_from(ACCOUNTS))
     def remove_account(self, account_id: int) -> None:
+        if self.main.session.credentials(account_id) is not None:
+            self._forget(account_id)
         for peer in (self.main, self.twin):
-            is_known = peer.session.remove_account(account_id, peer.now)
+            peer.session.remove_account(account_id, peer.now)
             peer.carry_out()
-            if is_known:
-                # It is not logged out: on this link the server goes on with what it had.
-                self.removed_on_link.add(account_id)
-                for topic in TOPICS:
-                    if topic.account_id == account_id:
-                        self.owners[topic].clear()
 
     @precondition(lambda self: len(self.commands) > 12)
     @rule(grace=st.sampled_from([0.0, 0.5, 3.0]))
@@ -637,9 +708,9 @@ class Conversation(RuleBasedStateMachine):
             self.is_excused = True
         for sent in frames:
             if sent.epoch != self.server_epoch:
-                self.server = ServerLink()
-                self.server_epoch = sent.epoch
                 self.removed_on_link.clear()
+                self.server = ServerLink(self.removed_on_link)
+                self.server_epoch = sent.epoch
                 self.lanes = {lane: deque() for lane in Lane}
                 self.is_excused = True
             if not self.is_excused:
@@ -654,6 +725,9 @@ class Conversation(RuleBasedStateMachine):
                 client_order_id = sent.message.clientOrderId
                 assert client_order_id not in self.orders_sent, "an order was sent twice"
                 assert self.order_epochs[client_order_id] == sent.epoch, "an order was sent late"
+                assert (
+                    self.order_authorizations[client_order_id] == self.authorizations[ACCOUNT]
+                ), "an order was sent in another session of its account"
                 self.orders_sent.add(client_order_id)
 
     def _look_at_rate(self, sent: Sent) -> None:

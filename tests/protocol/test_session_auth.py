@@ -23,6 +23,7 @@ from ctrader.events import (
     ReadyEvent,
     ReconnectedEvent,
     ServerErrorEvent,
+    SpotEvent,
     SubscriptionRestoreFailedEvent,
 )
 from ctrader.proto import (
@@ -32,6 +33,8 @@ from ctrader.proto import (
     ProtoOAAccountDisconnectEvent,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
+    ProtoOANewOrderReq,
+    ProtoOASpotEvent,
     ProtoOASubscribeSpotsReq,
     ProtoOASymbolsListReq,
     ProtoOASymbolsListRes,
@@ -702,6 +705,82 @@ def test_drop_of_an_account_that_is_not_authenticated_changes_nothing(account_id
     peer.submit(Authorize(credentials()))
     peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=account_id))
     assert len(peer.requests(AUTH)) == 1
+
+
+def test_end_of_a_session_while_the_next_is_begun_takes_its_topics_along():
+    peer = Peer()
+    peer.make_ready()
+    peer.hold_spots(1)
+    call_id = peer.submit(Authorize(credentials(token="a-newer-token")))
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.clear()
+    peer.answer(AUTH)
+    assert call_id in peer.results
+    assert peer.sent_kinds() == [ProtoOASubscribeSpotsReq]
+    peer.answer(ProtoOASubscribeSpotsReq)
+    (gap,) = peer.seen(DataGapEvent)
+    assert gap.symbol_ids == (1,)
+    assert peer.is_ready()
+
+
+def test_loss_of_the_link_while_a_newer_token_is_tried_is_a_gap():
+    peer = Peer()
+    peer.make_ready()
+    peer.hold_spots(1)
+    peer.submit(Authorize(credentials(token="a-newer-token")))
+    peer.clear()
+    peer.reconnect()
+    peer.answer(AUTH)
+    peer.answer(ProtoOASubscribeSpotsReq)
+    assert len(peer.seen(DataGapEvent)) == 1
+
+
+def test_order_that_waits_is_not_sent_with_a_newer_token():
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.can_write = False
+    order = peer.submit(trade_call())
+    other = peer.submit(trade_call(account_id=OTHER_ACCOUNT))
+    read = peer.submit(read_call())
+    peer.submit(Authorize(credentials(token="a-newer-token")))
+    error = peer.errors[order]
+    assert isinstance(error, OrderNotSentError)
+    assert "is authenticated anew" in error.reason
+    peer.clear()
+    peer.can_write = True
+    peer.carry_out()
+    assert peer.sent_kinds() == [AUTH, ProtoOANewOrderReq, ProtoOASymbolsListReq]
+    assert [order.ctidTraderAccountId for order in peer.requests(ProtoOANewOrderReq)] == [
+        OTHER_ACCOUNT
+    ]
+    assert {read, other}.isdisjoint(peer.errors)
+
+
+def test_same_token_again_leaves_orders_alone():
+    peer = Peer()
+    peer.make_ready()
+    peer.can_write = False
+    order = peer.submit(trade_call())
+    peer.submit(Authorize(credentials()))
+    peer.can_write = True
+    peer.carry_out()
+    peer.answer(ProtoOANewOrderReq, peer.execution("ORDER_FILLED"))
+    assert order in peer.results
+
+
+def test_quotes_of_a_dropped_account_are_old_and_those_of_others_are_not():
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.session.listen(frozenset({SpotEvent}), None)
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        peer.push(ProtoOASpotEvent(ctidTraderAccountId=account_id, symbolId=1, bid=10, ask=20))
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.clear()
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        peer.push(ProtoOASpotEvent(ctidTraderAccountId=account_id, symbolId=1, bid=11))
+    dropped, other = peer.seen(SpotEvent)
+    assert (dropped.last_bid_points, dropped.last_ask_points) == (11, None)
+    assert (other.last_bid_points, other.last_ask_points) == (11, 20)
 
 
 # Removing an account

@@ -437,10 +437,11 @@ def test_bytes_during_an_outage_are_ignored():
 # Waiting
 
 
-def test_pause_ends_when_it_is_over_whatever_the_timeout():
+@pytest.mark.parametrize(("seconds", "timeout", "ends"), [(4, 9, 4), (40, 1, 1)])
+def test_pause_ends_well_when_it_is_over_or_the_time_is(seconds: int, timeout: int, ends: int):
     peer = Peer()
-    call_id = peer.submit(Pause(40 * SECOND), timeout=1)
-    peer.advance(39.9)
+    call_id = peer.submit(Pause(seconds * SECOND), timeout=timeout)
+    peer.advance(ends - 0.1)
     assert peer.results == {}
     peer.advance(0.1)
     assert call_id in peer.results

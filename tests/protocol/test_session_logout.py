@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ctrader.errors import (
+    AccountAuthError,
     APIError,
     ClientClosedError,
     CTraderConnectionTimeoutError,
     NotConnectedError,
+    OrderNotSentError,
+    OrderOutcomeUnknownError,
 )
-from ctrader.events import AccountDisconnectEvent
+from ctrader.events import AccountDisconnectEvent, SubscriptionRestoreFailedEvent
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
     ProtoOAAccountDisconnectEvent,
     ProtoOAAccountLogoutReq,
     ProtoOAAccountLogoutRes,
     ProtoOAApplicationAuthReq,
+    ProtoOADealListReq,
+    ProtoOADealListRes,
+    ProtoOANewOrderReq,
+    ProtoOASubscribeSpotsReq,
+    ProtoOASymbol,
+    ProtoOASymbolByIdRes,
+    ProtoOASymbolsListReq,
 )
-from ctrader.protocol.commands import Authorize, Logout
-from tests.protocol.peer import ACCOUNT, OTHER_ACCOUNT, Peer, credentials
+from ctrader.protocol.commands import (
+    Authorize,
+    Call,
+    Lacking,
+    Logout,
+    SpotTopic,
+    Subscribe,
+)
+from ctrader.protocol.limiter import NORMAL_RATE
+from ctrader.protocol.terms import Terms
+from tests.protocol.peer import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    Peer,
+    credentials,
+    market_order,
+    read_call,
+    trade_call,
+)
 
 LOGOUT = ProtoOAAccountLogoutReq
 DONE = ProtoOAAccountLogoutRes(ctidTraderAccountId=ACCOUNT)
@@ -144,3 +173,197 @@ def test_two_who_log_out_both_hear_of_the_end():
     peer.answer(LOGOUT, DONE)
     peer.push(ENDED)
     assert {first, second} <= peer.results.keys()
+
+
+# What was handed in before
+
+
+def leave(peer: Peer, how: str) -> None:
+    """Let the client give the account up."""
+    if how == "logout":
+        peer.submit(Logout(ACCOUNT))
+    else:
+        peer.session.remove_account(ACCOUNT, peer.now)
+        peer.carry_out()
+
+
+@pytest.mark.parametrize("how", ["logout", "removal"])
+@pytest.mark.parametrize("hindrance", ["the transport", "the rate"])
+def test_order_that_waits_is_never_sent_after_it(how: str, hindrance: str):
+    peer = ready()
+    peer.advance(1)
+    if hindrance == "the rate":
+        for _ in range(NORMAL_RATE):
+            peer.submit(read_call())
+    else:
+        peer.can_write = False
+    order = peer.submit(trade_call(market_order(clientOrderId="mine")))
+    leave(peer, how)
+    error = peer.errors[order]
+    assert isinstance(error, OrderNotSentError)
+    assert error.reason == "the account was removed"
+    peer.submit(Authorize(credentials()))
+    peer.can_write = True
+    peer.advance(2)
+    peer.carry_out()
+    if how == "logout":
+        peer.answer(LOGOUT, DONE)
+        peer.push(ENDED)
+    peer.answer(ProtoOAAccountAuthReq)
+    assert peer.requests(ProtoOANewOrderReq) == []
+    # It is as if it had never been: its id is free.
+    peer.submit(trade_call(market_order(clientOrderId="mine")))
+    peer.advance(1)
+    assert len(peer.requests(ProtoOANewOrderReq)) == 1
+
+
+@pytest.mark.parametrize("how", ["logout", "removal"])
+def test_reads_that_wait_end_with_it(how: str):
+    peer = ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.can_write = False
+    read, other = peer.submit(read_call()), peer.submit(read_call(account_id=OTHER_ACCOUNT))
+    leave(peer, how)
+    assert isinstance(peer.errors[read], AccountAuthError)
+    peer.can_write = True
+    peer.carry_out()
+    peer.answer(ProtoOASymbolsListReq)
+    assert other in peer.results
+
+
+def test_reads_that_wait_for_the_link_end_with_it():
+    peer = ready()
+    peer.connection_lost()
+    read = peer.submit(read_call())
+    leave(peer, "removal")
+    assert isinstance(peer.errors[read], AccountAuthError)
+
+
+def test_subscription_that_waits_for_its_rate_is_not_made_in_the_next_session():
+    peer = ready()
+    peer.subscribe(SpotTopic(ACCOUNT, 2))
+    peer.refuse(ProtoOASubscribeSpotsReq, "REQUEST_FREQUENCY_EXCEEDED", retry_after=2)
+    peer.submit(Logout(ACCOUNT))
+    peer.submit(Authorize(credentials()))
+    peer.clear()
+    peer.answer(LOGOUT, DONE)
+    peer.push(ENDED)
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.advance(3)
+    assert peer.sent_kinds() == []
+
+
+def test_authentication_that_waits_does_not_bring_the_session_back():
+    peer = Peer()
+    peer.connect_application()
+    peer.submit(Authorize(credentials()))
+    peer.refuse(ProtoOAAccountAuthReq, "REQUEST_FREQUENCY_EXCEEDED", retry_after=2)
+    peer.submit(Logout(ACCOUNT))
+    peer.clear()
+    peer.advance(5)
+    assert peer.sent_kinds() == []
+
+
+def test_order_under_way_is_answered_before_the_session_ends():
+    peer = ready()
+    order = peer.submit(trade_call())
+    peer.submit(Logout(ACCOUNT))
+    peer.answer(ProtoOANewOrderReq, peer.execution("ORDER_FILLED"))
+    assert order in peer.results
+
+
+def test_order_under_way_is_unknown_when_the_session_ended():
+    peer = ready()
+    order = peer.submit(trade_call())
+    logout = peer.submit(Logout(ACCOUNT))
+    peer.answer(LOGOUT, DONE)
+    assert order not in peer.errors
+    peer.push(ENDED)
+    assert logout in peer.results
+    error = peer.errors[order]
+    assert isinstance(error, OrderOutcomeUnknownError)
+    assert isinstance(error.cause, AccountAuthError)
+
+
+def test_order_under_way_is_unknown_although_the_account_is_on_its_way_back():
+    peer = ready()
+    order = peer.submit(trade_call())
+    peer.submit(Logout(ACCOUNT))
+    back = peer.submit(Authorize(credentials()))
+    read = peer.submit(read_call())
+    peer.push(ENDED)
+    assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    peer.answer(ProtoOAAccountAuthReq)
+    assert back in peer.results
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
+    assert len(peer.requests(ProtoOAAccountAuthReq)) == 1
+
+
+def test_reads_under_way_end_with_the_session():
+    peer = ready()
+    sent = peer.submit(read_call())
+    peer.submit(Logout(ACCOUNT))
+    after = peer.submit(read_call())
+    peer.push(ENDED)
+    for call_id in (sent, after):
+        assert isinstance(peer.errors[call_id], AccountAuthError)
+
+
+def test_what_is_subscribed_after_it_is_told_why_not():
+    peer = ready()
+    peer.submit(Logout(ACCOUNT))
+    call_id = peer.submit(Subscribe((SpotTopic(ACCOUNT, 2),), "test"))
+    peer.clear()
+    peer.push(ENDED)
+    assert peer.sent_kinds() == [ProtoOASubscribeSpotsReq]
+    refusal = "INVALID_REQUEST", "Trading account is not authorized"
+    peer.refuse(ProtoOASubscribeSpotsReq, *refusal)
+    assert call_id not in peer.errors
+    peer.refuse(ProtoOASubscribeSpotsReq, *refusal)
+    assert isinstance(peer.errors[call_id], APIError)
+
+
+def test_what_the_server_went_on_sending_after_a_removal_does_not_end_in_silence():
+    peer = ready()
+    leave(peer, "removal")
+    peer.hold_spots(2)
+    peer.push(ENDED)
+    peer.refuse(ProtoOASubscribeSpotsReq, "INVALID_REQUEST", "Trading account is not authorized")
+    assert len(peer.seen(SubscriptionRestoreFailedEvent)) == 1
+    peer.authorize()
+    peer.advance(5)
+    peer.answer(ProtoOASubscribeSpotsReq)
+    assert peer.is_ready()
+
+
+def test_history_that_waits_ends_and_its_lane_is_free():
+    peer = ready()
+    request = ProtoOADealListReq(ctidTraderAccountId=ACCOUNT)
+    reads = [
+        peer.submit(Call(request, ProtoOADealListRes, account_id=ACCOUNT), 60) for _ in range(9)
+    ]
+    peer.submit(Logout(ACCOUNT))
+    peer.advance(5)
+    assert sum(call_id in peer.errors for call_id in reads) == 5
+    assert len(peer.requests(ProtoOADealListReq)) == 4
+
+
+def test_terms_heard_before_it_are_forgotten():
+    peer = ready()
+    peer.push(
+        ProtoOASymbolByIdRes(
+            ctidTraderAccountId=ACCOUNT,
+            symbol=[ProtoOASymbol(symbolId=1, digits=5, pipPosition=4, stepVolume=100)],
+        )
+    )
+
+    def guard(terms: Terms) -> Lacking | None:
+        return None if terms.symbol(ACCOUNT, 1) else Lacking(symbol_id=1)
+
+    def ask() -> object:
+        call = Call(market_order(), account_id=ACCOUNT, guard=guard)
+        return peer.results.get(peer.submit(call))
+
+    assert ask() is None
+    leave(peer, "removal")
+    assert ask() == Lacking(symbol_id=1)

@@ -6,6 +6,7 @@ import pytest
 
 from ctrader.errors import (
     ClientClosedError,
+    CTraderConnectionClosedError,
     CTraderConnectionTimeoutError,
     DeserializationError,
     DuplicateClientOrderIdError,
@@ -23,6 +24,7 @@ from ctrader.proto import (
     ProtoOAAccountAuthRes,
     ProtoOAAccountDisconnectEvent,
     ProtoOAApplicationAuthReq,
+    ProtoOAApplicationAuthRes,
     ProtoOACancelOrderReq,
     ProtoOAClosePositionReq,
     ProtoOAExecutionEvent,
@@ -30,6 +32,8 @@ from ctrader.proto import (
     ProtoOAOrder,
     ProtoOAOrderErrorEvent,
     ProtoOASubscribeSpotsReq,
+    ProtoOASymbolByIdReq,
+    ProtoOASymbolByIdRes,
     ProtoOATradeData,
     ProtoOAVersionRes,
 )
@@ -488,6 +492,64 @@ def test_close_after_an_order_without_an_answer_delivers_nothing_more(ending):
         assert peer.cancel(call_id) is CancelResult.SENT
     peer.close()
     assert peer.seen(CloseConnection) == [CloseConnection(1, discards=True)]
+
+
+QUESTION = Call(
+    ProtoOASymbolByIdReq(ctidTraderAccountId=ACCOUNT, symbolId=[1]),
+    ProtoOASymbolByIdRes,
+    priority=Priority.TRADING,
+    account_id=ACCOUNT,
+)
+"""What an order depends on: asked now or not at all, and nothing at the market hangs on it."""
+
+
+@pytest.mark.parametrize("ending", ["timeout", "cancel"])
+def test_question_without_an_answer_does_not_spoil_the_close(ending):
+    peer = ready()
+    call_id = peer.submit(QUESTION, timeout=1)
+    if ending == "timeout":
+        peer.advance(1)
+        assert isinstance(peer.errors[call_id], CTraderConnectionTimeoutError)
+    else:
+        assert peer.cancel(call_id) is CancelResult.SENT
+    peer.close()
+    assert peer.seen(CloseConnection) == [CloseConnection(1, discards=False)]
+
+
+def test_close_does_not_wait_for_the_answer_to_a_question():
+    peer = ready()
+    call_id = peer.submit(QUESTION)
+    peer.close()
+    assert isinstance(peer.errors[call_id], ClientClosedError)
+    assert peer.seen(CloseConnection) == [CloseConnection(1, discards=False)]
+
+
+def test_question_is_never_asked_on_a_later_link():
+    peer = ready()
+    call_id = peer.submit(QUESTION)
+    peer.can_write = False
+    waiting = peer.submit(QUESTION)
+    peer.connection_lost()
+    for lost in (call_id, waiting):
+        assert isinstance(peer.errors[lost], CTraderConnectionClosedError)
+    not_sent(peer, peer.submit(QUESTION))
+    peer.can_write = True
+    peer.reopen()
+    peer.connection_made()
+    peer.answer(ProtoOAApplicationAuthReq, ProtoOAApplicationAuthRes())
+    not_sent(peer, peer.submit(QUESTION))
+    peer.answer(ProtoOAAccountAuthReq)
+    assert len(peer.requests(ProtoOASymbolByIdReq)) == 1
+
+
+def test_question_does_not_wait_for_its_rate():
+    peer = ready()
+    refused = peer.submit(QUESTION)
+    peer.can_write = False
+    waiting = peer.submit(QUESTION)
+    peer.refuse(ProtoOASymbolByIdReq, "REQUEST_FREQUENCY_EXCEEDED", retry_after=1)
+    assert isinstance(peer.errors[refused], RateLimitedError)
+    not_sent(peer, waiting)
 
 
 def test_order_without_an_answer_on_an_earlier_link_does_not_spoil_the_close():

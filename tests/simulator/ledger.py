@@ -26,6 +26,7 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOALightSymbol,
     ProtoOAMarginChangedEvent,
+    ProtoOAOrderType,
     ProtoOAPosition,
     ProtoOASymbol,
     ProtoOATradeSide,
@@ -118,6 +119,9 @@ class Ledger:
         stop_out_level: int = 0,
         is_netted: bool = False,
         swap_free: bool = False,
+        margin_calculation: str = "SUM",
+        fair_stop_out: bool = False,
+        most_losing_first: bool = False,
     ) -> None:
         """Open the books.
 
@@ -128,6 +132,9 @@ class Ledger:
             chains: Conversion chains by their first and last asset.
             quote_at: Returns bid and ask of a symbol in 1/100000 at a time, milliseconds UTC.
             stop_out_level: Margin level in percent below which positions are closed, 0 never.
+            margin_calculation: SUM, MAX or NET, of the two sides of each symbol.
+            fair_stop_out: Whether a stop-out closes no more than it must.
+            most_losing_first: Whether stop-outs begin with the greatest loss, not margin.
         """
         self.balance = balance
         self.balance_version = balance_version
@@ -154,6 +161,12 @@ class Ledger:
         self._quote_at = quote_at
         self._is_netted = is_netted
         self._swap_free = swap_free
+        self._margin_calculation = margin_calculation
+        self._is_fair = fair_stop_out
+        self._most_losing_first = most_losing_first
+        self.bonus = 0
+        self.partial_stop_outs = 0
+        self.checked_money = 0
 
     # Frames
 
@@ -185,8 +198,36 @@ class Ledger:
 
     def must_be_stopped_out(self, at: int) -> bool:
         """Tell whether the equity is too little for the margin that all positions bind."""
-        used = sum(holding.used_margin for holding in self.holdings.values())
-        return used > 0 and 100 * self.equity(at) < self._stop_out_level * used
+        return self.is_below(self._stop_out_level, at)
+
+    def is_below(self, level: float, at: int) -> bool:
+        """Tell whether the margin level is below one, in percent."""
+        used = self.used_margin()
+        return used > 0 and 100 * self.equity(at) < Fraction(level) * used
+
+    def used_margin(self) -> int:
+        """Return the margin that all positions bind together."""
+        sides: dict[int, list[int]] = {}
+        for holding in self.holdings.values():
+            both = sides.setdefault(holding.symbol_id, [0, 0])
+            both[holding.is_long] += holding.used_margin
+        rule = {"SUM": sum, "MAX": max, "NET": lambda both: abs(both[0] - both[1])}
+        reckon: Callable[[list[int]], int] = rule[self._margin_calculation]
+        return sum(reckon(both) for both in sides.values())
+
+    def free_margin(self, at: int) -> int:
+        """Return what is left for new positions."""
+        return self.equity(at) - self.used_margin()
+
+    def price_of(self, symbol_id: int, is_long: bool, volume: int, at: int) -> int:
+        """Return what opening a volume takes at once: its margin and its commission."""
+        bid, ask = self._quote_at(symbol_id, at)
+        price = Fraction(ask if is_long else bid, 100_000)
+        terms = self._terms[symbol_id]
+        rate = self._base_rate(terms, self._deposit_asset, price, at)
+        last = max(self.holdings, default=0) + 1
+        thought = _Holding(last, symbol_id, is_long, at, [_Lot(0, volume, price, 0, rate)])
+        return self._margin(thought, at) + self._commission(terms, volume, price, at)
 
     def agree_with(self, position: ProtoOAPosition) -> None:
         """Compare an open position that the client was told of."""
@@ -221,11 +262,80 @@ class Ledger:
         elif event.order.isStopOut and (event.executionType == ProtoOAExecutionType.ORDER_ACCEPTED):
             at = event.order.tradeData.openTimestamp
             _same("stop-out is due", True, self.must_be_stopped_out(at))
+            self._check_stop_out(event.order.positionId, event.order.tradeData.volume, at)
             self.stop_outs += 1
+        elif event.executionType == ProtoOAExecutionType.ORDER_ACCEPTED:
+            self._take_acceptance(event)
+        elif event.executionType == ProtoOAExecutionType.BONUS_DEPOSIT_WITHDRAW:
+            bonus = event.bonusDepositWithdraw
+            self.bonus += bonus.managerDelta
+            _same("bonus", bonus.managerBonus, self.bonus)
         elif event.executionType == ProtoOAExecutionType.SWAP:
             self._take_swap(event.position)
         elif event.executionType == ProtoOAExecutionType.DEPOSIT_WITHDRAW:
             self._take_cash(event.depositWithdraw)
+
+    def _take_acceptance(self, event: ProtoOAExecutionEvent) -> None:
+        """Make sure that what is opened at the market was affordable when it was accepted."""
+        order = event.order
+        data = order.tradeData
+        at_market = order.orderType in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
+        # With the other rules the margin of a new position depends on the other side.
+        if not at_market or order.closingOrder or self._margin_calculation != "SUM":
+            return
+        is_long = data.tradeSide == ProtoOATradeSide.BUY
+        opposite = sum(
+            each.volume
+            for each in self.holdings.values()
+            if each.position_id == order.positionId and each.is_long != is_long
+        )
+        if data.volume > opposite:
+            at = data.openTimestamp
+            needed = self.price_of(data.symbolId, is_long, data.volume - opposite, at)
+            _same("money for an order was free", needed <= self.free_margin(at), True)
+            self.checked_money += 1
+
+    def _check_stop_out(self, position_id: int, volume: int, at: int) -> None:
+        """Hold a stop-out against the account's strategy."""
+        if self._most_losing_first:
+            worth = {each: -self.unrealised(each, at)[1] for each in self.holdings}
+        else:
+            worth = {each: holding.used_margin for each, holding in self.holdings.items()}
+        _same("stop-out begins with", worth[position_id], max(worth.values()))
+        holding = self.holdings[position_id]
+        step = self._terms[holding.symbol_id].full.stepVolume
+        enough = self._enough(holding, at) if self._is_fair else None
+        _same("volume of a stop-out", volume, holding.volume if enough is None else enough)
+        self.partial_stop_outs += volume < holding.volume
+        _same("steps of a stop-out", volume == holding.volume or volume % step == 0, True)
+
+    def _enough(self, holding: _Holding, at: int) -> int | None:
+        """Return the least volume whose closing sets the margin level right, None for all."""
+        symbol = self._terms[holding.symbol_id].full
+        equity, used = self.equity(at), self.used_margin()
+        if equity <= 0 or not holding.used_margin:
+            return None
+        least, most = 1, (holding.volume - symbol.minVolume) // symbol.stepVolume
+        while least <= most:
+            middle = (least + most) // 2
+            if self._is_enough(holding, middle * symbol.stepVolume, equity, used, at):
+                most = middle - 1
+            else:
+                least = middle + 1
+        volume = least * symbol.stepVolume
+        if volume > holding.volume - symbol.minVolume:
+            return None
+        return volume
+
+    def _is_enough(self, holding: _Holding, volume: int, equity: int, used: int, at: int) -> bool:
+        terms = self._terms[holding.symbol_id]
+        price = self._exit_price(holding, at)
+        gross = self.unrealised(holding.position_id, at)[0]
+        cost = self._commission(terms, volume, price, at) - self._conversion_fee(
+            terms, _half_away(Fraction(gross * volume, holding.volume))
+        )
+        left = used - Fraction(holding.used_margin * volume, holding.volume)
+        return 100 * (equity - cost) >= self._stop_out_level * left
 
     def _take_deal(self, event: ProtoOAExecutionEvent) -> None:
         deal = event.deal

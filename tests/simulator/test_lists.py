@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from ctrader.config import ClientConfig
+from ctrader.credentials import AccountCredentials
+from ctrader.operations import auth, history
 from ctrader.proto import (
     ProtoOADealListByPositionIdReq,
     ProtoOADealListByPositionIdRes,
@@ -29,8 +32,10 @@ from ctrader.proto import (
     ProtoOAv1PnLChangeUnSubscribeReq,
     ProtoOAv1PnLChangeUnSubscribeRes,
 )
-from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
+from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_APPLICATIONS
 from ctrader.simulator.switches import Switches
+from ctrader.simulator.world import World
+from ctrader.units import datetime_from_millis
 from tests.simulator.peer import (
     BARE,
     START,
@@ -39,7 +44,7 @@ from tests.simulator.peer import (
     log_in,
     scripted_exchange,
 )
-from tests.simulator.trades import close, open_position, perform
+from tests.simulator.trades import close, market_order, open_position, perform
 
 WEEK = 604_800_000
 
@@ -82,6 +87,35 @@ def test_rows_are_capped_by_the_request_and_by_the_server(rows: int, expected: l
     answer = listed(peer, ProtoOADealListReq, ProtoOADealListRes, maxRows=rows)
     assert deal_ids(answer) == expected
     assert answer.hasMore
+
+
+def test_a_client_pages_through_deals_of_which_later_ones_began_earlier():
+    # The first order is filled in five parts, the second one between them: by their beginning
+    # the deals are in another order than by their execution.
+    exchange = scripted_exchange(switches=replace(BARE, lists_page_size=2))
+    application = DEFAULT_APPLICATIONS[0]
+    config = ClientConfig(client_id=application.client_id, client_secret=application.client_secret)
+    world = World(exchange, config, unix_ms=START)
+    world.connect()
+    grant = exchange.grants.grants[0]
+    credentials = AccountCredentials(
+        account_id=USD_ACCOUNT,
+        access_token=grant.access_token,
+        refresh_token=grant.refresh_token,
+        expires_at=4e9,
+    )
+    world.run(auth.authenticate_account(credentials))
+    book = exchange.books[USD_ACCOUNT]
+    exchange.floor.script_fill(*[100_000] * 4)
+    exchange.floor.new_order(book, market_order(volume=500_000), None)
+    exchange.after(0.01, lambda: exchange.floor.new_order(book, market_order(), None))
+    world.run_for(5)
+    assert [deal.created for deal in book.deals] != sorted(deal.created for deal in book.deals)
+    now = datetime_from_millis(exchange.market_now())
+    found = world.run(
+        history.get_deals(USD_ACCOUNT, datetime_from_millis(START), now, now=now, max_rows=2)
+    )
+    assert [deal.deal_id for deal in found] == [deal.deal_id for deal in book.deals]
 
 
 def test_orders_have_a_page_size_too():

@@ -31,6 +31,7 @@ VARIANTS: dict[str, tuple[object, ...]] = {
     "stray_spots": (True,),
     "session_close_at_day_change": (False,),
     "depth_first_id": (2**63,),
+    "depth_ids_come_back": (True,),
     "bars_in_own_events": (True,),
     "live_bar_close": ("lagging", "current"),
     "first_live_bar_may_be_over": (False,),

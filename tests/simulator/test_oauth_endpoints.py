@@ -301,17 +301,18 @@ def test_what_is_no_http_is_refused_and_ended(data: bytes):
 
 
 @given_any(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS", "CONNECT", "TRACE", "X"]),
     st.sampled_from(["/apps/auth", "/apps/token", "//", "http://["]),
     st.one_of(st.text(max_size=20), st.sampled_from(["http://[", "http://\xf6/", "http://a/\0"])),
     st.binary(max_size=40),
 )
-def test_nothing_that_a_browser_sends_raises(path: str, address: str, body: bytes):
+def test_nothing_that_a_browser_sends_raises(method: str, path: str, address: str, body: bytes):
     browser = Browser(scripted_exchange())
     query = urlencode({"client_id": "sim-client-id", "redirect_uri": address, "code": address})
     head = f"POST {path}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     form = "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
     browser.say((head + form).encode() + body)
-    browser.say(f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    browser.say(f"{method} {path}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     browser.say(body)
 
 
@@ -326,6 +327,42 @@ def test_endless_body_is_refused():
     head = b"POST /apps/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     assert browser.say(head + bytes(99_999)).split()[1] == b"413"
     assert browser.has_ended()
+
+
+@pytest.mark.parametrize("path", ["/apps/token", "/apps/auth", "/nowhere"])
+def test_answer_to_head_has_no_body(path: str):
+    browser = Browser(scripted_exchange())
+    said = browser.say(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert said.endswith(b"\r\n\r\n")
+    assert said.count(b"\r\n\r\n") == 1
+    # The connection goes on behind it.
+    assert browser.say(b"GET /apps/token HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"}")
+
+
+def test_body_that_waits_for_leave_gets_it():
+    browser = Browser(scripted_exchange())
+    head = b"POST /apps/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+    assert browser.say(head + b"Expect: 100-continue\r\n\r\n").split()[1] == b"100"
+    assert browser.say(b"a").split()[1] == b"200"
+
+
+def test_stranger_neither_uses_up_a_refusal_nor_sends_browsers_anywhere():
+    program = ApplicationSpec(client_id="p", client_secret="s", redirect_uris=(BACK,))
+    exchange = Exchange(unix_ms=START, applications=[program])
+    exchange.script.refuse_consent()
+    for given in (
+        {"client_id": "nobody", "redirect_uri": BACK},
+        {"client_id": "p", "redirect_uri": "https://elsewhere.example/"},
+        {"client_id": "p", "redirect_uri": "https://elsewhere.example/", "scope": "everything"},
+    ):
+        assert ask(exchange, "/apps/auth", **given).status == 400
+    assert authorise(exchange, client_id="p") == {"error": ["access_denied"]}
+
+
+def test_requests_and_answers_hide_secrets():
+    asked = HttpRequest("POST", "/apps/token?client_secret=SECRET", "", b"refresh_token=SECRET")
+    answered = HttpAnswer(302, (("location", "http://x/?code=SECRET"),), b"SECRET")
+    assert "SECRET" not in f"{asked!r}{answered!r}"
 
 
 def test_silent_browser_is_cut():

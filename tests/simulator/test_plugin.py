@@ -129,6 +129,33 @@ def test_options_come_from_the_fixture_and_the_markers(tmp_path: Path):
     assert "takes options by name only" in told
 
 
+def test_failure_inside_the_broker_fails_the_test(tmp_path: Path):
+    told = run(
+        tmp_path,
+        "-p",
+        "no:threadexception",  # what the broker's thread printed would be an error of its own
+        test_failure="""
+            import socket
+
+            import pytest
+
+            from ctrader.proto import ProtoOAVersionReq
+            from ctrader.protocol.envelope import encode_message
+
+
+            @pytest.mark.ctrader_simulator(tls=False)
+            def test_that_gives_the_script_a_broken_function(ctrader_simulator):
+                ctrader_simulator.script.next_request().answer(lambda request: 1 / 0)
+                address = ctrader_simulator.host, ctrader_simulator.port
+                with socket.create_connection(address, timeout=5) as peer:
+                    peer.sendall(encode_message(ProtoOAVersionReq()))
+                    assert peer.recv(1) == b""
+        """,
+    )
+    assert "1 passed, 1 error" in told, told
+    assert "the simulator's thread failed: ZeroDivisionError" in told
+
+
 def test_plugin_loads_nothing_for_those_who_do_not_use_it(tmp_path: Path):
     told = run(
         tmp_path,

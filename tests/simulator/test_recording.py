@@ -10,6 +10,7 @@ from ctrader.proto import (
     ProtoOAVersionRes,
 )
 from ctrader.protocol.envelope import Envelope, encode_envelope
+from ctrader.simulator.interference import Delivery, OutgoingFrame
 from ctrader.simulator.recording import Recording
 from tests.simulator.peer import USD_ACCOUNT, Peer, log_in, scripted_exchange
 
@@ -97,3 +98,19 @@ def test_what_a_script_drops_is_not_on_the_record():
     peer.exchange.script.next_answer().drop()
     peer.send(ProtoOAVersionReq(), "x")
     assert [each.outbound for each in recording.frames()] == [False]
+
+
+def test_dump_shows_no_secret_of_a_broken_frame_and_no_forged_line():
+    peer, recording = recorded()
+    secret = b"clientSecretSECRET"
+    peer.send_bytes(encode_envelope(2100, b"\xff" + secret, "x"))
+    peer.send_bytes(encode_envelope(2104, b"", "a\n    0.000001 #1 <- Forged {}"))
+    assert secret.hex() not in recording.dump()
+    assert f"{{{len(secret) + 1} bytes}}" in recording.dump()
+    assert len(recording.dump().splitlines()) == len(recording.frames())
+    assert r"id=a\n    0.000001" in recording.dump()
+
+
+def test_what_a_script_sees_hides_secrets_too():
+    envelope = Envelope(2100, b"SECRET", None)
+    assert "SECRET" not in repr((OutgoingFrame(1, envelope, None), Delivery(envelope)))

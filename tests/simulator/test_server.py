@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import signal
 import socket
@@ -12,8 +13,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -38,8 +41,9 @@ from ctrader.proto import (
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 from ctrader.protocol.envelope import encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer
-from ctrader.simulator import Simulator, Switches
+from ctrader.simulator import Simulator, Switches, serving
 from ctrader.simulator.__main__ import main
+from ctrader.simulator.catalogue import ApplicationSpec
 
 
 class SocketPeer:
@@ -285,13 +289,198 @@ def test_simulator_whose_thread_died_says_so(capsys: pytest.CaptureFixture[str])
     def fail() -> None:
         raise ZeroDivisionError
 
-    with Simulator(tls=False) as simulator:
-        with simulator.locked() as exchange:
-            exchange.after(0, fail)
-        deadline = time.monotonic() + 5
-        while simulator.is_running and time.monotonic() < deadline:
-            time.sleep(0.01)  # the thread ends by itself
-        assert not simulator.is_running
+    def serve(body: Callable[[], None]) -> None:
+        with Simulator(tls=False) as sim:
+            let_fail(sim, fail)
+            assert not sim.is_running
+            body()
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError") as told:
+        serve(lambda: None)
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+
+    def fail_as_well() -> None:
+        raise KeyError("the test's own")
+
+    with pytest.raises(KeyError) as told_too:
+        serve(fail_as_well)
+    # The block's own error goes on, and says what may have caused it.
+    assert "ZeroDivisionError" in "".join(told_too.value.__notes__)
+
+
+def let_fail(sim: Simulator, fail: Callable[[], None]) -> None:
+    """Let the serving thread fail, and wait for its end."""
+    with sim.locked() as exchange:
+        exchange.after(0, fail)
+    deadline = time.monotonic() + 5
+    while sim.is_running and time.monotonic() < deadline:
+        time.sleep(0.01)  # the thread ends by itself
+
+
+def test_thread_cannot_be_stopped_by_those_who_hold_it_off(plain_sim: Simulator):
+    with plain_sim.locked(), pytest.raises(RuntimeError, match="wait for itself"):
+        plain_sim.stop()
+    assert plain_sim.is_running
+
+
+def test_what_was_done_before_a_block_failed_goes_out():
+    with Simulator(tls=False, frozen=True) as sim, closing(SocketPeer(sim).log_in(sim)) as peer:
+
+        def deposit_and_fail() -> None:
+            with sim.locked() as exchange:
+                exchange.deposit(sim.credentials().account_id, Decimal(5))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            deposit_and_fail()
+        assert isinstance(peer.next(), ProtoOAExecutionEvent)
+
+
+def test_market_quicker_than_the_machine_can_be_stopped():
+    with Simulator(tls=False, speed=1e8) as sim, closing(SocketPeer(sim).log_in(sim)) as peer:
+        account = sim.credentials().account_id
+        peer.send(ProtoOASubscribeSpotsReq(ctidTraderAccountId=account, symbolId=[1, 2]))
+        while not isinstance(peer.next(), ProtoOASpotEvent):
+            pass
+        with sim.locked() as exchange:
+            assert exchange.next_deadline() is not None
+        began = time.monotonic()
+        sim.stop()
+        assert time.monotonic() - began < 3
+
+
+def test_market_begins_when_it_is_told_to():
+    start = datetime(2024, 5, 8, 12, tzinfo=UTC)
+    quotes = []
+    for _ in range(2):
+        sim = Simulator(tls=False, seed=3, start=start, frozen=True)
+        with sim.locked() as exchange:
+            assert 0 <= exchange.market_now() - start.timestamp() * 1000 < 10_000
+            quotes.append(exchange.quote(1))
+        assert sim.credentials().time_until_expiry() > 2_600_000  # tokens live in the real time
+    assert quotes[0] == quotes[1]
+
+
+def test_client_that_reads_nothing_is_reset_in_the_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(serving, "_END_TIMEOUT", 100_000_000)
+    with Simulator(tls=False) as sim, closing(stuffed(sim)) as peer:
+        sim.script.close()
+        assert sim.connections == 0
+        time.sleep(0.3)  # only the passing of real time ends it
+        with pytest.raises(ConnectionResetError):
+            drain_bytes(peer)
+
+
+def test_script_cuts_what_has_ended_but_not_been_read():
+    with Simulator(tls=False) as sim, closing(stuffed(sim)) as peer:
+        sim.script.close()
+        assert sim.script.connections == []
+        sim.script.cut()
+        peer.socket.settimeout(5)
+        with pytest.raises(ConnectionResetError):
+            drain_bytes(peer)
+
+
+def drain_bytes(peer: SocketPeer) -> None:
+    """Read what there is, whole frames or not."""
+    while peer.socket.recv(65_536):
+        pass
+
+
+def stuffed(sim: Simulator) -> SocketPeer:
+    """Connect a client that was sent more than its socket takes."""
+    peer = SocketPeer(sim)
+    peer.log_in(sim)
+    sim.script.inject_bytes(bytes(30_000_000))
+    return peer
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_last_words_arrive_although_the_client_went_on_talking(tls: bool):
+    with Simulator(tls=tls) as sim, closing(SocketPeer(sim).log_in(sim)) as peer:
+        sim.pause()
+        for _ in range(3):
+            peer.send(ProtoOAVersionReq())
+        sim.script.close()
+        peer.socket.sendall(bytes(200_000))
+        sim.resume()
+        with pytest.raises(EOFError):
+            drain(peer)
+
+
+def test_orderly_end_over_tls_says_so(sim: Simulator):
+    context = ssl.create_default_context(cafile=sim.ca_file)
+    with (
+        socket.create_connection((sim.host, sim.port), timeout=5) as raw,
+        context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False) as peer,
+    ):
+        peer.sendall(encode_message(ProtoOAVersionReq()))
+        assert peer.recv(65_536)
+        sim.script.close()
+        assert peer.recv(65_536) == b""  # without a goodbye it would be an SSLEOFError
+
+
+def test_client_that_hangs_up_at_once_gets_its_answer(plain_sim: Simulator):
+    with closing(SocketPeer(plain_sim).log_in(plain_sim)) as peer:
+        peer.send(ProtoOAVersionReq())
+        peer.socket.shutdown(socket.SHUT_WR)
+        assert isinstance(peer.next(), ProtoOAVersionRes)
+        with pytest.raises(EOFError):
+            peer.next()
+
+
+def test_client_that_spoke_during_a_long_pause_is_not_idle():
+    with (
+        Simulator(tls=False, switches=Switches(idle_timeout=0.2)) as sim,
+        closing(SocketPeer(sim)) as peer,
+    ):
+        peer.log_in(sim)
+        sim.pause()
+        peer.send(ProtoOAVersionReq())
+        time.sleep(0.3)  # longer than the idle timeout, which is real time
+        sim.resume()
+        assert isinstance(peer.next(), ProtoOAVersionRes)
+
+
+def test_door_without_room_is_left_alone_for_a_while(
+    plain_sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    accept, tries = socket.socket.accept, 0
+
+    def refuse(listening: socket.socket) -> tuple[socket.socket, object]:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(listening)
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    began = time.monotonic()
+    with closing(SocketPeer(plain_sim)) as peer:
+        peer.log_in(plain_sim)
+    assert tries == 3
+    assert time.monotonic() - began >= 0.2
+    assert "No room for another connection" in caplog.text
+
+
+def test_client_that_reset_before_it_was_accepted_is_no_trouble(
+    plain_sim: Simulator, monkeypatch: pytest.MonkeyPatch
+):
+    refused = threading.Event()
+    real = socket.socket.setblocking
+
+    def refuse(transport: socket.socket, flag: bool) -> None:
+        if not refused.is_set() and threading.current_thread().name == "ctrader-simulator":
+            refused.set()
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(transport, flag)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "setblocking", refuse)
+        with closing(SocketPeer(plain_sim)) as first, pytest.raises(EOFError):
+            first.next()
+    with closing(SocketPeer(plain_sim)) as peer:
+        peer.log_in(plain_sim)
 
 
 def test_command_ends_when_its_thread_has_failed(monkeypatch: pytest.MonkeyPatch):
@@ -429,6 +618,10 @@ def test_missing_extra_is_one_clear_line(
         {"port": -1},
         {"other_port": -1},
         {"oauth_port": 65_536},
+        {"start": datetime(2024, 5, 8, tzinfo=UTC).replace(tzinfo=None)},
+        {"start": datetime(1990, 5, 8, tzinfo=UTC)},
+        {"start": datetime(2024, 5, 8, tzinfo=UTC), "replay": "bars.csv"},
+        {"applications": (ApplicationSpec(client_id="a", client_secret="s", account_ids=(7,)),)},
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, object]):
@@ -441,6 +634,40 @@ def test_bad_file_is_one_line_on_standard_error(tmp_path: Path, capsys: pytest.C
     file.write_text("time,open,high,low,close\n2024-05-06,1,x,1,1\n", encoding="utf-8")
     assert main(["--plain", "--replay", str(file)]) == 1
     assert "line 2: high 'x' is not a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--ledger", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
+        (["--start", "yesterday"], "yesterday"),
+    ],
+)
+def test_impossible_arguments_are_one_line_at_once(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["--plain", *options]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+def test_symbol_of_no_file_is_refused(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--symbol", "EURUSD"])
+    assert "--replay" in capsys.readouterr().err
+
+
+def test_ledger_is_written_even_if_the_thread_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(Simulator, "is_running", False)
+    file = tmp_path / "books.json"
+    assert main(["--plain", "--start", "2024-05-08T12:00", "--ledger", str(file)]) == 1
+    books = json.loads(file.read_text(encoding="utf-8"))
+    assert (
+        datetime.fromtimestamp(books["market_time"] / 1000, UTC).date().isoformat() == "2024-05-08"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")

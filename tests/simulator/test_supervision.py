@@ -485,3 +485,31 @@ def test_expected_margin_of_each_side():
         (100_000, 220, 220),
     ]
     assert answer.moneyDigits == 2
+
+
+@pytest.mark.parametrize("balance", [1500, 1700])
+def test_terms_that_changed_to_an_unknown_rate_stop_no_stop_out(balance: int):
+    # Nothing converts pounds here, as GBPUSD has no price.
+    path = ((2, 109_200), (3, 109_100), (4, 98_000))
+    peer = margin_trader(*path, balance=Decimal(balance), fair_stop_out=True, stop_out_level=80)
+    open_position(peer)
+    peer.exchange.change_symbol(1, min_commission=10**8, min_commission_asset="GBP")
+    peer.received()
+    peer.run(5)
+    closed = [
+        event.deal.closePositionDetail.closedVolume
+        for event in peer.messages(ProtoOAExecutionEvent)
+        if event.order.isStopOut and event.HasField("deal")
+    ]
+    assert sum(closed) == 10_000_000
+    assert not list(peer.exchange.books[USD_ACCOUNT].open_positions())
+
+
+def test_what_has_an_unknown_smallest_commission_can_be_closed_but_not_opened():
+    peer = margin_trader()
+    position = open_position(peer, volume=100_000)
+    peer.exchange.change_symbol(1, min_commission=10**8, min_commission_asset="GBP")
+    (closed,) = [each for each in perform(peer, close(position, 100_000)) if each.HasField("deal")]
+    assert closed.deal.closePositionDetail.closedVolume == 100_000
+    refused = perform(peer, market_order(volume=100_000))
+    assert not any(event.HasField("deal") for event in refused)

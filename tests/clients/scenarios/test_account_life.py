@@ -386,9 +386,10 @@ async def test_money_is_exact_in_every_number_of_decimals(
         trading, account_id = desk.client.trading, desk.account_id
         trader = await desk.client.accounts.get_trader(account_id)
         assert trader.balance == Decimal(balance)
-        await trading.place_order(account_id, order(LOT))
+        done = await trading.place_order(account_id, order(LOT))
         opened = await next_of(executions, ExecutionType.ORDER_FILLED)
         assert opened.position is not None
+        assert done.position == opened.position
         (row,) = account_books(simulator, account_id)["positions"]
         assert wire_money(opened.position.used_margin, digits) == row["used_margin"]
         simulator.set_price("EURUSD", 1.2, 1.2002)
@@ -400,10 +401,11 @@ async def test_money_is_exact_in_every_number_of_decimals(
         assert wire_money(profit.gross_unrealized_pnl, digits) == expected[0]
         assert wire_money(profit.net_unrealized_pnl, digits) == expected[1]
         await compare(desk, simulator)
-        await trading.close_position(
+        done = await trading.close_position(
             account_id, ClosePositionRequest(position_id=position.position_id, volume=LOT)
         )
         closed = await next_of(executions, ExecutionType.ORDER_FILLED)
+        assert done.deal == closed.deal
         assert closed.deal is not None
         detail = closed.deal.close_detail
         assert detail is not None

@@ -451,7 +451,6 @@ async def test_position_grows_and_shrinks_at_its_average_price(stage: Stage, ser
         assert closed.deal is not None
         assert closed.deal.close_detail is not None
         assert closed.deal.close_detail.closed_volume == 2 * LOT
-        await compare(desk, simulator)
         await trading.close_position(
             account_id, ClosePositionRequest(position_id=position_id, volume=2 * LOT)
         )

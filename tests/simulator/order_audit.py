@@ -1,0 +1,503 @@
+"""An inspector who holds every order against what was asked for and what the market offered.
+
+The ledger reckons money from the prices and volumes that frames name; here those prices and
+volumes are doubted. The inspector is given the requests as they were sent and the ticks, and takes
+the frames that came back: each fill must have the price of its moment, each order the volume and
+levels that were asked for, and nothing may wait that the market has reached.
+
+It shares no code with the exchange that it audits. Prices are in 1/100000, times are milliseconds
+UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from ctrader.enums import OrderType
+from ctrader.events import ExecutionEvent
+from ctrader.models import NewOrderRequest, Order, Position
+from ctrader.proto import (
+    ProtoOADeal,
+    ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
+    ProtoOAOrder,
+    ProtoOAOrderStatus,
+    ProtoOAOrderType,
+    ProtoOATradeSide,
+    ProtoOATrailingSLChangedEvent,
+)
+from ctrader.units import millis_from_datetime
+
+__all__ = ["OrderAudit", "OrderAuditError"]
+
+QuoteAt: TypeAlias = Callable[[int, int], tuple[int, int]]
+"""Returns bid and ask of a symbol at a time."""
+
+_FILLS: Final = (ProtoOAExecutionType.ORDER_FILLED, ProtoOAExecutionType.ORDER_PARTIAL_FILL)
+_ENDS: Final = (
+    ProtoOAExecutionType.ORDER_CANCELLED,
+    ProtoOAExecutionType.ORDER_EXPIRED,
+    ProtoOAExecutionType.ORDER_REJECTED,
+)
+_STATUSES: Final = {
+    ProtoOAExecutionType.ORDER_ACCEPTED: ProtoOAOrderStatus.ORDER_STATUS_ACCEPTED,
+    ProtoOAExecutionType.ORDER_REPLACED: ProtoOAOrderStatus.ORDER_STATUS_ACCEPTED,
+    ProtoOAExecutionType.ORDER_PARTIAL_FILL: ProtoOAOrderStatus.ORDER_STATUS_ACCEPTED,
+    ProtoOAExecutionType.ORDER_FILLED: ProtoOAOrderStatus.ORDER_STATUS_FILLED,
+    ProtoOAExecutionType.ORDER_CANCELLED: ProtoOAOrderStatus.ORDER_STATUS_CANCELLED,
+    ProtoOAExecutionType.ORDER_EXPIRED: ProtoOAOrderStatus.ORDER_STATUS_EXPIRED,
+    ProtoOAExecutionType.ORDER_REJECTED: ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
+}
+_PROTECTIVE: Final = ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+
+
+class OrderAuditError(AssertionError):
+    """An order is something else than what was asked for, or than the market allowed."""
+
+
+@dataclass
+class _Watched:
+    """One order."""
+
+    order_id: int
+    position_id: int
+    symbol_id: int
+    is_buy: bool
+    kind: int
+    volume: int
+    limit: int | None = None
+    stop: int | None = None
+    base: int | None = None
+    slippage: int | None = None
+    expiration: int | None = None
+    stop_distance: int | None = None
+    target_distance: int | None = None
+    trails: bool = False
+    executed: int = 0
+    spent: int = 0
+    last_fill: int = 0
+    activated: bool = False
+    is_over: bool = False
+    levels: list[tuple[int, int | None, int | None]] = field(
+        default_factory=list[tuple[int, int | None, int | None]]
+    )
+    """Stop and limit from a time on."""
+    begun: dict[int, int] = field(default_factory=dict[int, int])
+    """The price of each sequence of fills, by the time of what released it."""
+    trailing_distance: int | None = None
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.is_buy else -1
+
+    def levels_at(self, at: int) -> tuple[int | None, int | None]:
+        known = [level[1:] for level in self.levels if level[0] <= at]
+        return known[-1] if known else (None, None)
+
+
+@dataclass
+class _Owed:
+    """Levels that must appear a moment after a fill."""
+
+    due: int
+    position_id: int
+    stop: int | None
+    target: int | None
+    trailing_distance: int | None
+
+
+class OrderAudit:
+    """What was asked for on one account, and what became of it."""
+
+    def __init__(self, quote_at: QuoteAt, grids: dict[int, int], delay: int) -> None:
+        """Begin without orders.
+
+        Args:
+            quote_at: The market.
+            grids: Smallest price step by symbol id.
+            delay: From the release of an order to its fill, and from there to its levels.
+        """
+        self.triggers = 0
+        self.trailed = 0
+        self.parts = 0
+        self._quote_at = quote_at
+        self._grids = grids
+        self._delay = delay
+        self._asked: dict[str, NewOrderRequest] = {}
+        self._closings: list[tuple[int, int]] = []
+        self._amended: dict[int, int] = {}
+        self._orders: dict[int, _Watched] = {}
+        self._owed: list[_Owed] = []
+        self._open: dict[int, bool] = {}
+        """Whether each position that holds anything is long."""
+
+    # What is asked for
+
+    def ask(self, request: NewOrderRequest) -> NewOrderRequest:
+        """Note an order that is about to be sent, and return it with an id of its own."""
+        name = f"asked-{len(self._asked) + 1}"
+        named = request.model_copy(update={"client_order_id": name})
+        self._asked[name] = named
+        return named
+
+    def ask_to_close(self, position_id: int, volume: int) -> None:
+        """Note that a volume of a position is about to be closed."""
+        self._closings.append((position_id, volume))
+
+    def refused_to_close(self) -> None:
+        """Forget the last closing that was asked for."""
+        if self._closings:
+            self._closings.pop()
+
+    # What came of it
+
+    def take(self, frames: Iterable[object]) -> None:
+        """Hold the frames that the client received against what was asked, in their order."""
+        typed: ExecutionEvent | None = None
+        for frame in frames:
+            if isinstance(frame, ProtoOAExecutionEvent):
+                _same("a frame follows its typed event", typed is not None, True)
+                assert typed is not None
+                _compare(typed, frame)
+                typed = None
+                self._take(frame)
+            elif isinstance(frame, ProtoOATrailingSLChangedEvent):
+                self._trail(frame)
+            elif isinstance(frame, ExecutionEvent):
+                typed = frame
+
+    def check_waiting(self, now: int, last_tick: Callable[[int], int]) -> None:
+        """Make sure that the market has passed nothing by.
+
+        Args:
+            now: When; long enough after the last tick for all its fills.
+            last_tick: Returns when a symbol's price changed last.
+        """
+        _same("levels that never appeared", [each for each in self._owed if self._is_due(each)], [])
+        for order in self._orders.values():
+            if order.is_over:
+                continue
+            if order.kind in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
+                raise OrderAuditError(f"order {order.order_id} was never filled nor ended")
+            if order.expiration is not None and order.expiration < now:
+                raise OrderAuditError(f"order {order.order_id} outlived its expiration")
+            if order.last_fill <= last_tick(order.symbol_id) or not order.last_fill:
+                self._check_not_reached(order, now)
+
+    def check_orders(self, waiting: Iterable[Order]) -> None:
+        """Compare the pending orders that the client was told of."""
+        own = {
+            each.order_id: each
+            for each in self._orders.values()
+            if not each.is_over and each.kind != _PROTECTIVE
+        }
+        told = {each.order_id: each for each in waiting}
+        _same("waiting orders", set(told), set(own))
+        for order_id, order in told.items():
+            known = own[order_id]
+            _same("volume of a waiting order", order.volume, known.volume)
+            _same("what is filled of it", order.executed_volume, known.executed)
+            _same("its limit", _units(order.limit_price), known.limit)
+            _same("its stop", _units(order.stop_price), known.stop)
+            expiration = order.expiration_timestamp
+            told_end = None if expiration is None else millis_from_datetime(expiration)
+            _same("its expiration", told_end, known.expiration)
+
+    def check_position(self, position: Position) -> None:
+        """Compare the levels of an open position that the client was told of."""
+        stop, target = self._levels_of(position.position_id)
+        _same("stop loss of a position", _units(position.stop_loss), stop)
+        _same("take profit of a position", _units(position.take_profit), target)
+
+    def _levels_of(self, position_id: int) -> tuple[int | None, int | None]:
+        for order in self._orders.values():
+            if order.kind == _PROTECTIVE and order.position_id == position_id:
+                if not order.is_over:
+                    return order.stop, order.limit
+        return None, None
+
+    # Private, frames
+
+    def _take(self, event: ProtoOAExecutionEvent) -> None:
+        if not event.HasField("order"):
+            return
+        order, kind = event.order, event.executionType
+        if kind in _STATUSES:
+            _same("status of an order", order.orderStatus, _STATUSES[kind])
+        if kind == ProtoOAExecutionType.ORDER_ACCEPTED:
+            self._accept(order)
+        elif kind == ProtoOAExecutionType.ORDER_REPLACED:
+            self._replace(order)
+        elif kind in _FILLS:
+            self._fill(event)
+        elif kind in _ENDS and order.orderId in self._orders:
+            self._orders[order.orderId].is_over = True
+        watched = self._orders.get(order.orderId)
+        if watched is not None:
+            self._agree(watched, order)
+        if event.HasField("position") and event.position.positionId in self._open:
+            stop, target = self._levels_of(event.position.positionId)
+            position = event.position
+            if position.tradeData.volume:
+                told = position.stopLoss if position.HasField("stopLoss") else None
+                _same("stop loss in a position", _units(told), stop)
+                told = position.takeProfit if position.HasField("takeProfit") else None
+                _same("take profit in a position", _units(told), target)
+
+    def _accept(self, order: ProtoOAOrder) -> None:
+        data = order.tradeData
+        watched = _Watched(
+            order.orderId,
+            order.positionId,
+            data.symbolId,
+            data.tradeSide == ProtoOATradeSide.BUY,
+            int(order.orderType),
+            data.volume,
+            limit=_units(order.limitPrice) if order.HasField("limitPrice") else None,
+            stop=_units(order.stopPrice) if order.HasField("stopPrice") else None,
+        )
+        self._orders[order.orderId] = watched
+        at = order.utcLastUpdateTimestamp
+        if watched.kind == _PROTECTIVE:
+            self._protect(watched, order, at)
+        elif order.clientOrderId in self._asked:
+            self._compare_asked(watched, self._asked[order.clientOrderId])
+        elif not order.isStopOut:
+            asked = (order.positionId, data.volume)
+            _same("a closing was asked for", asked in self._closings, True)
+            self._closings.remove(asked)
+        watched.levels.append((at, watched.stop, watched.limit))
+
+    def _compare_asked(self, watched: _Watched, request: NewOrderRequest) -> None:
+        _same("symbol asked for", watched.symbol_id, request.symbol_id)
+        _same("side asked for", watched.is_buy, request.side.name == "BUY")
+        _same("type asked for", watched.kind, int(request.order_type))
+        _same("volume asked for", watched.volume, request.volume)
+        _same("stop asked for", watched.stop, _units(request.stop_price))
+        if request.order_type is not OrderType.STOP_LIMIT:
+            _same("limit asked for", watched.limit, _units(request.limit_price))
+        watched.base = _units(request.base_slippage_price)
+        watched.slippage = request.slippage_in_points
+        if request.expiration_timestamp is not None:
+            watched.expiration = millis_from_datetime(request.expiration_timestamp)
+        watched.stop_distance = _units(request.relative_stop_loss)
+        watched.target_distance = _units(request.relative_take_profit)
+        watched.trails = bool(request.trailing_stop_loss)
+
+    def _replace(self, order: ProtoOAOrder) -> None:
+        watched = self._orders[order.orderId]
+        at = order.utcLastUpdateTimestamp
+        if order.HasField("stopPrice"):
+            stop: int | None = _units(order.stopPrice)
+        else:
+            stop = None
+        if watched.stop != stop:
+            watched.activated = False
+        watched.stop = stop
+        watched.limit = _units(order.limitPrice) if order.HasField("limitPrice") else None
+        watched.volume = order.tradeData.volume
+        watched.expiration = (
+            order.expirationTimestamp if order.HasField("expirationTimestamp") else None
+        )
+        if watched.kind == _PROTECTIVE:
+            self._protect(watched, order, at)
+        watched.levels.append((at, watched.stop, watched.limit))
+
+    def _protect(self, watched: _Watched, order: ProtoOAOrder, at: int) -> None:
+        """Look whether new levels of a position are those that were owed to it."""
+        owed = next(
+            (
+                each
+                for each in self._owed
+                if each.position_id == watched.position_id and abs(each.due - at) <= 1
+            ),
+            None,
+        )
+        if owed is not None:
+            self._owed.remove(owed)
+            if owed.stop is not None:
+                _same("stop loss from a distance", watched.stop, owed.stop)
+            if owed.target is not None:
+                _same("take profit from a distance", watched.limit, owed.target)
+        if not order.trailingStopLoss or watched.stop is None:
+            watched.trailing_distance = None
+        elif owed is not None and owed.trailing_distance is not None:
+            watched.trailing_distance = owed.trailing_distance
+        elif (
+            watched.trailing_distance is None
+            or not watched.levels
+            or (watched.levels[-1][1] != watched.stop)
+        ):
+            bid, ask = self._quote_at(watched.symbol_id, at)
+            watched.trailing_distance = abs((ask if watched.is_buy else bid) - watched.stop)
+
+    def _trail(self, event: ProtoOATrailingSLChangedEvent) -> None:
+        watched = self._orders[event.orderId]
+        at = event.utcLastUpdateTimestamp
+        bid, ask = self._quote_at(watched.symbol_id, at)
+        stop = _units(event.stopPrice)
+        assert stop is not None
+        _same("a stop trails", watched.trailing_distance is not None, True)
+        distance = watched.trailing_distance or 0
+        _same("where a stop trails to", stop, ask + distance if watched.is_buy else bid - distance)
+        _same("a stop trails forward", (stop - (watched.stop or 0)) * watched.sign < 0, True)
+        watched.stop = stop
+        watched.levels.append((at, stop, watched.limit))
+        self.trailed += 1
+
+    def _agree(self, watched: _Watched, order: ProtoOAOrder) -> None:
+        _same("executed volume", order.executedVolume, watched.executed)
+        average = Fraction(watched.spent, watched.executed * 100_000) if watched.executed else 0
+        told = order.executionPrice if order.HasField("executionPrice") else 0.0
+        _same("average price of an order", told, float(round(Fraction(average), 15)))
+        if not watched.is_over or watched.executed:
+            _same("volume of an order", order.tradeData.volume, watched.volume)
+
+    # Private, fills
+
+    def _fill(self, event: ProtoOAExecutionEvent) -> None:
+        order, deal = event.order, event.deal
+        watched = self._orders[order.orderId]
+        price = _units(deal.executionPrice)
+        assert price is not None
+        self._check_price(watched, deal, price)
+        if watched.kind == _PROTECTIVE:
+            # It closes what there is, and that may have changed while it was on its way.
+            watched.volume = order.tradeData.volume
+        watched.position_id = deal.positionId
+        watched.executed += deal.filledVolume
+        watched.spent += deal.filledVolume * price
+        watched.last_fill = deal.executionTimestamp
+        _same("more is filled than was asked", watched.executed > watched.volume, False)
+        is_whole = event.executionType == ProtoOAExecutionType.ORDER_FILLED
+        _same("filled means whole", is_whole, watched.executed == watched.volume)
+        watched.is_over = is_whole
+        self.parts += not is_whole
+        if event.position.tradeData.volume:
+            is_long = event.position.tradeData.tradeSide == ProtoOATradeSide.BUY
+            self._open[deal.positionId] = is_long
+        else:
+            self._open.pop(deal.positionId, None)
+            for each in self._orders.values():
+                # With its position a protective order is over; its end is told a moment later.
+                if each.kind == _PROTECTIVE and each.position_id == deal.positionId:
+                    each.is_over = True
+        if not deal.HasField("closePositionDetail"):
+            self._owe(watched, deal, price)
+
+    def _owe(self, watched: _Watched, deal: ProtoOADeal, price: int) -> None:
+        stop, target = watched.stop_distance, watched.target_distance
+        if stop is None and target is None:
+            return
+        watched.stop_distance = watched.target_distance = None  # they count from the first fill
+        self._owed.append(
+            _Owed(
+                deal.executionTimestamp + self._delay,
+                deal.positionId,
+                None if stop is None else price - watched.sign * stop,
+                None if target is None else price + watched.sign * target,
+                stop if watched.trails else None,
+            )
+        )
+
+    def _is_due(self, owed: _Owed) -> bool:
+        return owed.position_id in self._open
+
+    def _check_price(self, watched: _Watched, deal: ProtoOADeal, price: int) -> None:
+        released, at = deal.createTimestamp, deal.executionTimestamp
+        if released in watched.begun:
+            _same("price of a further part", price, watched.begun[released])
+            return
+        watched.begun[released] = price
+        _same("delay of a fill", abs(at - released - self._delay) <= 1, True)
+        bid, ask = self._quote_at(watched.symbol_id, at)
+        market = ask if watched.is_buy else bid
+        worst = None
+        if watched.kind == ProtoOAOrderType.MARKET_RANGE:
+            worst = self._slipped(watched, watched.base)
+            _same("slippage is kept", (market - (worst or 0)) * watched.sign <= 0, True)
+        elif watched.kind != ProtoOAOrderType.MARKET:
+            worst = self._released_by(watched, released)
+        if worst is not None and (market - worst) * watched.sign > 0:
+            market = worst
+        _same(f"price of a fill of order {watched.order_id}", price, market)
+
+    def _released_by(self, watched: _Watched, at: int) -> int | None:
+        """Return the worst price of a waiting order that was released, None if any will do."""
+        self.triggers += 1
+        bid, ask = self._quote_at(watched.symbol_id, at)
+        market = ask if watched.is_buy else bid
+        stop, limit = watched.levels_at(at)
+        if watched.kind == ProtoOAOrderType.STOP_LIMIT:
+            return self._slipped(watched, stop)
+        if limit is not None and (market - limit) * watched.sign <= 0:
+            return limit
+        _same("the market reached the order", stop is not None, True)
+        assert stop is not None
+        _same("the market reached the stop", (market - stop) * watched.sign >= 0, True)
+        return None
+
+    def _slipped(self, watched: _Watched, base: int | None) -> int:
+        points = (watched.slippage or 0) * self._grids[watched.symbol_id]
+        return (base or 0) + watched.sign * points
+
+    def _check_not_reached(self, order: _Watched, now: int) -> None:
+        bid, ask = self._quote_at(order.symbol_id, now)
+        market = ask if order.is_buy else bid
+        stopped = order.stop is not None and (market - order.stop) * order.sign >= 0
+        if order.kind == ProtoOAOrderType.STOP_LIMIT:
+            worst = self._slipped(order, order.stop)
+            stopped = stopped and (market - worst) * order.sign <= 0
+            limited = False
+        else:
+            limited = order.limit is not None and (market - order.limit) * order.sign <= 0
+        if stopped or limited:
+            raise OrderAuditError(f"the market at {market} has reached {order}, but it waits")
+        if order.trailing_distance is not None and order.stop is not None:
+            behind = (order.stop - market) * order.sign - order.trailing_distance
+            if behind > 0:
+                raise OrderAuditError(f"the stop of {order} is {behind} behind the market {market}")
+
+
+# Private
+
+
+def _compare(typed: ExecutionEvent, frame: ProtoOAExecutionEvent) -> None:
+    """Compare what the client makes of a frame with the frame."""
+    _same("typed kind", int(typed.execution_type), int(frame.executionType))
+    _same("typed order", typed.order is not None, frame.HasField("order"))
+    if typed.order is not None:
+        order, data = frame.order, frame.order.tradeData
+        _same("typed order id", typed.order.order_id, order.orderId)
+        _same("typed status", int(typed.order.status), int(order.orderStatus))
+        _same("typed volume", typed.order.volume, data.volume)
+        _same("typed executed volume", typed.order.executed_volume, order.executedVolume)
+        price = order.executionPrice if order.HasField("executionPrice") else None
+        _same("typed execution price", typed.order.execution_price, price)
+    _same("typed position", typed.position is not None, frame.HasField("position"))
+    if typed.position is not None:
+        position = frame.position
+        _same("typed position id", typed.position.position_id, position.positionId)
+        _same("typed position volume", typed.position.volume, position.tradeData.volume)
+        stop = position.stopLoss if position.HasField("stopLoss") else None
+        _same("typed stop loss", typed.position.stop_loss, stop)
+        scale = 10**position.moneyDigits
+        _same("typed swap", typed.position.swap * scale, position.swap)
+        _same("typed commission", typed.position.commission * scale, position.commission)
+        _same("typed margin", typed.position.used_margin * scale, position.usedMargin)
+    _same("typed deal", typed.deal is not None, frame.HasField("deal"))
+    if typed.deal is not None:
+        _same("typed deal price", typed.deal.execution_price, frame.deal.executionPrice)
+        _same("typed deal volume", typed.deal.filled_volume, frame.deal.filledVolume)
+
+
+def _same(what: str, told: object, own: object) -> None:
+    if told != own:
+        raise OrderAuditError(f"{what}: the client was told {told}, but it must be {own}")
+
+
+def _units(price: float | None) -> int | None:
+    return None if price is None else round(price * 100_000)
