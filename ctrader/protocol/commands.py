@@ -73,9 +73,9 @@ class Priority(IntEnum):
     SESSION = 0
     """Authentication and subscriptions."""
     TRADING = 1
-    """Orders, amendments, cancellations, closes, and questions that one of them depends on.
+    """Orders and what changes them, and questions that they depend on.
 
-    Sent now or not at all.
+    They are sent now or not at all.
     """
     RECOVERY = 2
     """Reads that settle what happened during an outage."""

@@ -53,7 +53,7 @@ class PendingCall:
 
     @property
     def is_immediate(self) -> bool:
-        """Whether it is sent now or not at all: an order, or a question that one depends on."""
+        """Whether it is sent now or not at all, as an order and its questions are."""
         return self.is_trading or self.call.priority is Priority.TRADING
 
     @property

@@ -148,7 +148,7 @@ class Requests:
                 self._pending.end(call.call_id, error=cause)
 
     def end_immediate(self, account_id: int, reason: str) -> None:
-        """End an account's orders that wait for their turn: they belong to its last session."""
+        """End what is sent now or not at all, as an account's next session begins."""
         for call in self._unsent():
             if call.is_immediate and call.call.account_id == account_id:
                 self._pending.end(call.call_id, error=trading_failure(call, reason))

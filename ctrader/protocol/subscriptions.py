@@ -258,7 +258,7 @@ class SubscriptionLedger:
             entry.is_restoring = False
 
     def unsent(self, entries: Iterable[LedgerEntry]) -> None:
-        """Note that the request for these topics never left: they stand as they did before."""
+        """Note that a request for these topics never left: they stand as before."""
         for entry in entries:
             was_asked_for = entry.standing is Standing.ADDING
             entry.standing = Standing.ABSENT if was_asked_for else Standing.ACTIVE

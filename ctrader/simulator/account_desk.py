@@ -83,7 +83,9 @@ def _update_margin_call(
     level = request.marginCall.marginLevelThreshold
     if not math.isfinite(level) or not 0 <= level <= _HIGHEST_LEVEL:
         raise Refusal("INVALID_REQUEST", f"Margin level {level} is not from 0 to {_HIGHEST_LEVEL}")
-    call.threshold, call.updated, call.triggered = level, exchange.market_now(), None
+    call.threshold, call.updated = level, exchange.market_now()
+    if exchange.switches.margin_call_update_ends_pause:
+        call.triggered = None
     event = ProtoOAMarginCallUpdateEvent(
         ctidTraderAccountId=request.ctidTraderAccountId, marginCall=margin_call_message(call)
     )

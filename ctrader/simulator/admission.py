@@ -8,15 +8,16 @@ from ctrader.proto import (
     ProtoOAAccessRights,
     ProtoOAAccountType,
     ProtoOANewOrderReq,
+    ProtoOATotalMarginCalculationType,
     ProtoOATradeSide,
     ProtoOATradingMode,
 )
-from ctrader.simulator.book import AccountBook, Order, Position
+from ctrader.simulator.book import AccountBook, Order, Position, opposite
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.margin import Margin
 from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal
-from ctrader.simulator.reservations import Reservations
+from ctrader.simulator.reservations import Need, Reservations
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.valuation import Valuation
@@ -94,6 +95,23 @@ class Admission:
         if not at_any_hour:
             self.check_hours(symbol)
 
+    def check_executable(self, book: AccountBook, order: Order, *, opening: bool) -> None:
+        """Refuse to execute what may not be executed any more since it was accepted.
+
+        What the broker closes, itself or for a level, needs no rights; what waited for its price
+        needs an hour and a mode in which such orders are executed.
+
+        Raises:
+            Refusal: it may not.
+        """
+        if order.is_protective or order.stop_out:
+            self.check_hours(order.symbol)
+        elif order.is_pending:
+            self.check_rights(book, opening=opening)
+            self.check_hours(order.symbol)
+        else:
+            self.check_tradeable(book, order.symbol, opening=opening)
+
     def check_opening(self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int) -> None:
         """Refuse to open a volume on a side that a symbol does not let grow so far.
 
@@ -151,9 +169,24 @@ class Admission:
             )
 
     def check_money(
-        self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int, quote: Quote
-    ) -> int:
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        side: int,
+        volume: int,
+        quote: Quote,
+        *,
+        closed: Position | None = None,
+    ) -> Need:
         """Return what a volume needs: its margin and its commission.
+
+        Args:
+            book: The account.
+            symbol: What is opened.
+            side: On which side.
+            volume: How much of it.
+            quote: The present prices.
+            closed: The position that the same order closes before, which sets its margin free.
 
         Raises:
             Refusal: the account has not so much free, what orders under way need set aside; or
@@ -163,15 +196,16 @@ class Admission:
         rate = self._valuation.base_to_deposit(book, symbol, market)
         # What the position brings must be bookable when it is closed, so the rate must exist now.
         self._valuation.quote_to_deposit(book, symbol)
-        needed = self._margin.needed(book, symbol, side, volume, rate)
+        margin = self._margin.needed(book, symbol, side, volume, rate)
+        needed = self._growth(book, symbol, side, margin, closed)
         free = self._margin.free(book) - self._reservations.amount(book)
         total = needed + self._valuation.commission(book, symbol, volume, market)
-        if total > free:
+        if total > max(free, 0):
             raise OrderRefusal(
                 "NOT_ENOUGH_MONEY",
                 f"Not enough funds: margin {needed} is needed, {free} is free",
             )
-        return total
+        return Need(max(total, 0), margin)
 
     def check_expiration(self, expiration: int) -> None:
         """Refuse an expiration that has passed, milliseconds UTC, or is beyond all time.
@@ -185,6 +219,34 @@ class Admission:
             raise OrderRefusal(
                 "TRADING_BAD_EXPIRATION_DATE", f"Expiration is after {_LAST_INSTANT}"
             )
+
+    # Private
+
+    def _growth(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        side: int,
+        margin: int,
+        closed: Position | None,
+    ) -> int:
+        """Return by how much more margin on a side makes an account's used margin grow.
+
+        Where the sides of a symbol are set against each other that may be nothing, or less.
+        """
+        other = opposite(side)
+        bound = {
+            each: self._reservations.margin(book, symbol.symbol_id, each) for each in (side, other)
+        }
+        for position in book.open_positions():
+            if position.symbol.symbol_id == symbol.symbol_id:
+                bound[position.side] += position.used_margin
+        method = book.spec.margin_calculation
+        before = _used(method, bound[side], bound[other])
+        bound[side] += margin
+        if closed is not None:
+            bound[closed.side] -= closed.used_margin
+        return _used(method, bound[side], bound[other]) - before
 
 
 def check_texts(request: ProtoOANewOrderReq) -> None:
@@ -210,7 +272,8 @@ def check_volume(symbol: SymbolSpec, volume: int) -> None:
     Raises:
         Refusal: it is.
     """
-    if not symbol.min_volume <= volume <= symbol.max_volume or volume % symbol.step_volume:
+    is_inside = symbol.min_volume <= volume <= symbol.max_volume
+    if volume <= 0 or not is_inside or volume % symbol.step_volume:
         raise OrderRefusal(
             "TRADING_BAD_VOLUME",
             f"Order volume = {volume} must be from {symbol.min_volume} to "
@@ -274,6 +337,15 @@ def target_position(
 
 
 # Private
+
+
+def _used(method: int, first: int, second: int) -> int:
+    """Return what both sides of a symbol bind together."""
+    if method == ProtoOATotalMarginCalculationType.MAX:
+        return max(first, second)
+    if method == ProtoOATotalMarginCalculationType.NET:
+        return abs(first - second)
+    return first + second
 
 
 def _no_position(position_id: int) -> OrderRefusal:

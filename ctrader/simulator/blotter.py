@@ -23,12 +23,20 @@ class Blotter:
         self._last_deal = 7_000_000
 
     def new_position(
-        self, symbol: SymbolSpec, side: int, *, label: str | None, comment: str | None
+        self,
+        symbol: SymbolSpec,
+        side: int,
+        *,
+        label: str | None,
+        comment: str | None,
+        position_id: int | None = None,
     ) -> Position:
-        """Make an empty position."""
-        self._last_position += 1
+        """Make an empty position, under the id of another one only if it is named."""
+        if position_id is None:
+            self._last_position += 1
+            position_id = self._last_position
         return Position(
-            position_id=self._last_position, symbol=symbol, side=side, label=label, comment=comment
+            position_id=position_id, symbol=symbol, side=side, label=label, comment=comment
         )
 
     def position_for(self, request: ProtoOANewOrderReq, symbol: SymbolSpec) -> Position:

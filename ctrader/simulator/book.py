@@ -186,6 +186,8 @@ class Order:
     """How often in a row a price reached its stop, for the methods that want two."""
     protected: bool = False
     """Whether its distances have become the protection of its position."""
+    earlier_positions: list[int] = field(default_factory=list[int])
+    """Ids of the positions that it closed or filled before it opened its present one."""
     closes_only: bool = False
     """Whether it never opens anything, be its position smaller than it by then."""
     stop_out: bool = False
@@ -250,6 +252,10 @@ class Order:
         self.closing = self.closes_only = True
         self.client_order_id = str(self.order_id % 100_000)
         self.label, self.comment = position.label, position.comment
+
+    def went_to(self, position_id: int) -> bool:
+        """Tell whether it belongs to a position, or did before it opened another one."""
+        return position_id == self.position_id or position_id in self.earlier_positions
 
     def end(self, status: int, at: int) -> None:
         """Come to a last state."""

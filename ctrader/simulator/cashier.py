@@ -15,6 +15,8 @@ from ctrader.proto import (
 )
 from ctrader.simulator.account_messages import bonus_message, cash_message, trader_message
 from ctrader.simulator.book import AccountBook, Booking
+from ctrader.simulator.checked import INT64_MAX
+from ctrader.simulator.money import is_tellable
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.switches import Switches
@@ -23,7 +25,6 @@ from ctrader.simulator.wire import set_enum
 
 __all__ = ["Cashier"]
 
-_LARGEST_AMOUNT: Final = (1 << 63) - 1  # what an int64 field holds
 _NON_WITHDRAWABLE: Final = (
     ProtoOAChangeBalanceType.BALANCE_DEPOSIT_NONWITHDRAWABLE_BONUS,
     ProtoOAChangeBalanceType.BALANCE_WITHDRAW_NONWITHDRAWABLE_BONUS,
@@ -100,8 +101,11 @@ class Cashier:
     def charge(
         self, book: AccountBook, amount: int, change_type: int, note: str | None = None
     ) -> None:
-        """Take a charge from the balance, positive, in the smallest unit of the currency."""
-        self._change(book, -amount, change_type, note)
+        """Take a charge from the balance, positive, in the smallest unit of the currency.
+
+        It takes no more than leaves a balance that a message can hold.
+        """
+        self._change(book, -min(amount, book.balance + INT64_MAX), change_type, note)
 
     def deposit_bonus(
         self,
@@ -150,13 +154,17 @@ class Cashier:
     def _change(
         self, book: AccountBook, amount: int, change_type: int, note: str | None
     ) -> Booking:
-        if abs(book.balance + amount) > _LARGEST_AMOUNT:
+        if not is_tellable(book.balance + amount):
             raise ValueError(f"a balance of {book.balance + amount} does not fit into a message")
         try:
             equity: int | None = self._valuation.equity(book) + amount
         except Refusal:
             equity = None  # an open position has no price now
+        if equity is not None and not is_tellable(equity):
+            equity = None
         if change_type in _NON_WITHDRAWABLE:
+            if not is_tellable(book.non_withdrawable_bonus + amount):
+                raise ValueError("a bonus so large does not fit into a message")
             book.non_withdrawable_bonus += amount
         booking = book.book(
             amount,
@@ -188,6 +196,8 @@ class Cashier:
             raise ValueError("a bonus needs an amount: manager or introducing_broker")
         if book.manager_bonus + parts[0] < 0 or book.ib_bonus + parts[1] < 0:
             raise ValueError("more of the bonus would be taken than there is")
+        if not is_tellable(book.manager_bonus + parts[0], book.ib_bonus + parts[1]):
+            raise ValueError("a bonus so large does not fit into a message")
         book.manager_bonus += parts[0]
         book.ib_bonus += parts[1]
         kind = ProtoOAChangeBonusType.BONUS_DEPOSIT
@@ -250,6 +260,6 @@ def _whole(book: AccountBook, amount: Decimal, what: str) -> int:
             f"{amount} has more decimals than the {book.spec.money_digits} that account "
             f"{book.spec.account_id} keeps"
         )
-    if scaled > _LARGEST_AMOUNT:
+    if not is_tellable(int(scaled)):
         raise ValueError(f"{amount} does not fit into a message")
     return int(scaled)

@@ -148,7 +148,8 @@ class Exchange:
 
         Raises:
             ConfigurationError: a program is granted an account that there is not.
-            ValueError: the speed is no number, or the market would stand still.
+            ValueError: nobody could trade on the terms of a symbol or an account, the speed is no
+                number, or the market would stand still.
         """
         if not 1e-6 <= speed < 1e9:
             raise ValueError(f"speed must be a number from 0.000001 on, not {speed}")
@@ -159,6 +160,10 @@ class Exchange:
                 raise ConfigurationError(
                     f"The program {each.client_id} is granted accounts that do not exist: {unknown}"
                 )
+        for symbol in catalogue.symbols:
+            check_symbol(symbol, catalogue)
+        for spec in accounts:
+            check_account(spec)
         self.switches = Switches() if switches is None else switches
         """What the broker does where the real server's behaviour is not known."""
         self.catalogue = catalogue

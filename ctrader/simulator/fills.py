@@ -85,6 +85,7 @@ class Fills:
         try:
             quote = need_quote(self._outside, order.symbol)
             self._check_position(book, order)
+            self._admission.check_executable(book, order, opening=self._opened(book, order) > 0)
             self._afford(book, order)
         except Refusal as refusal:
             self._fail(book, order, refusal.code)
@@ -136,7 +137,10 @@ class Fills:
             may_open = book.spec.account_type == ProtoOAAccountType.NETTED
             if not volume or order.closes_only or not may_open:
                 return position
-            position = self._new_position(book, order)
+            keeps_id = self._switches.flip_keeps_position_id
+            position = self._new_position(
+                book, order, position_id=position.position_id if keeps_id else None
+            )
         self._open(book, order, position, Part(volume, part.price), created)
         return position
 
@@ -149,10 +153,13 @@ class Fills:
             Refusal: it was; a pending order opens a new one instead.
         """
         position = book.positions.get(order.position_id)
-        is_gone = position is None and not order.is_pending
-        if position is None and order.is_pending:
+        is_gone = position is None
+        if position is not None and order.closing:
+            # Its id may be that of a position which another order opened beyond it.
+            is_gone = not position.is_open or position.side == order.side
+        if is_gone and order.is_pending:
             order.closing = False  # what it was to close is gone, so that its rest opens
-        if is_gone or (order.closing and (position is None or not position.is_open)):
+        elif is_gone:
             raise Refusal("POSITION_NOT_OPEN", f"Position {order.position_id} is not open")
 
     def _resize(self, book: AccountBook, order: Order) -> None:
@@ -177,17 +184,27 @@ class Fills:
         position, other = book.positions.get(order.position_id), self._netted(book, order)
         if other is not None:
             book.positions.pop(order.position_id, None)
+            if order.executed_volume:
+                order.earlier_positions.append(order.position_id)
             order.position_id = other.position_id
             if other.side != order.side:
                 order.become_closing(other)
             return other
         return self._new_position(book, order) if position is None else position
 
-    def _new_position(self, book: AccountBook, order: Order) -> Position:
+    def _new_position(
+        self, book: AccountBook, order: Order, *, position_id: int | None = None
+    ) -> Position:
         """Give what is left of an order, whose position was closed, an empty one of its own."""
         position = self._blotter.new_position(
-            order.symbol, order.side, label=order.label, comment=order.comment
+            order.symbol,
+            order.side,
+            label=order.label,
+            comment=order.comment,
+            position_id=position_id,
         )
+        if order.executed_volume:
+            order.earlier_positions.append(order.position_id)
         position.trailing = order.trailing
         book.positions[position.position_id] = position
         order.closing, order.protected = False, False
@@ -202,23 +219,41 @@ class Fills:
         """
         if order.is_protective or self._reservations.has(book, order):
             return
-        position = self._netted(book, order) or book.positions.get(order.position_id)
-        reduced = 0
-        if position is not None and position.side != order.side:
-            reduced = position.volume
-        opened = order.remaining - reduced
+        opened = self._opened(book, order)
         if opened <= 0:
             return
+        if book.spec.is_limited_risk and not order.guaranteed:
+            # It was to reduce a position only, which another order has made smaller meanwhile.
+            raise Refusal("INVALID_REQUEST", "Guaranteed stop loss is required")
         self._admission.check_opening(book, order.symbol, order.side, opened)
         quote = need_quote(self._outside, order.symbol)
-        needed = self._admission.check_money(book, order.symbol, order.side, opened, quote)
-        self._reservations.keep(book, order, needed, opened)
+        need = self._admission.check_money(
+            book, order.symbol, order.side, opened, quote, closed=self._reduced(book, order)
+        )
+        self._reservations.keep(book, order, need, opened)
+
+    def _reduced(self, book: AccountBook, order: Order) -> Position | None:
+        """Return the position that an order closes, or a part of it, None where it does not."""
+        position = self._netted(book, order) or book.positions.get(order.position_id)
+        return None if position is None or position.side == order.side else position
+
+    def _opened(self, book: AccountBook, order: Order) -> int:
+        """Return what is left of an order beyond what it closes, in cents of a unit."""
+        may_open = book.spec.account_type == ProtoOAAccountType.NETTED
+        if order.closes_only or (order.closing and not may_open):
+            return 0
+        reduced = self._reduced(book, order)
+        return order.remaining - (0 if reduced is None else reduced.volume)
 
     # Ends without a fill
 
     def _fail(self, book: AccountBook, order: Order, code: str) -> None:
-        """Reject an order, or let it wait if its position would be unprotected without it."""
-        if order.is_protective:
+        """Reject an order, or let it wait if its position would be unprotected without it.
+
+        So waits an order with a price of its own that may be executed again some day.
+        """
+        may_wait = order.is_pending and not order.is_immediate and self._is_for_now(code)
+        if order.is_protective or may_wait:
             self._rest(book, order)
             return
         self._end(
@@ -229,6 +264,12 @@ class Fills:
             server=_is_unasked(order),
             error_code=code,
         )
+
+    def _is_for_now(self, code: str) -> bool:
+        """Tell whether what a code refuses will be allowed at another hour, or may be."""
+        if code == "TRADING_NOT_ALLOWED":
+            return self._switches.pending_without_rights == "wait"
+        return code in ("MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY")
 
     def _reject_as_told(
         self, book: AccountBook, order: Order, script: FillScript, created: int

@@ -118,7 +118,7 @@ def _orders_of_position(
         [
             each
             for each in _ended_orders(book)
-            if each.position_id == request.positionId and not _is_cancelled_protection(each)
+            if each.went_to(request.positionId) and not _is_cancelled_protection(each)
         ],
         _updated,
         _updated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Literal
 
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -86,8 +87,16 @@ def distances(
     *,
     is_buy: bool,
     own_price: int,
+    both: Literal["refused", "absolute", "relative"],
 ) -> tuple[int | None, int | None]:
     """Return the protection of a pending order as distances, as the server keeps it.
+
+    Args:
+        symbol: What is traded.
+        request: What names the levels.
+        is_buy: Whether the order buys.
+        own_price: The price that it waits for, in wire units.
+        both: What becomes of a level that is given as a price and as a distance.
 
     Raises:
         Refusal: a level is given twice, or lies on the wrong side of the order's price.
@@ -98,8 +107,9 @@ def distances(
         ("takeProfit", "relativeTakeProfit", "take profit", 1),
     ):
         distance = _relative(symbol, request, relative, words)
-        if request.HasField(absolute):
-            if distance is not None:
+        is_twice = distance is not None and request.HasField(absolute)
+        if request.HasField(absolute) and not (is_twice and both == "relative"):
+            if is_twice and both == "refused":
                 raise OrderRefusal(
                     "INVALID_REQUEST", f"Both absolute and relative {words} are given"
                 )

@@ -13,6 +13,7 @@ from ctrader.proto import (
 )
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.catalogue import PRICE_UNITS, Catalogue, SymbolSpec
+from ctrader.simulator.checked import INT64_MAX
 from ctrader.simulator.money import margin_of, round_half_away
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.surroundings import Surroundings
@@ -153,7 +154,10 @@ class Margin:
             self._announce(book, position)
 
     def _bound(self, book: AccountBook, position: Position) -> int:
-        """Return the margin that an open position binds."""
+        """Return the margin that an open position binds, as far as a message can hold it."""
+        return min(INT64_MAX, self._reckoned(book, position))
+
+    def _reckoned(self, book: AccountBook, position: Position) -> int:
         by_leverage = self.needed(
             book,
             position.symbol,

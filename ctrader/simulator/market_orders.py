@@ -24,9 +24,8 @@ from ctrader.simulator.levels import (
     relative_distances,
     slippage_points,
 )
-from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal, Refusal
-from ctrader.simulator.reservations import Reservations
+from ctrader.simulator.reservations import Need, Reservations
 from ctrader.simulator.surroundings import Surroundings, need_quote
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.working_orders import WorkingOrders
@@ -74,19 +73,20 @@ class MarketOrders:
             Refusal: it is refused, and nothing happened.
         """
         self._check_absolute_protection(request)
-        check_volume(symbol, request.volume)
         slippage = _slippage(symbol, request)
         stop_distance, target_distance = relative_distances(symbol, request)
         if request.trailingStopLoss and stop_distance is None:
             raise OrderRefusal("INVALID_REQUEST", "Trailing stop loss needs a stop loss")
         existing = self._target(book, symbol, request)
         closed = existing if existing and existing.side != request.tradeSide else None
+        opened = self._opened(book, symbol, request, closed)
         waits = self._waits_for_opening(symbol, request, existing)
-        self._admission.check_tradeable(book, symbol, opening=closed is None, at_any_hour=waits)
+        self._admission.check_tradeable(book, symbol, opening=opened > 0, at_any_hour=waits)
         quote = need_quote(self._outside, symbol)
         is_guaranteed = False
-        if closed is None:
-            is_guaranteed = self._guaranteed(book, symbol, request, existing, stop_distance)
+        if opened:
+            added_to = existing if closed is None else None
+            is_guaranteed = self._guaranteed(book, symbol, request, added_to, stop_distance)
             is_buy = request.tradeSide == ProtoOATradeSide.BUY
             own_price = quote.ask if is_buy else quote.bid
             check_distances(is_buy, own_price, stop_distance, target_distance)
@@ -97,7 +97,11 @@ class MarketOrders:
             self._admission.check_unlocked(existing)
         else:
             self._admission.check_room(book)
-        opened, needed = self._check_opened(book, symbol, request, closed, quote)
+        side = int(request.tradeSide)
+        need = Need(0, 0)
+        if opened:
+            self._admission.check_opening(book, symbol, side, opened)
+            need = self._admission.check_money(book, symbol, side, opened, quote, closed=closed)
         is_protected = stop_distance is not None or target_distance is not None
         trailing = bool(request.trailingStopLoss) if is_protected else None
         position = existing
@@ -111,11 +115,11 @@ class MarketOrders:
         order.base_slippage_price, order.slippage_points = slippage
         if closed is not None:
             order.become_closing(closed)
-        else:
+        if opened:
             order.relative_stop_loss, order.relative_take_profit = stop_distance, target_distance
             order.trailing, order.guaranteed = trailing, is_guaranteed
         if opened and not waits:
-            self._reservations.keep(book, order, needed, opened)
+            self._reservations.keep(book, order, need, opened)
         self._accept(book, order, position, waits=waits)
 
     def close(self, book: AccountBook, position_id: int, volume: int, origin: str | None) -> None:
@@ -176,9 +180,10 @@ class MarketOrders:
         book.orders[order.order_id] = order
         if order.closing:
             position.executing = order.order_id
-        self._events.publish(
-            book, ProtoOAExecutionType.ORDER_ACCEPTED, order, position, server=order.stop_out
-        )
+        if not order.stop_out or self._switches.stop_out_accepted_first:
+            self._events.publish(
+                book, ProtoOAExecutionType.ORDER_ACCEPTED, order, position, server=order.stop_out
+            )
         if waits:
             order.origin = None  # what happens to it at the opening answers no request
             self._working.add(book, order)
@@ -247,36 +252,43 @@ class MarketOrders:
             raise Refusal("INVALID_REQUEST", words)
         raise OrderRefusal("INVALID_REQUEST", words)
 
-    def _check_opened(
+    def _opened(
         self,
         book: AccountBook,
         symbol: SymbolSpec,
         request: ProtoOANewOrderReq,
         closed: Position | None,
-        quote: Quote,
-    ) -> tuple[int, int]:
-        """Return what an order opens, beyond what it closes, and the money for it.
+    ) -> int:
+        """Return what an order opens, beyond what it closes; all of it has its rules.
+
+        What closes a whole position needs no volume that could be opened.
 
         Raises:
-            Refusal: that may not be opened, or the money is missing.
+            Refusal: there may be no order of such a volume.
         """
-        opened = request.volume - (0 if closed is None else closed.volume)
-        if opened <= 0:
-            return 0, 0
-        if closed is not None and book.spec.account_type != ProtoOAAccountType.NETTED:
+        volume = request.volume
+        if closed is None:
+            check_volume(symbol, volume)
+            return volume
+        opened = volume - closed.volume
+        if opened > 0 and book.spec.account_type != ProtoOAAccountType.NETTED:
             raise OrderRefusal(
                 "TRADING_BAD_VOLUME",
-                f"Volume {request.volume} is more than the position holds",
+                f"Volume {volume} is more than the position holds",
                 position_id=request.positionId,
             )
-        side = int(request.tradeSide)
-        self._admission.check_opening(book, symbol, side, opened)
-        return opened, self._admission.check_money(book, symbol, side, opened, quote)
+        if opened > 0:
+            check_volume(symbol, opened)
+            return opened
+        if opened:
+            check_volume(symbol, volume)
+        self._check_closed_volume(closed, volume)
+        return 0
 
     def _check_closed_volume(self, position: Position, volume: int) -> None:
         symbol = position.symbol
         left = position.volume - volume
-        if volume <= 0 or left < 0 or volume % symbol.step_volume:
+        if volume <= 0 or left < 0 or (left and volume % symbol.step_volume):
             raise OrderRefusal(
                 "TRADING_BAD_VOLUME",
                 f"Close volume {volume} must be a multiple of {symbol.step_volume} up to "

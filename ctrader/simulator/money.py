@@ -20,14 +20,17 @@ from ctrader.simulator.catalogue import (
     LeverageSpec,
     SymbolSpec,
 )
+from ctrader.simulator.checked import INT64_MAX
 from ctrader.simulator.prices import Quote
-from ctrader.simulator.refusals import Refusal
+from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.switches import Switches
 
 __all__ = [
     "Converter",
+    "check_tellable",
     "commission_of",
     "conversion_fee_of",
+    "is_tellable",
     "margin_of",
     "rollover_commission_of",
     "round_away",
@@ -46,6 +49,21 @@ def round_away(value: Fraction) -> int:
     """Round to the next integer away from zero."""
     whole = -(-abs(value) // 1)
     return int(whole if value >= 0 else -whole)
+
+
+def is_tellable(*amounts: int) -> bool:
+    """Tell whether amounts, in the smallest unit of their currency, fit into messages."""
+    return all(abs(amount) <= INT64_MAX for amount in amounts)
+
+
+def check_tellable(*amounts: int) -> None:
+    """Refuse what comes to amounts that no message can hold.
+
+    Raises:
+        Refusal: one of them does not fit.
+    """
+    if not is_tellable(*amounts):
+        raise OrderRefusal("TRADING_BAD_VOLUME", "The amounts are larger than can be told")
 
 
 class Converter:

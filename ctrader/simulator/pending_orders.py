@@ -29,6 +29,7 @@ from ctrader.simulator.prices import Quote
 from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.surroundings import Surroundings, need_quote
 from ctrader.simulator.switches import Switches
+from ctrader.simulator.wire import price
 from ctrader.simulator.working_orders import WorkingOrders
 
 __all__ = ["PendingOrders"]
@@ -69,14 +70,15 @@ class PendingOrders:
         Raises:
             Refusal: it is refused, and nothing happened.
         """
-        _check_fields(request)
+        self._check_fields(request)
         check_volume(symbol, request.volume)
         self._admission.check_tradeable(book, symbol, opening=True)
         quote = need_quote(self._outside, symbol)
         own_price = self._own_price(symbol, request, quote)
         time_in_force, expiration = self._time_in_force(request)
         is_buy = request.tradeSide == ProtoOATradeSide.BUY
-        given = distances(symbol, request, is_buy=is_buy, own_price=own_price)
+        both = self._switches.absolute_and_relative
+        given = distances(symbol, request, is_buy=is_buy, own_price=own_price, both=both)
         if request.trailingStopLoss and given[0] is None:
             raise OrderRefusal("INVALID_REQUEST", "Trailing stop loss needs a stop loss")
         is_guaranteed = bool(request.guaranteedStopLoss)
@@ -123,9 +125,40 @@ class PendingOrders:
         Raises:
             Refusal: it is refused, and nothing happened.
         """
+        try:
+            self._amend(book, request, origin)
+        except OrderRefusal as refusal:
+            refusal.order_id = request.orderId  # whatever rule it was, the order is known
+            raise
+
+    def cancel(self, book: AccountBook, order_id: int, origin: str | None) -> None:
+        """Cancel a pending order; one that is being filled gets a refusal as an event.
+
+        Raises:
+            Refusal: there is no such pending order, or the account may not trade.
+        """
+        order = pending_order(book, order_id, self._switches.protective_cancel_code)
+        self._admission.check_rights(book, opening=False)
+        if not self._switches.cancel_while_closed:
+            self._admission.check_hours(order.symbol)
+        if order.executing:
+            self._refuse_cancelling(book, order, origin)
+            return
+        order.origin = origin
+        self._working.end(
+            book,
+            order,
+            ProtoOAOrderStatus.ORDER_STATUS_CANCELLED,
+            ProtoOAExecutionType.ORDER_CANCELLED,
+        )
+
+    # Private
+
+    def _amend(self, book: AccountBook, request: ProtoOAAmendOrderReq, origin: str | None) -> None:
         order = self._amendable(book, request.orderId)
         symbol = order.symbol
         self._admission.check_tradeable(book, symbol, opening=True)
+        self._check_amended_fields(order, request)
         volume = request.volume if request.HasField("volume") else order.volume
         check_volume(symbol, volume)
         if volume <= order.executed_volume:
@@ -140,13 +173,19 @@ class PendingOrders:
             method = int(request.stopTriggerMethod)
         limit, stop = self._amended_prices(order, request, method)
         own_price = (limit if limit is not None else stop) or 0
-        given = distances(symbol, request, is_buy=order.is_buy, own_price=own_price)
+        both = self._switches.absolute_and_relative
+        given = distances(symbol, request, is_buy=order.is_buy, own_price=own_price, both=both)
         kept = self._kept_distances(order, given)
         check_distances(order.is_buy, own_price, *kept)
         expiration = self._amended_expiration(order, request)
         trailing = self._amended_trailing(order, request, kept)
         is_guaranteed = self._amended_guarantee(book, order, request, kept)
         check_closeness(symbol, own_price, *kept, is_guaranteed=is_guaranteed)
+        quote = need_quote(self._outside, symbol)
+        left = volume - order.executed_volume
+        self._admission.check_opening(book, symbol, order.side, left)
+        if self._switches.pending_orders_check_money:
+            self._admission.check_money(book, symbol, order.side, left, quote)
         if request.HasField("slippageInPoints") and order.order_type == ProtoOAOrderType.STOP_LIMIT:
             order.slippage_points = slippage_points(request)
         if stop != order.stop_price or method != order.trigger_method:
@@ -167,30 +206,7 @@ class PendingOrders:
         order.origin = origin
         self._events.publish(book, ProtoOAExecutionType.ORDER_REPLACED, order, position)
         order.origin = None
-        self._working.check(book, order, need_quote(self._outside, symbol))
-
-    def cancel(self, book: AccountBook, order_id: int, origin: str | None) -> None:
-        """Cancel a pending order; one that is being filled gets a refusal as an event.
-
-        Raises:
-            Refusal: there is no such pending order, or the account may not trade.
-        """
-        order = pending_order(book, order_id, "UNABLE_TO_CANCEL_ORDER")
-        self._admission.check_rights(book, opening=False)
-        if not self._switches.cancel_while_closed:
-            self._admission.check_hours(order.symbol)
-        if order.executing:
-            self._refuse_cancelling(book, order, origin)
-            return
-        order.origin = origin
-        self._working.end(
-            book,
-            order,
-            ProtoOAOrderStatus.ORDER_STATUS_CANCELLED,
-            ProtoOAExecutionType.ORDER_CANCELLED,
-        )
-
-    # Private
+        self._working.check(book, order, quote)
 
     def _amendable(self, book: AccountBook, order_id: int) -> Order:
         """Return the pending order that a request is to change.
@@ -198,7 +214,7 @@ class PendingOrders:
         Raises:
             Refusal: there is none that can be changed.
         """
-        order = pending_order(book, order_id, "UNABLE_TO_AMEND_ORDER")
+        order = pending_order(book, order_id, self._switches.protective_amend_code)
         if not order.is_pending:
             raise OrderRefusal(
                 "UNABLE_TO_AMEND_ORDER",
@@ -240,6 +256,43 @@ class PendingOrders:
             code, f"Order {order.order_id} is being executed", order_id=order.order_id
         )
 
+    def _check_fields(self, request: ProtoOANewOrderReq) -> None:
+        """Refuse what only an order at the market may ask for."""
+        is_given = request.HasField("positionId") and request.positionId
+        if is_given and self._switches.pending_position_id == "refused":
+            raise OrderRefusal(
+                "INVALID_REQUEST",
+                "positionId is allowed only for order types: [MARKET, MARKET_RANGE]",
+                position_id=request.positionId,
+            )
+
+    def _check_amended_fields(self, order: Order, request: ProtoOAAmendOrderReq) -> None:
+        """Refuse to change an order by a request that leaves out what the order always has.
+
+        Raises:
+            Refusal: it does, and that is not to mean what it was.
+        """
+        if not self._switches.amend_needs_all_fields:
+            return
+        needed = ["volume", "limitPrice" if order.stop_price is None else "stopPrice"]
+        if order.order_type == ProtoOAOrderType.STOP_LIMIT:
+            needed.append("slippageInPoints")
+        missing = [name for name in needed if not request.HasField(name)]
+        if missing:
+            raise OrderRefusal(
+                "INVALID_REQUEST", f"Message missing required fields: {', '.join(missing)}"
+            )
+
+    def _check_limit(self, is_buy: bool, limit: int, quote: Quote) -> None:
+        """Refuse a limit that the market has passed, if such orders are not filled at once."""
+        passed = limit >= quote.ask if is_buy else limit <= quote.bid
+        if passed and self._switches.limit_beyond_market == "refused":
+            raise OrderRefusal(
+                "TRADING_BAD_PRICES",
+                f"Limit price {price(limit)} must be {'below' if is_buy else 'above'} the market. "
+                f"BID: {price(quote.bid)}, ASK: {price(quote.ask)}",
+            )
+
     def _own_price(self, symbol: SymbolSpec, request: ProtoOANewOrderReq, quote: Quote) -> int:
         """Return the price for which a requested order is to wait.
 
@@ -250,10 +303,12 @@ class PendingOrders:
         name = "limitPrice" if is_limit else "stopPrice"
         if not request.HasField(name):
             raise OrderRefusal("INVALID_REQUEST", f"Message missing required fields: {name}")
-        if is_limit:
-            return order_price(symbol, request.limitPrice, "Limit price")
-        stop = order_price(symbol, request.stopPrice, "Stop price")
         is_buy = request.tradeSide == ProtoOATradeSide.BUY
+        if is_limit:
+            limit = order_price(symbol, request.limitPrice, "Limit price")
+            self._check_limit(is_buy, limit, quote)
+            return limit
+        stop = order_price(symbol, request.stopPrice, "Stop price")
         method = int(request.stopTriggerMethod)
         check_stop_side(is_buy, stop, quote, method, self._switches.wrong_stop_code)
         return stop
@@ -287,6 +342,7 @@ class PendingOrders:
         limit, stop = order.limit_price, order.stop_price
         if request.HasField("limitPrice") and limit is not None:
             limit = order_price(order.symbol, request.limitPrice, "Limit price")
+            self._check_limit(order.is_buy, limit, need_quote(self._outside, order.symbol))
         if stop is not None and request.HasField("stopPrice"):
             stop = order_price(order.symbol, request.stopPrice, "Stop price")
         if stop is not None and (stop != order.stop_price or method != order.trigger_method):
@@ -359,16 +415,6 @@ class PendingOrders:
         return (
             order.relative_stop_loss if stop is None else stop,
             order.relative_take_profit if target is None else target,
-        )
-
-
-def _check_fields(request: ProtoOANewOrderReq) -> None:
-    """Refuse what only an order at the market may ask for."""
-    if request.HasField("positionId") and request.positionId:
-        raise OrderRefusal(
-            "INVALID_REQUEST",
-            "positionId is allowed only for order types: [MARKET, MARKET_RANGE]",
-            position_id=request.positionId,
         )
 
 

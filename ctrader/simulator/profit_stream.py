@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from ctrader.proto import ProtoOAv1PnLChangeEvent
 from ctrader.simulator.book import AccountBook
+from ctrader.simulator.money import is_tellable
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.valuation import Valuation
 
@@ -99,6 +100,8 @@ class ProfitStream:
         except Refusal:
             return  # a position has no price now
         total = sum(gross for gross, _ in profits), sum(net for _, net in profits)
+        if not is_tellable(*total):
+            return  # no message can hold it
         for each in subscriptions:
             if each.last == total:
                 continue

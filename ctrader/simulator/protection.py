@@ -251,9 +251,9 @@ class Protection:
         position.close(closed)
         order.end(ProtoOAOrderStatus.ORDER_STATUS_CANCELLED, closed)
         order.origin = origin
-        self._events.publish(
-            book, ProtoOAExecutionType.ORDER_CANCELLED, order, position, server=True
-        )
+        # Where a flip keeps the id, another position has it by now.
+        shown = book.positions.get(position.position_id, position)
+        self._events.publish(book, ProtoOAExecutionType.ORDER_CANCELLED, order, shown, server=True)
 
     def _renew(
         self, book: AccountBook, position: Position, origin: str | None, *, server: bool

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ctrader.simulator.book import AccountBook, Order
 
-__all__ = ["Reservations"]
+__all__ = ["Need", "Reservations"]
+
+
+class Need(NamedTuple):
+    """What an account must have for a volume, in the smallest unit of its currency."""
+
+    amount: int
+    """Taken from the free margin."""
+    margin: int
+    """Bound on the side of the order, whatever the other side makes up for."""
 
 
 @dataclass(slots=True)
 class _Reservation:
     order: Order
-    amount: int
-    """For the whole order, in the smallest unit of the deposit currency."""
+    need: Need
+    """Of the whole order."""
     exposure: int
     """Volume that it opens, in cents of a unit."""
 
@@ -25,10 +35,10 @@ class Reservations:
         """Begin with none."""
         self._kept: dict[int, dict[int, _Reservation]] = {}
 
-    def keep(self, book: AccountBook, order: Order, amount: int, exposure: int) -> None:
+    def keep(self, book: AccountBook, order: Order, need: Need, exposure: int) -> None:
         """Set money aside for an order that is to be filled."""
         account = self._kept.setdefault(book.spec.account_id, {})
-        account[order.order_id] = _Reservation(order, amount, exposure)
+        account[order.order_id] = _Reservation(order, need, exposure)
 
     def has(self, book: AccountBook, order: Order) -> bool:
         """Tell whether money was set aside for an order."""
@@ -41,8 +51,16 @@ class Reservations:
     def amount(self, book: AccountBook) -> int:
         """Return what an account has set aside: as much as is still unfilled."""
         return sum(
-            _share(each.amount, each.order)
+            _share(each.need.amount, each.order)
             for each in self._kept.get(book.spec.account_id, {}).values()
+        )
+
+    def margin(self, book: AccountBook, symbol_id: int, side: int) -> int:
+        """Return the margin that orders of an account will bind on a side of a symbol."""
+        return sum(
+            _share(each.need.margin, each.order)
+            for each in self._kept.get(book.spec.account_id, {}).values()
+            if each.order.symbol.symbol_id == symbol_id and each.order.side == side
         )
 
     def exposure(self, book: AccountBook, symbol_id: int, side: int) -> int:

@@ -18,6 +18,7 @@ from typing import Final
 from ctrader.proto import ProtoOAExecutionType
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.catalogue import SymbolSpec
+from ctrader.simulator.checked import INT64_MAX
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.switches import Switches
@@ -97,10 +98,11 @@ class Rollover:
         try:
             amount = self._valuation.swap(book, position, days)
         except Refusal:
-            return False  # without a price nobody can tell what it would be
+            return False  # there never was a rate: `check_rates` lets nothing be opened so
         if not amount:
             return False
-        position.swap += amount
+        # What no message could tell is not charged.
+        position.swap = max(-INT64_MAX, min(INT64_MAX, position.swap + amount))
         position.updated = due
         message = execution_message(
             book,

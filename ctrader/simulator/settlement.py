@@ -17,7 +17,7 @@ from ctrader.simulator.book import (
     Position,
 )
 from ctrader.simulator.margin import Margin
-from ctrader.simulator.money import conversion_fee_of, round_half_away
+from ctrader.simulator.money import check_tellable, conversion_fee_of, round_half_away
 from ctrader.simulator.surroundings import Surroundings
 from ctrader.simulator.valuation import Valuation
 
@@ -72,7 +72,10 @@ class Settlement:
         now = self._outside.market_now()
         rates = self._rates(book, order, volume, market)
         # All that can fail comes before the first change.
-        self._margin.needed(book, order.symbol, order.side, volume, rates.base_to_deposit)
+        needed = self._margin.needed(book, order.symbol, order.side, volume, rates.base_to_deposit)
+        check_tellable(
+            needed + position.used_margin, rates.commission, position.commission - rates.commission
+        )
         deal = self._deal(book, order, volume, market, created, rates)
         position.entries.append(
             Entry(volume, market, -rates.commission, rates.base_to_deposit, deal.deal_id)
@@ -103,10 +106,12 @@ class Settlement:
             created: When the deal began, milliseconds UTC.
 
         Raises:
-            Refusal: there is no price to reckon with, and nothing happened.
+            Refusal: there is no price to reckon with, or it brings more than a message can tell,
+                and nothing happened.
         """
         now = self._outside.market_now()
         rates = self._rates(book, order, volume, market)
+        self._check_result(book, position, volume, market, rates)
         deal = self._deal(book, order, volume, market, created, rates)
         deal.closed_part = self._settle(book, position, deal, rates, now)
         position.updated = now
@@ -141,6 +146,22 @@ class Settlement:
             base_to_usd=self._valuation.base_to_usd(symbol, market),
             commission=self._valuation.commission(book, symbol, volume, market),
         )
+
+    def _check_result(
+        self, book: AccountBook, position: Position, volume: int, market: int, rates: _Rates
+    ) -> None:
+        """Refuse to close a volume whose result cannot be told.
+
+        Raises:
+            Refusal: an amount of the deal, or the balance after it, does not fit into a message.
+        """
+        parts = _oldest(position, volume)
+        swap = round_half_away(Fraction(position.swap * volume, position.volume))
+        commission = sum(each.commission for each in parts) - rates.commission
+        gross = self._valuation.gross(book, position, parts, market, rates.quote_to_deposit)
+        fee = conversion_fee_of(position.symbol, gross, book.deposit_asset)
+        balance = book.balance + gross + swap + commission + fee
+        check_tellable(rates.commission, commission, gross, fee, balance)
 
     def _settle(
         self, book: AccountBook, position: Position, deal: Deal, rates: _Rates, now: int
@@ -190,18 +211,25 @@ class Settlement:
         return deal
 
 
-def _take_oldest(position: Position, volume: int) -> list[Entry]:
-    """Take a volume out of a position's entries, each with its share of the commission."""
-    taken: list[Entry] = []
+def _oldest(position: Position, volume: int) -> list[Entry]:
+    """Return a volume of a position's oldest entries, each with its share of the commission."""
+    found: list[Entry] = []
     left = volume
     for entry in position.entries:
         part = min(left, entry.volume)
         if not part:
             break
         share = round_half_away(Fraction(entry.commission * part, entry.volume))
-        taken.append(Entry(part, entry.price, share, entry.margin_rate, entry.deal_id))
-        entry.volume -= part
-        entry.commission -= share
+        found.append(Entry(part, entry.price, share, entry.margin_rate, entry.deal_id))
         left -= part
+    return found
+
+
+def _take_oldest(position: Position, volume: int) -> list[Entry]:
+    """Take a volume out of a position's oldest entries."""
+    taken = _oldest(position, volume)
+    for entry, part in zip(position.entries, taken, strict=False):
+        entry.volume -= part.volume
+        entry.commission -= part.commission
     position.entries = [entry for entry in position.entries if entry.volume]
     return taken

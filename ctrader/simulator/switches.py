@@ -252,6 +252,31 @@ class Switches:
     pending_orders_check_money: bool = False
     """Whether an order with a price of its own needs its money when it is placed, not only when
     it is filled."""
+    absolute_and_relative: Literal["refused", "absolute", "relative"] = "refused"
+    """What becomes of a level given both as a price and as a distance: a refusal as
+    `INVALID_REQUEST`, or one of the two counts."""
+    limit_beyond_market: Literal["filled", "refused"] = "filled"
+    """Whether a limit order that the market has passed already is filled at once, or refused as
+    `TRADING_BAD_PRICES`."""
+    pending_position_id: Literal["refused", "ignored"] = "refused"
+    """What becomes of a `positionId` on an order with a price of its own: a refusal as
+    `INVALID_REQUEST`, or an order without it."""
+    pending_without_rights: Literal["wait", "rejected"] = "wait"
+    """Whether pending orders of an account that may not open anything wait until it may, or are
+    rejected when their price comes."""
+    flip_keeps_position_id: bool = False
+    """Whether the position that an order opens beyond one it closes, in a netted account, has the
+    closed one's id; otherwise a new one."""
+    stop_out_accepted_first: bool = True
+    """Whether the order that closes a position for want of margin is told when it is made, too,
+    not only when it is filled."""
+    amend_needs_all_fields: bool = False
+    """Whether amending a pending order is refused as `INVALID_REQUEST` without its volume, price
+    or slippage; otherwise these stay what they are."""
+    protective_cancel_code: str = "UNABLE_TO_CANCEL_ORDER"
+    """Code for cancelling a protective order by its id."""
+    protective_amend_code: str = "UNABLE_TO_AMEND_ORDER"
+    """Code for amending a protective order by its id."""
     cancel_while_closed: bool = True
     """Whether pending orders may be cancelled outside the trading hours."""
     cancel_race: Literal["event", "pending_execution", "unable", "not_found"] = "event"
@@ -298,6 +323,8 @@ class Switches:
     """Seconds of market time from one margin call of an account to the next."""
     margin_calls_pause_together: bool = False
     """Whether a margin call also silences the other two thresholds for that time."""
+    margin_call_update_ends_pause: bool = True
+    """Whether a new threshold may warn at once, however short ago its margin call came last."""
     v1_pnl_stream: bool | Literal["silent"] = False
     """Whether the profit stream of newer schemas is served. False refuses its requests as
     UNSUPPORTED_MESSAGE, "silent" leaves them without an answer."""

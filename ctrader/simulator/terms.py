@@ -62,6 +62,11 @@ def check_account(spec: AccountSpec) -> None:
     check_integer("leverage", spec.leverage, 1)
     for name in ("stop_out_level", "max_positions"):
         check_integer(name, getattr(spec, name))
+    balance = spec.balance.scaleb(spec.money_digits)
+    if balance != balance.to_integral_value():
+        raise ValueError(
+            f"balance must have {spec.money_digits} decimals at most, not {spec.balance}"
+        )
     if min(spec.margin_call_levels) < 0:
         raise ValueError(f"margin_call_levels must not be negative, not {spec.margin_call_levels}")
     _try(lambda: trader_message(AccountBook(spec, 1, 0), unknown_fields=False))

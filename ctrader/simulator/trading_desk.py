@@ -18,6 +18,7 @@ from ctrader.proto import (
     ProtoOAReconcileRes,
     ProtoOATradeSide,
 )
+from ctrader.simulator.money import is_tellable
 from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.trade_messages import order_message, position_message
 
@@ -125,6 +126,11 @@ def _unrealised_profit(
     )
     for position in book.open_positions():
         gross, net = session.exchange.floor.profit_of(book, position)
+        if not is_tellable(gross, net):
+            raise Refusal(
+                "INVALID_REQUEST",
+                f"Position {position.position_id} has a profit that no message can tell",
+            )
         answer.positionUnrealizedPnL.add(
             positionId=position.position_id, grossUnrealizedPnL=gross, netUnrealizedPnL=net
         )

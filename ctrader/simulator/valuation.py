@@ -107,8 +107,11 @@ class Valuation:
     def swap(self, book: AccountBook, position: Position, days: Fraction) -> int:
         """Return what holding a position for some days brings, negative where it costs.
 
+        Should the symbol have no price any more, a rate in percent counts from the price at which
+        the position was opened; conversion falls back to the last rates that there were.
+
         Raises:
-            Refusal: there is no price to value it with.
+            Refusal: there never was a price to convert with.
         """
         symbol = position.symbol
         scale = 10**book.spec.money_digits
@@ -118,8 +121,10 @@ class Valuation:
             cost = rollover_commission_of(symbol, position.volume) * days
             rate = self._converter.rate(self._usd, book.deposit_asset)
             return -round_half_away(cost * rate * scale)
-        quote = self.quote(symbol)
-        price = Fraction(quote.bid if position.is_buy else quote.ask, PRICE_UNITS)
+        quote = self._outside.quote(symbol.symbol_id)
+        price = position.price / PRICE_UNITS
+        if quote is not None:
+            price = Fraction(quote.bid if position.is_buy else quote.ask, PRICE_UNITS)
         amount = swap_of(
             symbol,
             position.volume,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctrader.proto import (
+    ProtoOAAccessRights,
     ProtoOAExecutionType,
     ProtoOAOrderStatus,
     ProtoOAOrderType,
@@ -146,7 +147,7 @@ class WorkingOrders:
         if order.executing:
             return True
         hit = hit_by(order, quote, tick)
-        if hit is None or not self._may_execute(order):
+        if hit is None or not self._may_execute(book, order):
             return False
         if hit == "stop" and order.order_type == ProtoOAOrderType.STOP_LIMIT:
             order.activated = True
@@ -176,9 +177,13 @@ class WorkingOrders:
             server=True,
         )
 
-    def _may_execute(self, order: Order) -> bool:
-        """Tell whether the hour and the symbol's mode let an order be executed."""
+    def _may_execute(self, book: AccountBook, order: Order) -> bool:
+        """Tell whether the hour, the symbol's mode and the account let an order be executed."""
         symbol = order.symbol
+        has_rights = book.spec.access_rights == ProtoOAAccessRights.FULL_ACCESS
+        may_wait = self._switches.pending_without_rights == "wait"
+        if not has_rights and may_wait and not order.is_protective:
+            return False
         if symbol.trading_mode == ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION:
             return False
         if symbol.trading_mode == ProtoOATradingMode.CLOSE_ONLY_MODE and not order.is_protective:

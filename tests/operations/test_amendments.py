@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
-from ctrader.enums import ExecutionType, OrderSide, OrderType, StopTriggerMethod, TimeInForce
+from ctrader.enums import ExecutionType, OrderType, StopTriggerMethod
 from ctrader.errors import (
     BadVolumeError,
     ClientClosedError,
@@ -25,7 +26,6 @@ from ctrader.models import (
     AmendOrderRequest,
     AmendPositionRequest,
     ClosePositionRequest,
-    NewOrderRequest,
     Order,
 )
 from ctrader.models.request import CLEAR
@@ -43,9 +43,9 @@ from ctrader.simulator import Switches
 from ctrader.simulator.world import Task, World
 from ctrader.units import SECOND, datetime_from_millis
 from tests.operations.peer import drive
-from tests.operations.test_checks import Desk, answer, symbol
+from tests.operations.test_checks import NOW, Desk, answer, symbol
 from tests.operations.test_trading import event, limit_order, position, state
-from tests.simulator.test_world import ACCOUNT, UNIX_MS, buy, ready_world
+from tests.simulator.test_world import ACCOUNT, buy, ready_world
 
 TARGET = 9.0
 STOP = 0.5
@@ -107,8 +107,11 @@ def test_amendments_of_an_order_at_once_keep_each_others_levels() -> None:
     world = ready_world()
     order_id = pending(world)
     tasks = [
-        world.start(trading.amend_order(ACCOUNT, AmendOrderRequest(order_id=order_id, **terms)))
-        for terms in ({"relative_stop_loss": 0.01}, {"relative_take_profit": 0.02})
+        world.start(trading.amend_order(ACCOUNT, request))
+        for request in (
+            AmendOrderRequest(order_id=order_id, relative_stop_loss=0.01),
+            AmendOrderRequest(order_id=order_id, relative_take_profit=0.02),
+        )
     ]
     for task in tasks:
         assert world.finish(task).error is None
@@ -125,30 +128,25 @@ def test_amendment_right_after_a_fill_keeps_what_its_order_asked_for(delay: floa
     assert entry is not None
     amended = world.finish(amend(world, filled.position.position_id, take_profit=TARGET))
     assert amended.error is None
-    assert levels_of(world) == (pytest.approx(entry - 0.005), TARGET)
+    assert levels_of(world) == pytest.approx((entry - 0.005, TARGET))
 
 
-def test_levels_that_never_came_are_sent_as_they_were_asked_for() -> None:
+@pytest.mark.parametrize(("stop", "target"), [(0.005, 0.01), (0.005, None), (None, 0.01)])
+def test_levels_that_never_came_are_sent_as_they_were_asked_for(
+    stop: float | None, target: float | None
+) -> None:
     world = ready_world(switches=Switches(protection_delay=60.0))
-    request = buy(100_000, relative_stop_loss=0.005, relative_take_profit=0.01)
+    request = buy(100_000, relative_stop_loss=stop, relative_take_profit=target)
     filled = world.run(trading.place_order(ACCOUNT, request))
     assert filled.position is not None
-    entry = filled.position.entry_price
+    entry, position_id = filled.position.entry_price, filled.position.position_id
     assert entry is not None
     begun = world.now
-    amended = world.finish(
-        amend(world, filled.position.position_id, stop_loss_trigger_method=None, take_profit=TARGET)
-    )
-    assert amended.error is None
+    named = {"stop_loss": STOP} if stop is None else {"take_profit": TARGET}
+    assert world.finish(amend(world, position_id, **named)).error is None
     assert 1 * SECOND <= world.now - begun < 1.5 * SECOND
-    assert levels_of(world) == (pytest.approx(entry - 0.005), TARGET)
-    world.run(
-        trading.amend_position(
-            ACCOUNT,
-            AmendPositionRequest(position_id=filled.position.position_id, stop_loss=STOP),
-        )
-    )
-    assert levels_of(world) == (STOP, TARGET)
+    wanted = (STOP if stop is None else entry - stop, TARGET if stop else entry + (target or 0))
+    assert levels_of(world) == pytest.approx(wanted)
 
 
 def test_change_of_another_terminal_that_was_seen_is_kept() -> None:
@@ -229,9 +227,9 @@ def test_change_under_way_that_does_not_end_leaves_the_next_unsent(error: Except
 def test_nonsense_beside_what_is_kept_does_not_matter() -> None:
     world, position_id = held()
 
-    def odd(message: ProtoOAReconcileRes) -> ProtoOAReconcileRes:
+    def odd(message: Message) -> Message:
         copy = ProtoOAReconcileRes()
-        copy.CopyFrom(message)
+        copy.MergeFromString(message.SerializeToString())
         copy.position[0].tradeData.openTimestamp = 2**62
         copy.position[0].moneyDigits = 99
         copy.position[0].marginRate = float("nan")
@@ -433,9 +431,9 @@ def test_nothing_is_sent_on_a_later_link_than_it_began_on() -> None:
     world, position_id = held(reconnect_min_wait=0.01, reconnect_max_wait=0.02)
     world.latency = SECOND // 1000
 
-    def empty(message: ProtoOAReconcileRes) -> ProtoOAReconcileRes:
+    def empty(message: Message) -> Message:
         copy = ProtoOAReconcileRes()
-        copy.CopyFrom(message)
+        copy.MergeFromString(message.SerializeToString())
         del copy.position[:]
         return copy
 
@@ -469,16 +467,7 @@ def test_position_that_is_not_there_the_server_refuses_to_close() -> None:
 
 
 def test_expiration_is_judged_by_the_server_where_a_clock_may_be_wrong() -> None:
-    world = ready_world()
-    request = NewOrderRequest(
-        symbol_id=1,
-        side=OrderSide.BUY,
-        volume=100_000,
-        order_type=OrderType.LIMIT,
-        limit_price=0.9,
-        time_in_force=TimeInForce.GOOD_TILL_DATE,
-        expiration_timestamp=datetime_from_millis(UNIX_MS) + timedelta(minutes=30),
-    )
-    world.session._context.set_wall(UNIX_MS / 1000 + 3600)
-    placed = world.run(trading.place_order(ACCOUNT, request))
-    assert placed.execution_type is ExecutionType.ORDER_ACCEPTED
+    desk = Desk(state(orders=(limit_order(3),)))
+    request = AmendOrderRequest(order_id=3, expiration_timestamp=NOW - timedelta(hours=1))
+    drive(trading.amend_order(7, request), desk)
+    assert len(desk.sent) == 1

@@ -223,7 +223,7 @@ def test_request_whose_question_fails_was_not_sent_and_says_so_of_itself(
     "reply",
     [
         api_error("REQUEST_FREQUENCY_EXCEEDED", "slow down"),
-        DeserializationError(1, "nonsense"),
+        DeserializationError(1, b"nonsense"),
         answer(symbol(digits=99, minVolume=0, maxVolume=-1, stepVolume=0, lotSize=0)),
         answer(symbol(minVolume=300, maxVolume=200)),
     ],
@@ -381,7 +381,7 @@ def test_close_is_refused_only_after_the_server_was_asked(
         state(),
         api_error("REQUEST_FREQUENCY_EXCEEDED", None),
         CTraderConnectionTimeoutError(1, "it"),
-        DeserializationError(1, "nonsense"),
+        DeserializationError(1, b"nonsense"),
     ],
 )
 def test_close_goes_out_if_the_server_does_not_confirm_that_it_is_too_much(reply: object) -> None:

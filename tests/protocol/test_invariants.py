@@ -72,10 +72,11 @@ from ctrader.protocol.commands import (
     Logout,
     NextEvent,
     Pause,
+    PnLTopic,
     Priority,
     SpotTopic,
     Subscribe,
-    Topic,
+    SymbolTopic,
     TrendbarTopic,
     Unsubscribe,
     WaitApplication,
@@ -103,7 +104,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT)
-TOPICS: tuple[Topic, ...] = tuple(
+TOPICS: tuple[SymbolTopic, ...] = tuple(
     topic
     for account in ACCOUNTS
     for symbol in (1, 2)
@@ -127,11 +128,11 @@ UNSUBSCRIPTIONS = (
 )
 
 
-def spots_of(topic: Topic) -> SpotTopic:
+def spots_of(topic: SymbolTopic) -> SpotTopic:
     return SpotTopic(topic.account_id, topic.symbol_id)
 
 
-def topics_of(message: Message) -> list[Topic]:
+def topics_of(message: Message) -> list[SymbolTopic]:
     match message:
         case ProtoOASubscribeSpotsReq() | ProtoOAUnsubscribeSpotsReq():
             return [SpotTopic(message.ctidTraderAccountId, s) for s in message.symbolId]
@@ -152,7 +153,7 @@ class ServerLink:
         """Accounts that the client gave up, and may know less of than the server still does."""
         self.is_application_known = False
         self.accounts: set[int] = set()
-        self.topics: set[Topic] = set()
+        self.topics: set[SymbolTopic] = set()
         self.waiting: deque[Sent] = deque()
         self.events: list[Message] = []
         """What it has to tell besides answers."""
@@ -227,10 +228,11 @@ class Conversation(RuleBasedStateMachine):
         self.commands: dict[CallId, Command] = {}
         self.cancelled: dict[CallId, CancelResult] = {}
         self.judged: set[CallId] = set()
-        self.owners: dict[Topic, set[int]] = {topic: set() for topic in TOPICS}
+        self.owners: dict[SymbolTopic, set[int]] = {topic: set() for topic in TOPICS}
         self.owner_count = 0
         self.order_epochs: dict[str, int] = {}
-        self.authorizations = dict.fromkeys(ACCOUNTS, 0)
+        self.authorizations: dict[int, int] = dict.fromkeys(ACCOUNTS, 0)
+        """How often an account has begun anew: orders of one time are not sent in another."""
         self.order_authorizations: dict[str, int] = {}
         self.orders_sent: set[str] = set()
         self.lanes: dict[Lane, deque[int]] = {}
@@ -545,7 +547,7 @@ class Conversation(RuleBasedStateMachine):
         topics=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=3, unique=True),
         timeout=st.sampled_from([None, None, 0.5]),
     )
-    def subscribe(self, topics: list[Topic], timeout: float | None) -> None:
+    def subscribe(self, topics: list[SymbolTopic], timeout: float | None) -> None:
         self.owner_count += 1
         for topic in topics:
             self.owners[topic].add(self.owner_count)
@@ -553,7 +555,7 @@ class Conversation(RuleBasedStateMachine):
 
     @precondition(takes_commands)
     @rule(topic=st.sampled_from(TOPICS), everybody=st.booleans())
-    def unsubscribe(self, topic: Topic, everybody: bool) -> None:
+    def unsubscribe(self, topic: SymbolTopic, everybody: bool) -> None:
         owners = sorted(self.owners[topic])
         for owner in owners if everybody else owners[:1]:
             self.owners[topic].discard(owner)
@@ -725,9 +727,9 @@ class Conversation(RuleBasedStateMachine):
                 client_order_id = sent.message.clientOrderId
                 assert client_order_id not in self.orders_sent, "an order was sent twice"
                 assert self.order_epochs[client_order_id] == sent.epoch, "an order was sent late"
-                assert (
-                    self.order_authorizations[client_order_id] == self.authorizations[ACCOUNT]
-                ), "an order was sent in another session of its account"
+                assert self.order_authorizations[client_order_id] == self.authorizations[ACCOUNT], (
+                    "an order was sent in another session of its account"
+                )
                 self.orders_sent.add(client_order_id)
 
     def _look_at_rate(self, sent: Sent) -> None:
@@ -760,6 +762,7 @@ class Conversation(RuleBasedStateMachine):
     def _give_back(self, command: Subscribe) -> None:
         for topic in command.topics:
             assert isinstance(command.owner, int)
+            assert not isinstance(topic, PnLTopic)
             self.owners[topic].discard(command.owner)
 
     def teardown(self) -> None:

@@ -211,9 +211,11 @@ class Ledger:
         for holding in self.holdings.values():
             both = sides.setdefault(holding.symbol_id, [0, 0])
             both[holding.is_long] += holding.used_margin
-        rule = {"SUM": sum, "MAX": max, "NET": lambda both: abs(both[0] - both[1])}
-        reckon: Callable[[list[int]], int] = rule[self._margin_calculation]
-        return sum(reckon(both) for both in sides.values())
+        if self._margin_calculation == "MAX":
+            return sum(max(both) for both in sides.values())
+        if self._margin_calculation == "NET":
+            return sum(abs(both[0] - both[1]) for both in sides.values())
+        return sum(sum(both) for both in sides.values())
 
     def free_margin(self, at: int) -> int:
         """Return what is left for new positions."""

@@ -214,9 +214,9 @@ class OrderAudit:
 
     def _levels_of(self, position_id: int) -> tuple[int | None, int | None]:
         for order in self._orders.values():
-            if order.kind == _PROTECTIVE and order.position_id == position_id:
-                if not order.is_over:
-                    return order.stop, order.limit
+            is_its = order.kind == _PROTECTIVE and order.position_id == position_id
+            if is_its and not order.is_over:
+                return order.stop, order.limit
         return None, None
 
     # Private, frames

@@ -241,3 +241,12 @@ def test_money_digits_may_be_left_out():
     assert change.balance == 10_000_100
     assert not change.HasField("moneyDigits")
     assert not trader_of(peer).HasField("moneyDigits")
+
+
+def test_a_bonus_that_does_not_fit_into_a_message_changes_nothing():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    peer.exchange.deposit_bonus(USD_ACCOUNT, manager=Decimal(2**62) / 100)
+    before = trader_of(peer)
+    with pytest.raises(ValueError, match="fit into a message"):
+        peer.exchange.deposit_bonus(USD_ACCOUNT, manager=Decimal(2**62) / 100)
+    assert trader_of(peer) == before

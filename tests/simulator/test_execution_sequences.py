@@ -28,6 +28,7 @@ from ctrader.proto import (
     ProtoOATradeSide,
     ProtoOATrailingSLChangedEvent,
 )
+from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,
@@ -697,6 +698,23 @@ def test_order_is_rejected_with_an_empty_deal():
         """)
 
 
+@pytest.mark.parametrize("status", ["REJECTED", "INTERNALLY_REJECTED", "ERROR"])
+def test_empty_deal_says_who_rejected_the_order(status: str):
+    peer = trader()
+    peer.exchange.floor.script_rejection(
+        "TIMEOUT_ERROR", deal_status=ProtoOADealStatus.Value(status)
+    )
+    assert sent(peer, order()).split(" # ")[1] == words(f"""
+        m1 ORDER_REJECTED error TIMEOUT_ERROR client
+          order 6000001 MARKET BUY 100000 open=0 close=20 REJECTED of 5000001 executed=0
+              changed=20 not-closingOrder IMMEDIATE_OR_CANCEL
+          position 5000001 BUY 0 close=20 CLOSED price=0.0 changed=20 commission=0 rate=0.0
+              margin=0
+          deal 7000001 BUY 0 of 100000 {status} for order 6000001 position 5000001 create=0
+              execution=20 changed=20 rate=0.0 commission=0 usd=0.0
+        """)
+
+
 # Closing
 
 
@@ -1064,6 +1082,34 @@ def test_stop_out():
               GOOD_TILL_CANCEL not-trailing trigger=TRADE
           position 5000001 BUY 0 open=20 close=1020 CLOSED price=0.0 changed=1020 commission=0
               rate=0.0 margin=0 not-trailing
+        """)
+
+
+def test_stop_out_that_a_price_causes():
+    accounts = [replace(DEFAULT_ACCOUNTS[0], balance=Decimal(1500))]
+    exchange = scripted_exchange(
+        ((0, 112567, 112569), (3, 111700, 111702), (4, 111600, 111602)), accounts=accounts
+    )
+    peer = done(log_in(Peer(exchange), USD_ACCOUNT), order(volume=10_000_000))
+    # 50% of the margin are 562.84; the equity is 628.50 at the second price, 528.50 at the third.
+    assert passed(peer, 2.5) == ""
+    assert passed(peer, 2) == words("""
+        # - ORDER_ACCEPTED server
+          order 6000002 MARKET SELL 10000000 open=4000 ACCEPTED of 5000001 executed=0 changed=4000
+              closingOrder clientOrderId=2 IMMEDIATE_OR_CANCEL isStopOut
+          position 5000001 BUY 10000000 open=20 OPEN price=1.12569 changed=20 commission=-250
+              rate=1.12569 margin=112569
+        # - ORDER_FILLED server
+          order 6000002 MARKET SELL 10000000 open=4000 close=4020 FILLED of 5000001 at=1.116
+              executed=10000000 changed=4020 closingOrder clientOrderId=2 IMMEDIATE_OR_CANCEL
+              isStopOut
+          position 5000001 BUY 0 open=20 close=4020 CLOSED price=0.0 changed=4020 commission=0
+              rate=0.0 margin=0
+          deal 7000002 SELL 10000000 of 10000000 FILLED for order 6000002 position 5000001
+              create=4000 execution=4020 changed=4020 at=1.116 rate=1.116 commission=-250
+              usd=1.116
+          settled entryPrice=1.12569 grossProfit=-96900 commission=-500 balance=52600
+              converted=1.0 closedVolume=10000000 balanceVersion=2 pnlConversionFee=0
         """)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
 from ctrader.proto import (
     ProtoOAAccessRights,
+    ProtoOAAccountType,
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOACancelOrderReq,
@@ -19,14 +21,24 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOANewOrderReq,
     ProtoOAOrderErrorEvent,
+    ProtoOAOrderListByPositionIdReq,
+    ProtoOAOrderListByPositionIdRes,
     ProtoOAOrderType,
     ProtoOASymbolDistanceType,
+    ProtoOATotalMarginCalculationType,
     ProtoOATradeSide,
     ProtoOATradingMode,
     ProtoOATrailingSLChangedEvent,
 )
+from ctrader.simulator.admission import check_volume
 from ctrader.simulator.book import AccountBook
-from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, AccountSpec, HolidaySpec
+from ctrader.simulator.catalogue import (
+    DEFAULT_ACCOUNTS,
+    DEFAULT_CATALOGUE,
+    AccountSpec,
+    HolidaySpec,
+)
+from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,
@@ -936,14 +948,14 @@ def test_pending_order_without_a_rate_to_reckon_with_is_rejected():
     assert rejected.isServerEvent
 
 
-def test_stop_loss_that_a_script_rejects_tries_again_at_the_next_price():
-    peer = trader((0, 112567, 112569), (3, 112460, 112462), (5, 112450, 112452))
+def test_stop_loss_that_a_script_rejects_tries_again_at_once():
+    peer = trader((0, 112567, 112569), (3, 112460, 112462))
     peer.send(order(relativeStopLoss=100))
     events(peer)
     peer.exchange.floor.script_rejection("TIMEOUT_ERROR", deal_status=ProtoOADealStatus.MISSED)
-    assert events(peer, 3) == []
     (filled,) = events(peer, 3)
-    assert filled.order.executionPrice == 1.1245
+    assert filled.order.executionPrice == 1.1246
+    assert filled.deal.executionTimestamp == START + 3040  # twice the fill delay after the price
 
 
 def test_rest_of_an_addition_is_rejected_when_a_netted_position_was_closed_meanwhile():
@@ -1031,3 +1043,491 @@ def test_stop_loss_in_parts_closes_no_more_than_a_netted_position_still_holds():
     book = peer.exchange.books[NETTED_ACCOUNT]
     assert not book.positions
     assert not book.working
+
+
+# What happens while a fill is under way
+
+
+def test_level_that_is_being_filled_is_not_replaced_by_that_of_an_addition():
+    peer = trader((0, 112567, 112569), (1.03, 112900, 112902), (1.055, 112700, 112702))
+    peer.send(order(relativeTakeProfit=200))
+    peer.run(1)
+    peer.send(order(relativeTakeProfit=5000, positionId=POSITION))
+    *_, filled = events(peer)
+    assert filled.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+    assert (filled.order.limitPrice, filled.order.executionPrice) == (1.12769, 1.129)
+    assert filled.deal.filledVolume == 200_000
+
+
+def test_guaranteed_stop_that_is_being_filled_keeps_its_price():
+    peer = guarded((0, 112567, 112569), (1.03, 111000, 111002))
+    peer.send(order(relativeStopLoss=1000, guaranteedStopLoss=True))
+    peer.run(1)
+    peer.send(order(relativeStopLoss=10, guaranteedStopLoss=True, positionId=POSITION))
+    *_, filled = events(peer)
+    assert filled.order.executionPrice == 1.11569
+
+
+def test_levels_of_an_addition_come_when_the_fill_of_the_others_was_rejected():
+    peer = trader((0, 112567, 112569), (1.03, 112900, 112902), (1.06, 112600, 112602))
+    peer.send(order(relativeTakeProfit=200))
+    peer.run(1)
+    peer.received()
+    peer.send(order(relativeTakeProfit=5000, positionId=POSITION))
+    peer.run(0.045)  # the addition is filled, the take profit is under way
+    peer.exchange.floor.script_rejection("TIMEOUT_ERROR")
+    found = events(peer, 2)
+    assert kinds(found) == [
+        "ORDER_ACCEPTED",
+        "ORDER_FILLED",
+        "ORDER_REPLACED",
+    ]
+    assert (found[2].order.limitPrice, found[2].order.tradeData.volume) == (1.17569, 200_000)
+    assert book_of(peer).positions[POSITION].executing is None
+
+
+def test_addition_without_a_stop_loss_leaves_the_trailing_one_as_it_is():
+    peer = trader((0, 112567, 112569), (5, 112700, 112702))
+    peer.send(order(relativeStopLoss=300, trailingStopLoss=True))
+    events(peer)
+    peer.send(amend(stopLoss=1.12269, stopLossTriggerMethod="OPPOSITE"))
+    events(peer)
+    peer.send(order(relativeTakeProfit=300, positionId=POSITION))
+    replaced = events(peer)[-1]
+    assert (replaced.position.stopLoss, replaced.position.takeProfit) == (1.12269, 1.12869)
+    assert replaced.position.trailingStopLoss
+    assert replaced.order.stopTriggerMethod == 2
+    peer.run(5)
+    (moved,) = peer.messages(ProtoOATrailingSLChangedEvent)
+    assert moved.stopPrice == 1.12402  # 298 behind the bid, as when it was set
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_level_that_a_gap_puts_below_zero_is_the_smallest_price(side: str):
+    peer = trader((0, 112567, 112569), (2, 50_000, 50_002))
+    if side == "BUY":
+        peer.send(order("LIMIT", "BUY", limitPrice=1.0, relativeStopLoss=90_000))
+    else:
+        peer.send(order("STOP", "SELL", stopPrice=1.12, relativeTakeProfit=110_000))
+    protected = events(peer, 3)[-1]
+    assert protected.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+    assert 0.00001 in (protected.order.stopPrice, protected.order.limitPrice)
+
+
+def test_stop_loss_on_its_way_does_not_stay_so_when_its_position_is_closed():
+    peer = trader(
+        (0, 112567, 112569),
+        (1.205, 112400, 112402),
+        accounts=account(account_type=ProtoOAAccountType.NETTED),
+    )
+    peer.send(order(relativeStopLoss=100))
+    peer.run(1.2)
+    peer.send(order(side="SELL"))
+    assert kinds(events(peer))[-1] == "ORDER_CANCELLED"
+    assert not book_of(peer).orders[6_000_002].executing
+
+
+def test_stop_loss_that_was_passed_during_a_rejected_close_is_filled_without_a_new_price():
+    peer = trader((0, 112567, 112569), (1.21, 112000, 112002))
+    peer.send(order(relativeStopLoss=100))
+    peer.run(1.2)
+    peer.received()
+    peer.exchange.floor.script_rejection("TIMEOUT_ERROR")
+    peer.send(close())
+    found = events(peer)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_REJECTED", "ORDER_FILLED"]
+    assert found[2].order.executionPrice == 1.12
+
+
+def test_stop_out_that_a_script_rejects_is_tried_again_without_a_new_price():
+    peer = trader((0, 112567, 112569), (2, 110000, 110002), accounts=account(balance=Decimal(1500)))
+    peer.send(order(volume=10_000_000))
+    events(peer)
+    peer.exchange.floor.script_rejection("TIMEOUT_ERROR")
+    found = events(peer, 2)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_REJECTED", "ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert all(each.order.isStopOut for each in found)
+
+
+def test_plain_stop_loss_is_not_charged_as_a_guaranteed_one():
+    switches = replace(BARE, guaranteed_charge_at="hit")
+    peer = guarded((0, 112567, 112569), (3, 112469, 112471), switches=switches)
+    peer.send(order(relativeStopLoss=100))
+    events(peer)
+    (filled,) = events(peer, 3)
+    assert filled.order.executionPrice == filled.order.stopPrice == 1.12469
+
+
+def test_market_order_under_way_is_rejected_when_its_symbol_or_account_stops_trading():
+    slow = replace(BARE, fill_delay=1.0)
+    peer = trader(switches=slow)
+    peer.send(order())
+    peer.run(0.5)
+    peer.exchange.change_symbol(1, enabled=False)
+    assert events(peer)[-1].errorCode == "TRADING_DISABLED"
+    closing = trader(switches=replace(slow, always_open=False), schedule=())
+    closing.send(order())
+    closing.run(0.5)
+    holiday = HolidaySpec(
+        holiday_id=1, name="X", date=START // DAY, zone="UTC", start_second=0, end_second=86_399
+    )
+    closing.exchange.change_symbol(1, holidays=(holiday,))
+    assert events(closing)[-1].errorCode == "SYMBOL_HAS_HOLIDAY"
+    denied = trader(switches=slow)
+    denied.send(order())
+    denied.run(0.5)
+    denied.exchange.change_account(USD_ACCOUNT, access_rights=ProtoOAAccessRights.CLOSE_ONLY)
+    assert events(denied)[-1].errorCode == "TRADING_NOT_ALLOWED"
+
+
+def test_market_range_order_waits_for_the_opening_too():
+    ticks = ((0, 112567, 112569), (300, 112600, 112602))
+    holiday = HolidaySpec(
+        holiday_id=1,
+        name="X",
+        date=START // DAY,
+        zone="UTC",
+        start_second=0,
+        end_second=START // 1000 % 86_400 + 200,
+    )
+    switches = replace(BARE, always_open=False)
+    peer = trader(*ticks, switches=switches, schedule=(), holidays=(holiday,))
+    for points in (100, 10):
+        peer.send(
+            order(
+                "MARKET_RANGE",
+                timeInForce="MARKET_ON_OPEN",
+                baseSlippagePrice=1.12569,
+                slippageInPoints=points,
+            )
+        )
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_ACCEPTED"]
+    filled, cancelled = events(peer, 400)
+    assert kinds([filled, cancelled]) == ["ORDER_FILLED", "ORDER_CANCELLED"]
+    assert filled.order.executionPrice == 1.12602
+
+
+# Netted accounts
+
+
+def netted(
+    *ticks: tuple[float, int | None, int | None], switches: Switches = BARE, **terms: object
+) -> Peer:
+    """Open an exchange with one netted account on these terms, which holds a long position."""
+    accounts = account(account_type=ProtoOAAccountType.NETTED, **terms)
+    peer = trader(*ticks, switches=switches, accounts=accounts)
+    if terms.get("is_limited_risk"):
+        peer.exchange.change_symbol(1, guaranteed_stops=True)
+        peer.send(order(relativeStopLoss=5000, guaranteedStopLoss=True))
+    else:
+        peer.send(order())
+    peer.run(1)
+    peer.received()
+    return peer
+
+
+def test_flip_at_the_market_has_the_protection_that_it_asked_for():
+    peer = netted()
+    peer.send(
+        order(
+            side="SELL",
+            volume=200_000,
+            relativeStopLoss=300,
+            relativeTakeProfit=200,
+            trailingStopLoss=True,
+        )
+    )
+    protected = events(peer)[-1]
+    assert protected.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+    assert protected.position.positionId == 5_000_002
+    assert (protected.order.stopPrice, protected.order.limitPrice) == (1.12867, 1.12367)
+    assert protected.position.trailingStopLoss
+
+
+def test_what_a_flip_opens_is_under_the_rules_of_opening():
+    flip = order(side="SELL", volume=200_000)
+    near = netted()
+    near.exchange.change_symbol(1, stop_loss_distance=100)
+    too_near = order(side="SELL", volume=200_000, relativeStopLoss=50)
+    assert refusal(near, too_near).errorCode == "PROTECTION_IS_TOO_CLOSE_TO_MARKET"
+    symbol = netted()
+    symbol.exchange.change_symbol(1, trading_mode=ProtoOATradingMode.CLOSE_ONLY_MODE)
+    assert refusal(symbol, flip).errorCode == "TRADING_DISABLED"
+    symbol.send(order(side="SELL"))
+    assert kinds(events(symbol)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    rights = netted()
+    rights.exchange.change_account(USD_ACCOUNT, access_rights=ProtoOAAccessRights.CLOSE_ONLY)
+    assert refusal(rights, flip).errorCode == "TRADING_NOT_ALLOWED"
+    limited = netted(is_limited_risk=True)
+    assert "required for limited risk" in refusal(limited, flip).description
+    limited.send(order(side="SELL", volume=200_000, relativeStopLoss=300, guaranteedStopLoss=True))
+    opened = [each for each in events(limited) if each.position.positionId == 5_000_002]
+    assert opened[-1].position.guaranteedStopLoss
+    assert opened[-1].position.stopLoss == 1.12867
+
+
+def test_volume_rules_hold_for_what_an_order_leaves_or_opens_beyond_a_position():
+    peer = netted()
+    peer.send(order(volume=700_000))
+    peer.run(1)
+    peer.exchange.change_symbol(1, min_volume=500_000)
+    left = refusal(peer, order(side="SELL", volume=500_000))
+    assert (left.errorCode, left.positionId) == ("TRADING_BAD_VOLUME", POSITION)
+    assert "Remaining volume 300000" in left.description
+    beyond = refusal(peer, order(side="SELL", volume=900_000))
+    assert "Order volume = 100000" in beyond.description
+    hedged = trader(min_volume=100_000)
+    hedged.send(order(volume=800_000))
+    hedged.run(1)
+    hedged.exchange.change_symbol(1, min_volume=500_000)
+    by_id = order(side="SELL", volume=500_000, positionId=POSITION)
+    assert "Remaining volume 300000" in refusal(hedged, by_id).description
+
+
+@pytest.mark.parametrize("by_order", [False, True])
+def test_whole_position_can_be_closed_though_such_volumes_are_not_opened_any_more(by_order: bool):
+    peer = trader()
+    peer.send(order(volume=300_000))
+    peer.run(1)
+    peer.exchange.change_symbol(1, min_volume=400_000, step_volume=200_000)
+    whole = order(side="SELL", volume=300_000, positionId=POSITION) if by_order else close(300_000)
+    peer.received()
+    peer.send(whole)
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert not book_of(peer).positions
+
+
+def test_volume_of_nothing_is_refused_whatever_the_smallest_volume_is():
+    symbol = replace(DEFAULT_CATALOGUE.symbols[0], min_volume=0)
+    for volume in (0, -symbol.step_volume):
+        with pytest.raises(OrderRefusal, match="TRADING_BAD_VOLUME"):
+            check_volume(symbol, volume)
+
+
+def test_rest_of_a_netted_limit_opens_when_what_it_was_to_close_is_gone():
+    peer = netted(
+        (0, 112567, 112569), (2, 112600, 112602), (4, 112500, 112502), (6, 112650, 112652)
+    )
+    peer.exchange.floor.script_fill(30_000)
+    peer.exchange.change_symbol(1, min_volume=10_000, step_volume=10_000)
+    peer.send(order("LIMIT", "SELL", limitPrice=1.126, volume=200_000))
+    peer.run(2)
+    peer.send(close(70_000))
+    peer.run(1)
+    peer.received()
+    (filled,) = events(peer, 5)
+    assert kinds([filled]) == ["ORDER_FILLED"]
+    assert (filled.position.tradeData.tradeSide, filled.position.tradeData.volume) == (2, 170_000)
+    assert not filled.order.closingOrder
+
+
+@pytest.mark.parametrize(
+    ("keeps", "new_id"), [(False, 5_000_002), (True, POSITION)], ids=["new id", "same id"]
+)
+def test_flip_has_a_new_id_unless_it_is_switched_to_keep_the_old_one(keeps: bool, new_id: int):
+    peer = netted(switches=replace(BARE, flip_keeps_position_id=keeps))
+    peer.send(amend(stopLoss=1.11))
+    peer.run(1)
+    peer.received()
+    peer.send(order(side="SELL", volume=300_000, relativeStopLoss=300))
+    found = events(peer)
+    assert [each.position.positionId for each in found if each.HasField("deal")] == [
+        POSITION,
+        new_id,
+    ]
+    cancelled = next(each for each in found if each.executionType == 5)
+    assert cancelled.order.orderId == 6_000_002
+    assert cancelled.position.tradeData.volume == (200_000 if keeps else 0)
+    assert found[-1].order.stopPrice == 1.12867
+    (held,) = book_of(peer).open_positions()
+    assert (held.position_id, held.is_buy, held.volume) == (new_id, False, 200_000)
+    peer.send(close(200_000, position_id=new_id))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_CANCELLED"]
+    assert not book_of(peer).positions
+    assert not book_of(peer).working
+
+
+def test_orders_of_a_position_hold_the_one_that_closed_it_and_opened_another():
+    peer = netted()
+    peer.send(order(side="SELL", volume=200_000))
+    peer.run(1)
+    for position in (POSITION, 5_000_002):
+        answer = peer.ask(
+            ProtoOAOrderListByPositionIdReq(ctidTraderAccountId=USD_ACCOUNT, positionId=position),
+            ProtoOAOrderListByPositionIdRes,
+        )
+        assert 6_000_002 in [each.orderId for each in answer.order]
+
+
+# Margin
+
+
+@pytest.mark.parametrize(("method", "free"), [("MAX", True), ("NET", True), ("SUM", False)])
+def test_hedge_needs_margin_only_where_both_sides_are_added(method: str, free: bool):
+    terms = {
+        "balance": Decimal(1500),
+        "margin_calculation": ProtoOATotalMarginCalculationType.Value(method),
+        "stop_out_level": 0,
+    }
+    peer = trader(accounts=account(**terms))
+    peer.send(order(volume=10_000_000))
+    events(peer)
+    hedge = order(side="SELL", volume=10_000_000)
+    if free:
+        peer.send(hedge)
+        assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+        # Of two hedges under way at once only one sets off the position.
+        peer.send(close(10_000_000, position_id=5_000_002))
+        peer.run(1)
+        peer.received()
+        peer.send(hedge)
+    assert refusal(peer, hedge).errorCode == "NOT_ENOUGH_MONEY"
+
+
+def test_flip_may_use_the_margin_that_it_sets_free():
+    peer = netted(balance=Decimal(1500), stop_out_level=0)
+    peer.send(order(volume=9_900_000))
+    peer.run(1)
+    peer.received()
+    peer.send(order(side="SELL", volume=20_000_000))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_PARTIAL_FILL", "ORDER_FILLED"]
+    assert refusal(peer, order("MARKET", volume=25_000_000)).errorCode == "NOT_ENOUGH_MONEY"
+
+
+def test_amended_volume_needs_its_money_too_if_so_switched():
+    poor = account(balance=Decimal(2000))
+    peer = trader(accounts=poor, switches=replace(BARE, pending_orders_check_money=True))
+    peer.send(order("LIMIT", limitPrice=1.1))
+    peer.run(1)
+    assert refusal(peer, amend_order(volume=100_000_000)).errorCode == "NOT_ENOUGH_MONEY"
+    peer.send(amend_order(volume=1_000_000))
+    assert kinds(events(peer)) == ["ORDER_REPLACED"]
+
+
+# Choices
+
+
+def test_refusals_of_an_amendment_name_the_order():
+    peer = trader()
+    peer.send(order("STOP_LIMIT", stopPrice=1.13, slippageInPoints=5))
+    peer.run(1)
+    for fields in ({"slippageInPoints": -5}, {"stopPrice": 1.1300001}, {"volume": 1}):
+        assert refusal(peer, amend_order(**fields)).orderId == ORDER
+
+
+@pytest.mark.parametrize(
+    ("setting", "distance"), [("refused", None), ("absolute", 1000), ("relative", 500)]
+)
+def test_level_given_as_price_and_as_distance(
+    setting: Literal["refused", "absolute", "relative"], distance: int | None
+):
+    peer = trader(switches=replace(BARE, absolute_and_relative=setting))
+    both = order("LIMIT", limitPrice=1.1, stopLoss=1.09, relativeStopLoss=500)
+    if distance is None:
+        assert refusal(peer, both).errorCode == "INVALID_REQUEST"
+        return
+    peer.send(both)
+    (accepted,) = events(peer)
+    assert accepted.order.relativeStopLoss == distance
+
+
+@pytest.mark.parametrize("setting", ["filled", "refused"])
+def test_limit_that_the_market_has_passed(setting: Literal["filled", "refused"]):
+    peer = trader(switches=replace(BARE, limit_beyond_market=setting))
+    passed = order("LIMIT", limitPrice=1.126)
+    if setting == "filled":
+        peer.send(passed)
+        assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+        return
+    assert refusal(peer, passed).errorCode == "TRADING_BAD_PRICES"
+    peer.send(order("LIMIT", limitPrice=1.125))
+    events(peer)
+    assert refusal(peer, amend_order(limitPrice=1.126)).errorCode == "TRADING_BAD_PRICES"
+    peer.send(order("LIMIT", "SELL", limitPrice=1.126))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED"]
+
+
+@pytest.mark.parametrize("setting", ["refused", "ignored"])
+def test_position_id_on_a_pending_order(setting: Literal["refused", "ignored"]):
+    peer = trader(switches=replace(BARE, pending_position_id=setting))
+    request = order("LIMIT", limitPrice=1.1, positionId=77)
+    if setting == "refused":
+        assert refusal(peer, request).errorCode == "INVALID_REQUEST"
+        return
+    peer.send(request)
+    (accepted,) = events(peer)
+    assert accepted.position.positionId == POSITION
+
+
+@pytest.mark.parametrize("rights", ["CLOSE_ONLY", "NO_TRADING"])
+@pytest.mark.parametrize("setting", ["wait", "rejected"])
+def test_pending_order_of_an_account_that_may_not_open_any_more(
+    setting: Literal["wait", "rejected"], rights: str
+):
+    ticks = ((0, 112567, 112569), (2, 112400, 112402), (5, 112390, 112392))
+    peer = trader(*ticks, switches=replace(BARE, pending_without_rights=setting))
+    peer.send(order("LIMIT", limitPrice=1.125))
+    peer.run(1)
+    peer.exchange.change_account(USD_ACCOUNT, access_rights=ProtoOAAccessRights.Value(rights))
+    peer.received()
+    found = events(peer, 3)
+    if setting == "rejected":
+        assert [each.errorCode for each in found] == ["TRADING_NOT_ALLOWED"]
+        return
+    assert found == []
+    peer.exchange.change_account(USD_ACCOUNT, access_rights=ProtoOAAccessRights.FULL_ACCESS)
+    assert kinds(events(peer, 3)) == ["ORDER_FILLED"]
+
+
+@pytest.mark.parametrize("accepted_first", [True, False])
+def test_stop_out_is_told_when_it_begins_or_only_when_it_is_done(accepted_first: bool):
+    peer = trader(switches=replace(BARE, stop_out_accepted_first=accepted_first))
+    peer.send(order())
+    peer.run(1)
+    peer.received()
+    assert peer.exchange.floor.stop_out(book_of(peer), book_of(peer).positions[POSITION], 100_000)
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED"] * accepted_first + ["ORDER_FILLED"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "missing"),
+    [
+        ("LIMIT", {"limitPrice": 1.1}, "volume, limitPrice"),
+        ("STOP_LIMIT", {"stopPrice": 1.13}, "volume, stopPrice, slippageInPoints"),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_an_amendment_leaves_out_is_kept_or_missed(
+    kind: str, price: dict[str, float], missing: str, strict: bool
+):
+    peer = trader(switches=replace(BARE, amend_needs_all_fields=strict))
+    fields: dict[str, object] = {**price}
+    if kind == "STOP_LIMIT":
+        fields["slippageInPoints"] = 5
+    peer.send(order(kind, "BUY", **fields))
+    (placed,) = events(peer)
+    if strict:
+        assert missing in refusal(peer, amend_order()).description
+        peer.send(amend_order(volume=100_000, **fields))
+    else:
+        peer.send(amend_order())
+    (replaced,) = events(peer)
+    kept = ("limitPrice", "stopPrice", "slippageInPoints")
+    assert [getattr(replaced.order, each) for each in kept] == [
+        getattr(placed.order, each) for each in kept
+    ]
+    assert replaced.order.tradeData.volume == 100_000
+
+
+@pytest.mark.parametrize(
+    ("cancelling", "amending"),
+    [("UNABLE_TO_CANCEL_ORDER", "UNABLE_TO_AMEND_ORDER"), ("ORDER_NOT_FOUND", "INVALID_REQUEST")],
+)
+def test_code_for_touching_a_protective_order(cancelling: str, amending: str):
+    switches = replace(BARE, protective_cancel_code=cancelling, protective_amend_code=amending)
+    peer = trader(switches=switches)
+    peer.send(order(relativeStopLoss=100))
+    peer.run(1)
+    assert refusal(peer, cancel(6_000_002)).errorCode == cancelling
+    request = with_fields(amend_order(limitPrice=1.1), orderId=6_000_002)
+    assert refusal(peer, request).errorCode == amending

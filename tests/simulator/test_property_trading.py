@@ -140,7 +140,7 @@ KINDS: Final = (
     *("close",) * 3,
     *("add",) * 2,
     *("protect",) * 2,
-    *("cancel", "amend") * 2,
+    *("cancel", "amend", "race") * 2,
     *("deposit", "withdraw", "bonus", "leverage"),
     *("shock",) * 3,
     *("days",) * 2,
@@ -186,7 +186,7 @@ def _paths(acts: Sequence[Act]) -> tuple[list[int], dict[int, list[Tick]]]:
         ticks: list[Tick] = []
         for act, time in zip(acts, times, strict=True):
             move = act.moves[place % len(act.moves)] * (1 if place % 2 else -1)
-            scale = 2_000 if act.kind == "shock" else 40_000
+            scale = 1_000 if act.kind == "shock" else 40_000
             level += centre * move // scale
             level = max(centre // 2, min(centre * 2, level))
             bid = level - level % symbol.grid
@@ -252,10 +252,11 @@ class Trade:
         """Let everything happen, and compare after every step."""
         ends = (*self.times[1:], self.times[-1] + 5 * HOUR)
         for act, time, end in zip(self.acts, self.times, ends, strict=True):
+            if self.now < time:
+                self.called.clear()
             if act.second % 3 == 0:
                 # The price came a moment ago, and what it released is on its way.
                 self.wait_until(time + 10_000)
-            self.called.clear()
             self._do(act)
             # The next prices come at the end; what the last ones brought about is over by then.
             self.wait_until(end - 1000)
@@ -293,9 +294,12 @@ class Trade:
             self.refusals.append(str(refusal))
             return None
 
-    def place(self, request: NewOrderRequest) -> None:
+    def place(self, request: NewOrderRequest) -> ExecutionEvent | None:
         """Send an order, of which the audit knows."""
-        self.ask(trading.place_order(ACCOUNT, self.audit.ask(request)))
+        event: ExecutionEvent | None = self.ask(
+            trading.place_order(ACCOUNT, self.audit.ask(request))
+        )
+        return event
 
     # What the client does
 
@@ -339,6 +343,8 @@ class Trade:
                         self.ask(trading.cancel_order(ACCOUNT, order.order_id))
                     else:
                         self._amend(act, order)
+            case "race":
+                self._race(act)
             case "deposit" | "withdraw":
                 amount = Decimal(1 + act.size) * (1 + act.which % 9)
                 if act.kind == "deposit":
@@ -367,7 +373,7 @@ class Trade:
             levels["relative_take_profit"] = self._distance(symbol.symbol_id, act.second) / 100_000
         is_buy = bool(act.first % 2)
         volume = self._volume(symbol.symbol_id, act.size)
-        if act.size % 5 == 0:
+        if act.size % 3 == 0:
             volume = self._affordable(act, symbol.symbol_id, is_buy)
         return NewOrderRequest(
             symbol_id=symbol.symbol_id,
@@ -440,6 +446,28 @@ class Trade:
         )
         self._script(act)
         self.place(request)
+
+    def _race(self, act: Act) -> None:
+        """Cancel an order that the next price has sent to its fill before the request arrives."""
+        coming = next((time for time in self.times if time > self.now), None)
+        if coming is None:
+            return
+        self.wait_until(coming - HOUR // 2)
+        symbol = SYMBOLS[self._chosen(act)]
+        is_buy = bool(act.first % 2)
+        bid, ask = self.quote_at(symbol.symbol_id, coming)
+        request = NewOrderRequest(
+            symbol_id=symbol.symbol_id,
+            side=OrderSide.BUY if is_buy else OrderSide.SELL,
+            volume=symbol.min_volume,
+            order_type=OrderType.LIMIT,
+            limit_price=(ask if is_buy else bid) / 100_000,
+        )
+        placed = self.place(request)
+        if placed is not None and placed.order is not None:
+            self.wait_until(coming - 30_000)  # the request is on its way for 72 s
+            self.ask(trading.cancel_order(ACCOUNT, placed.order.order_id))
+            self.wait_until(coming + HOUR // 2)
 
     def _script(self, act: Act) -> None:
         """Let the next order be filled in parts, now and then."""
@@ -690,7 +718,7 @@ def account(deposit: str, balance: str, digits: int, **terms: Any) -> AccountSpe
 
 NETTED: Final = ProtoOAAccountType.NETTED
 GROUPS: Final = {
-    "hedged, dollars": account("USD", "300000", 2, leverage=1000),
+    "hedged, dollars": account("USD", "3000", 2, leverage=1000),
     "hedged, euros": account(
         "EUR",
         "2000.55",
@@ -709,7 +737,7 @@ GROUPS: Final = {
         margin_calculation=ProtoOATotalMarginCalculationType.NET,
     ),
     "netted, dollars in 8 digits": account(
-        "USD", "5000.12345678", 8, leverage=500, account_type=NETTED
+        "USD", "2000.12345678", 8, leverage=500, account_type=NETTED
     ),
     "netted, euros": account(
         "EUR", "700", 2, leverage=500, account_type=NETTED, fair_stop_out=True

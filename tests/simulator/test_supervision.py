@@ -19,6 +19,7 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOAExpectedMarginReq,
     ProtoOAExpectedMarginRes,
+    ProtoOAGetPositionUnrealizedPnLReq,
     ProtoOAMarginCall,
     ProtoOAMarginCallListReq,
     ProtoOAMarginCallListRes,
@@ -487,6 +488,29 @@ def test_expected_margin_of_each_side():
     assert answer.moneyDigits == 2
 
 
+@pytest.mark.parametrize(("ends_pause", "expected"), [(True, [200, 201]), (False, [])])
+def test_a_new_threshold_may_warn_at_once_or_keep_the_pause(ends_pause: bool, expected: list[int]):
+    switches = replace(BARE, margin_call_update_ends_pause=ends_pause)
+    peer = margin_trader((2, 109_990), balance=Decimal(1120), stop_out_level=0, switches=switches)
+    open_position(peer)
+    request = ProtoOAMarginCallUpdateReq(ctidTraderAccountId=USD_ACCOUNT)
+    request.marginCall.marginCallType = FIRST
+    request.marginCall.marginLevelThreshold = 150
+    peer.send(request)
+    peer.run(1)
+    assert peer.messages(ProtoOAMarginCallTriggerEvent)
+    called: list[int] = []
+    for level in (200, 201):
+        request.marginCall.marginLevelThreshold = level
+        peer.send(request)
+        peer.run(1)
+        called += [
+            round(event.marginCall.marginLevelThreshold)
+            for event in peer.messages(ProtoOAMarginCallTriggerEvent)
+        ]
+    assert called == expected
+
+
 @pytest.mark.parametrize("balance", [1500, 1700])
 def test_terms_that_changed_to_an_unknown_rate_stop_no_stop_out(balance: int):
     # Nothing converts pounds here, as GBPUSD has no price.
@@ -513,3 +537,37 @@ def test_what_has_an_unknown_smallest_commission_can_be_closed_but_not_opened():
     assert closed.deal.closePositionDetail.closedVolume == 100_000
     refused = perform(peer, market_order(volume=100_000))
     assert not any(event.HasField("deal") for event in refused)
+
+
+def rich_trader(*path: tuple[float, int]) -> Peer:
+    """Make a peer that bought a value which is near what messages can hold."""
+    peer = margin_trader(
+        *path, balance=Decimal(90_000_000_000), money_digits=8, leverage=500, stop_out_level=0
+    )
+    peer.exchange.change_symbol(1, max_volume=10**12)
+    peer.received()
+    return peer
+
+
+def test_a_result_that_cannot_be_told_is_rejected_and_changes_nothing():
+    peer = rich_trader((3, 220_000))
+    position = open_position(peer, volume=10**12)
+    peer.run(3)
+    book = peer.exchange.books[USD_ACCOUNT]
+    before = book.balance, len(book.deals), len(book.offsets), book.positions[position].volume
+    accepted, rejected = perform(peer, close(position, 10**12))
+    assert accepted.executionType == ProtoOAExecutionType.ORDER_ACCEPTED
+    assert rejected.executionType == ProtoOAExecutionType.ORDER_REJECTED
+    assert rejected.errorCode == "TRADING_BAD_VOLUME"
+    after = book.balance, len(book.deals), len(book.offsets), book.positions[position].volume
+    assert after == before
+    small = perform(peer, close(position, 100_000))
+    assert small[-1].deal.closePositionDetail.closedVolume == 100_000
+
+
+def test_a_profit_that_cannot_be_told_is_refused():
+    peer = rich_trader((3, 60_000_000))
+    open_position(peer, volume=10**12)
+    peer.run(3)
+    request = ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=USD_ACCOUNT)
+    assert peer.ask(request, ProtoOAErrorRes).errorCode == "INVALID_REQUEST"

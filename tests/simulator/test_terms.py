@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +27,9 @@ from ctrader.proto import (
     ProtoOAVersionReq,
     ProtoOAVersionRes,
 )
-from ctrader.simulator.catalogue import HolidaySpec
+from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_CATALOGUE, HolidaySpec
 from ctrader.simulator.checked import check_integer, fault_of
+from ctrader.simulator.exchange import Exchange
 from ctrader.simulator.script import Script
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import USD_ACCOUNT, Peer, log_in, scripted_exchange
@@ -144,6 +145,21 @@ def test_terms_that_an_account_cannot_have_change_nothing(peer: Peer, terms: dic
     assert peer.exchange.books[USD_ACCOUNT].spec is before
     assert peer.messages(ProtoOATraderUpdatedEvent) == []
     peer.ask(TRADER, ProtoOATraderRes)
+
+
+@pytest.mark.parametrize(
+    "terms", [{"leverage": 0}, {"balance": Decimal("100.555")}, {"balance": Decimal(10) ** 18}]
+)
+def test_exchange_does_not_open_on_terms_that_an_account_cannot_have(terms: dict[str, Any]):
+    spec = replace(DEFAULT_ACCOUNTS[0], **terms)
+    with pytest.raises(ValueError):
+        Exchange(accounts=[spec])
+
+
+def test_exchange_does_not_open_on_terms_that_a_symbol_cannot_have():
+    symbols = (replace(DEFAULT_CATALOGUE.symbols[0], step_volume=0), *DEFAULT_CATALOGUE.symbols[1:])
+    with pytest.raises(ValueError, match="step_volume"):
+        Exchange(catalogue=replace(DEFAULT_CATALOGUE, symbols=symbols))
 
 
 def test_terms_that_are_possible_are_taken(peer: Peer):

@@ -33,7 +33,7 @@ from ctrader.proto import (
     ProtoOAReconcileRes,
     ProtoOAv1PnLChangeEvent,
 )
-from ctrader.protocol import subscriber
+from ctrader.protocol import subscriptions
 from ctrader.simulator import AccountSpec, Switches, Tick, TickPrices
 from ctrader.simulator.wire import drop_money_digits
 from ctrader.units import datetime_from_millis
@@ -281,7 +281,7 @@ async def test_stream_of_profits_tells_each_change_until_it_is_unsubscribed(
 async def test_server_that_is_silent_about_profits_has_none(
     stage: Stage, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(subscriber, "_PNL_PATIENCE", 0.1)  # five seconds otherwise
+    monkeypatch.setattr(subscriptions, "_PNL_PATIENCE", 0.1)  # five seconds otherwise
     simulator = still(serve, switches=Switches(v1_pnl_stream="silent"))
     async with at_desk(stage, simulator) as desk:
         with pytest.raises(UnsupportedMessageError, match=r"did not answer.*get_unrealized_pnl"):
