@@ -20,17 +20,17 @@ if TYPE_CHECKING:
         SymbolSpec,
     )
     from ctrader.simulator.exchange import Exchange
-    from ctrader.simulator.interference import Delivery, OutgoingFrame, Rule, Verdict
-    from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick, TickPrices
+    from ctrader.simulator.market.prices import Bar, PriceSource, Quote, Tick, TickPrices
+    from ctrader.simulator.market.replay import BarFileError, ReplayPrices, SourceBar, read_bars
+    from ctrader.simulator.market.walk import RandomWalkPrices
     from ctrader.simulator.recording import Frame
     from ctrader.simulator.refusals import Refusal
-    from ctrader.simulator.replay import BarFileError, ReplayPrices, SourceBar, read_bars
-    from ctrader.simulator.script import Script
+    from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame, Rule, Verdict
+    from ctrader.simulator.scripting.script import Script
+    from ctrader.simulator.scripting.terminal import Terminal
     from ctrader.simulator.server import Simulator
     from ctrader.simulator.session import ServerSession
     from ctrader.simulator.switches import Switches
-    from ctrader.simulator.terminal import Terminal
-    from ctrader.simulator.walk import RandomWalkPrices
 
 __all__ = [
     "DEFAULT_ACCOUNTS",
@@ -67,33 +67,33 @@ __all__ = [
 _HOMES: Final = {
     "AccountSpec": "catalogue",
     "ApplicationSpec": "catalogue",
-    "Bar": "prices",
-    "BarFileError": "replay",
+    "Bar": "market.prices",
+    "BarFileError": "market.replay",
     "Catalogue": "catalogue",
     "DEFAULT_ACCOUNTS": "catalogue",
     "DEFAULT_APPLICATIONS": "catalogue",
     "DEFAULT_CATALOGUE": "catalogue",
-    "Delivery": "interference",
+    "Delivery": "scripting.interference",
     "Exchange": "exchange",
     "Frame": "recording",
-    "OutgoingFrame": "interference",
-    "PriceSource": "prices",
-    "Quote": "prices",
-    "RandomWalkPrices": "walk",
+    "OutgoingFrame": "scripting.interference",
+    "PriceSource": "market.prices",
+    "Quote": "market.prices",
+    "RandomWalkPrices": "market.walk",
     "Refusal": "refusals",
-    "ReplayPrices": "replay",
-    "Rule": "interference",
-    "Script": "script",
+    "ReplayPrices": "market.replay",
+    "Rule": "scripting.interference",
+    "Script": "scripting.script",
     "ServerSession": "session",
     "Simulator": "server",
-    "SourceBar": "replay",
+    "SourceBar": "market.replay",
     "Switches": "switches",
     "SymbolSpec": "catalogue",
-    "Terminal": "terminal",
-    "Tick": "prices",
-    "TickPrices": "prices",
-    "Verdict": "interference",
-    "read_bars": "replay",
+    "Terminal": "scripting.terminal",
+    "Tick": "market.prices",
+    "TickPrices": "market.prices",
+    "Verdict": "scripting.interference",
+    "read_bars": "market.replay",
 }
 
 if not TYPE_CHECKING:

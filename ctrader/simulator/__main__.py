@@ -14,7 +14,7 @@ from types import FrameType
 
 from ctrader.errors import CTraderError
 from ctrader.simulator.ledger import ledger_of
-from ctrader.simulator.replay import BarFileError
+from ctrader.simulator.market.replay import BarFileError
 from ctrader.simulator.server import Simulator
 
 __all__ = ["main", "ready_line", "serve"]

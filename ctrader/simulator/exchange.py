@@ -24,9 +24,8 @@ from ctrader.proto import (
     ProtoOASymbolChangedEvent,
     ProtoOATraderUpdatedEvent,
 )
-from ctrader.simulator.account_messages import trader_message
+from ctrader.simulator.accounts.money import Converter
 from ctrader.simulator.book import AccountBook, Booking
-from ctrader.simulator.calendar import TradingHours, hours_of
 from ctrader.simulator.catalogue import (
     DEFAULT_ACCOUNTS,
     DEFAULT_APPLICATIONS,
@@ -36,22 +35,23 @@ from ctrader.simulator.catalogue import (
     Catalogue,
     SymbolSpec,
 )
-from ctrader.simulator.depth import DepthFeed
 from ctrader.simulator.grants import Consent, Grant, Grants
-from ctrader.simulator.interference import Interference
-from ctrader.simulator.ladder import Ladder, ladder_of
 from ctrader.simulator.limits import HistoryQuota
 from ctrader.simulator.maintenance import Maintenance
-from ctrader.simulator.market import Market
-from ctrader.simulator.money import Converter
-from ctrader.simulator.prices import Bar, PriceSource, Quote, Tick
+from ctrader.simulator.market.calendar import TradingHours, hours_of
+from ctrader.simulator.market.depth import DepthFeed
+from ctrader.simulator.market.ladder import Ladder, ladder_of
+from ctrader.simulator.market.live import Market
+from ctrader.simulator.market.prices import Bar, PriceSource, Quote, Tick
+from ctrader.simulator.market.scripted import ScriptedPrices
+from ctrader.simulator.market.walk import RandomWalkPrices
+from ctrader.simulator.messages.account import trader_message
+from ctrader.simulator.orders.floor import TradingFloor
 from ctrader.simulator.recording import Recording
-from ctrader.simulator.script import Script
-from ctrader.simulator.scripted_prices import ScriptedPrices
+from ctrader.simulator.scripting.interference import Interference
+from ctrader.simulator.scripting.script import Script
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.terms import check_account, check_symbol
-from ctrader.simulator.trading import TradingFloor
-from ctrader.simulator.walk import RandomWalkPrices
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

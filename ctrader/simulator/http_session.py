@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 
-from ctrader.simulator.oauth_desk import HttpAnswer, HttpRequest, answer
+from ctrader.simulator.desks.oauth import HttpAnswer, HttpRequest, answer
 
 if TYPE_CHECKING:
     from ctrader.simulator.exchange import Exchange

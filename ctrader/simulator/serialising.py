@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
 
-from ctrader.simulator.wire import drop_money_digits, set_payload_type
+from ctrader.simulator.messages.wire import drop_money_digits, set_payload_type
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor

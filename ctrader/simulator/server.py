@@ -28,20 +28,20 @@ from ctrader.simulator.catalogue import (
     ApplicationSpec,
     Catalogue,
 )
-from ctrader.simulator.certificates import Certificate
+from ctrader.simulator.desks.oauth import AUTHORISATION_PATHS, TOKEN_PATH
 from ctrader.simulator.exchange import Exchange
 from ctrader.simulator.http_session import HttpSession
-from ctrader.simulator.listener import Listener, open_listener
-from ctrader.simulator.oauth_desk import AUTHORISATION_PATHS, TOKEN_PATH
-from ctrader.simulator.prices import PriceSource
+from ctrader.simulator.market.prices import PriceSource
+from ctrader.simulator.market.replay import ReplayPrices
+from ctrader.simulator.market.walk import RandomWalkPrices
 from ctrader.simulator.recording import Frame
-from ctrader.simulator.replay import ReplayPrices
-from ctrader.simulator.script import Script
-from ctrader.simulator.serving import ServingLoop, catch_up
+from ctrader.simulator.scripting.script import Script
+from ctrader.simulator.scripting.terminal import Terminal
 from ctrader.simulator.session import ServerSession
+from ctrader.simulator.sockets.certificates import Certificate
+from ctrader.simulator.sockets.listener import Listener, open_listener
+from ctrader.simulator.sockets.serving import ServingLoop, catch_up
 from ctrader.simulator.switches import Switches
-from ctrader.simulator.terminal import Terminal
-from ctrader.simulator.walk import RandomWalkPrices
 
 if TYPE_CHECKING:
     from typing import Any, Self

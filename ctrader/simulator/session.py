@@ -34,20 +34,12 @@ from ctrader.proto.registry import (
 )
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, encode_envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
-from ctrader.simulator import (
-    access_desk,
-    account_desk,
-    depth_desk,
-    history_desk,
-    market_desk,
-    reference_desk,
-    trading_desk,
-)
-from ctrader.simulator.interference import Delivery, OutgoingFrame
+from ctrader.simulator.desks import add_all_routes
 from ctrader.simulator.limits import RateLimits
 from ctrader.simulator.outlet import Outlet
 from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.router import Router
+from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame
 from ctrader.simulator.serialising import serialised
 
 if TYPE_CHECKING:
@@ -56,10 +48,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.simulator.book import AccountBook
-    from ctrader.simulator.depth import DepthSubscription
     from ctrader.simulator.exchange import Exchange
     from ctrader.simulator.grants import Grant
-    from ctrader.simulator.market import SpotSubscription
+    from ctrader.simulator.market.depth import DepthSubscription
+    from ctrader.simulator.market.live import SpotSubscription
 
 __all__ = ["AccountSession", "ServerSession"]
 
@@ -135,16 +127,7 @@ class ServerSession:
         self._idle_timeout = round(switches.idle_timeout * _SECOND)
         self._last_inbound = self._last_outbound = exchange.now
         self._router = Router()
-        for desk in (
-            access_desk,
-            reference_desk,
-            market_desk,
-            depth_desk,
-            trading_desk,
-            history_desk,
-            account_desk,
-        ):
-            desk.add_routes(self._router)
+        add_all_routes(self._router)
         self.number = exchange.attach(self)
         """Which connection it is, counted from 1."""
         maintenance = exchange.maintenance

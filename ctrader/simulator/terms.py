@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import EncodeError
 
-from ctrader.simulator.account_messages import trader_message
 from ctrader.simulator.book import AccountBook
-from ctrader.simulator.calendar import hours_of, zone_offset
-from ctrader.simulator.catalogue_messages import light_symbol_message, symbol_message
 from ctrader.simulator.checked import check_integer, check_types
+from ctrader.simulator.market.calendar import hours_of, zone_offset
+from ctrader.simulator.messages.account import trader_message
+from ctrader.simulator.messages.catalogue import light_symbol_message, symbol_message
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from ctrader.simulator import RandomWalkPrices
-from ctrader.simulator.calendar import next_period_start, period_start, trading_day_start
+from ctrader.simulator.market.calendar import next_period_start, period_start, trading_day_start
 from tests.foreign.matching import ANY, differences
 
 __all__ = ["EURUSD", "USDJPY", "Asked", "Execution", "Facts", "Record", "Spot"]

@@ -33,7 +33,7 @@ from ctrader.proto import (
 )
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE, AccountSpec, AssetSpec, Catalogue
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import Tick, TickPrices
+from ctrader.simulator.market.prices import Tick, TickPrices
 from ctrader.simulator.switches import Switches
 from tests.recordings.likeness import Sent
 from tests.recordings.offer import account_of, symbol_of

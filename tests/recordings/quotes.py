@@ -12,7 +12,7 @@ from ctrader.proto import (
     ProtoOASpotEvent,
     ProtoOATradeSide,
 )
-from ctrader.simulator.prices import Tick
+from ctrader.simulator.market.prices import Tick
 from tests.recordings.past import deals_before, old_orders, opening_of, points, was_amended
 from tests.recordings.recorded import COIN, DAY, ENDLESS, EPOCH, EURUSD, INDEX, Recording
 

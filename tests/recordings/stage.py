@@ -23,7 +23,7 @@ from ctrader.proto import (
     ProtoOATrailingSLChangedEvent,
 )
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import TickPrices
+from ctrader.simulator.market.prices import TickPrices
 from ctrader.simulator.switches import Switches
 from tests.recordings.asked import Ids, cause, question
 from tests.recordings.likeness import Sent

@@ -20,7 +20,7 @@ from ctrader.protocol.envelope import encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer
 from ctrader.simulator.catalogue import AccountSpec
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import Tick, TickPrices
+from ctrader.simulator.market.prices import Tick, TickPrices
 from ctrader.simulator.session import ServerSession
 from ctrader.simulator.switches import Switches
 

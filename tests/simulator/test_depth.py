@@ -25,8 +25,8 @@ from ctrader.proto import (
 )
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.ladder import LEVELS, Ladder, ladder_of
-from ctrader.simulator.prices import Quote
+from ctrader.simulator.market.ladder import LEVELS, Ladder, ladder_of
+from ctrader.simulator.market.prices import Quote
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,

@@ -22,12 +22,12 @@ from ctrader.proto import (
     ProtoOATradingMode,
     ProtoOATrendbarPeriod,
 )
-from ctrader.simulator.calendar import DAY, HOUR, MINUTE, TradingHours, hours_of
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE, HolidaySpec, SymbolSpec
-from ctrader.simulator.catalogue_messages import symbol_message
 from ctrader.simulator.exchange import Exchange
+from ctrader.simulator.market.calendar import DAY, HOUR, MINUTE, TradingHours, hours_of
+from ctrader.simulator.market.walk import RandomWalkPrices
+from ctrader.simulator.messages.catalogue import symbol_message
 from ctrader.simulator.switches import Switches
-from ctrader.simulator.walk import RandomWalkPrices
 from tests.simulator.peer import BARE, EUR_ACCOUNT, USD_ACCOUNT, Peer, log_in, spots
 
 EURUSD = DEFAULT_CATALOGUE.symbol_named("EURUSD")

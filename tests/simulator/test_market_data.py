@@ -27,9 +27,9 @@ from ctrader.proto import (
     ProtoOAUnsubscribeSpotsReq,
     ProtoOAUnsubscribeSpotsRes,
 )
-from ctrader.simulator.calendar import DAY, HOUR, MINUTE, trading_day_start
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import fold_ticks
+from ctrader.simulator.market.calendar import DAY, HOUR, MINUTE, trading_day_start
+from ctrader.simulator.market.prices import fold_ticks
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,

@@ -33,19 +33,19 @@ from ctrader.proto import (
     ProtoOATraderRes,
     ProtoOATradeSide,
 )
+from ctrader.simulator.accounts.money import (
+    commission_of,
+    conversion_fee_of,
+    margin_of,
+    round_away,
+    round_half_away,
+)
 from ctrader.simulator.catalogue import (
     DEFAULT_ACCOUNTS,
     DEFAULT_CATALOGUE,
     AccountSpec,
     LeverageSpec,
     SymbolSpec,
-)
-from ctrader.simulator.money import (
-    commission_of,
-    conversion_fee_of,
-    margin_of,
-    round_away,
-    round_half_away,
 )
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import BARE, EUR_ACCOUNT, USD_ACCOUNT, Peer, log_in, scripted_exchange

@@ -20,9 +20,9 @@ from ctrader.proto import (
     ProtoOAGetAccountListByAccessTokenRes,
 )
 from ctrader.simulator.catalogue import ApplicationSpec
+from ctrader.simulator.desks.oauth import HttpAnswer, HttpRequest, answer
 from ctrader.simulator.exchange import Exchange
 from ctrader.simulator.http_session import HttpSession
-from ctrader.simulator.oauth_desk import HttpAnswer, HttpRequest, answer
 from ctrader.simulator.server import Simulator
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (

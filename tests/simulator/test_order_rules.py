@@ -30,7 +30,6 @@ from ctrader.proto import (
     ProtoOATradingMode,
     ProtoOATrailingSLChangedEvent,
 )
-from ctrader.simulator.admission import check_volume
 from ctrader.simulator.book import AccountBook
 from ctrader.simulator.catalogue import (
     DEFAULT_ACCOUNTS,
@@ -38,6 +37,7 @@ from ctrader.simulator.catalogue import (
     AccountSpec,
     HolidaySpec,
 )
+from ctrader.simulator.orders.admission import check_volume
 from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (

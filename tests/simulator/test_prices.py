@@ -17,7 +17,9 @@ from ctrader.proto import (
     ProtoOASubscribeSpotsReq,
     ProtoOATrendbarPeriod,
 )
-from ctrader.simulator.calendar import (
+from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
+from ctrader.simulator.exchange import Exchange
+from ctrader.simulator.market.calendar import (
     DAY,
     HOUR,
     MINUTE,
@@ -26,11 +28,9 @@ from ctrader.simulator.calendar import (
     period_start,
     zone_offset,
 )
-from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
-from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import Quote, Tick, TickPrices, fold_ticks
-from ctrader.simulator.replay import BarFileError, ReplayPrices, SourceBar, read_bars
-from ctrader.simulator.walk import RandomWalkPrices
+from ctrader.simulator.market.prices import Quote, Tick, TickPrices, fold_ticks
+from ctrader.simulator.market.replay import BarFileError, ReplayPrices, SourceBar, read_bars
+from ctrader.simulator.market.walk import RandomWalkPrices
 from tests.simulator.peer import BARE, USD_ACCOUNT, Peer, log_in
 
 SYMBOLS = st.sampled_from([symbol.symbol_id for symbol in DEFAULT_CATALOGUE.symbols])

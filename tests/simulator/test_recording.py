@@ -10,8 +10,8 @@ from ctrader.proto import (
     ProtoOAVersionRes,
 )
 from ctrader.protocol.envelope import Envelope, encode_envelope
-from ctrader.simulator.interference import Delivery, OutgoingFrame
 from ctrader.simulator.recording import Recording
+from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame
 from tests.simulator.peer import USD_ACCOUNT, Peer, log_in, scripted_exchange
 
 

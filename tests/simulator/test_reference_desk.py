@@ -28,7 +28,7 @@ from ctrader.proto import (
     ProtoOATradingMode,
 )
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
-from ctrader.simulator.catalogue_messages import symbol_message
+from ctrader.simulator.messages.catalogue import symbol_message
 from tests.simulator.peer import BARE, EUR_ACCOUNT, USD_ACCOUNT, Peer, log_in, scripted_exchange
 
 EURUSD = DEFAULT_CATALOGUE.symbol_named("EURUSD")

@@ -28,9 +28,9 @@ from ctrader.proto import (
     ProtoOAVersionReq,
     ProtoOAVersionRes,
 )
-from ctrader.simulator.interference import Delivery, OutgoingFrame, Verdict
 from ctrader.simulator.refusals import Refusal
-from ctrader.simulator.script import Script
+from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame, Verdict
+from ctrader.simulator.scripting.script import Script
 from ctrader.simulator.world import World
 from tests.simulator.peer import BARE, START, USD_ACCOUNT, Peer, log_in, scripted_exchange
 

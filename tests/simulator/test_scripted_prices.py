@@ -14,8 +14,8 @@ from ctrader.proto import (
     ProtoOASubscribeSpotsReq,
     ProtoOATradeSide,
 )
-from ctrader.simulator.prices import Quote, TickPrices, fold_ticks
-from ctrader.simulator.scripted_prices import ScriptedPrices
+from ctrader.simulator.market.prices import Quote, TickPrices, fold_ticks
+from ctrader.simulator.market.scripted import ScriptedPrices
 from tests.simulator.peer import START, USD_ACCOUNT, Peer, log_in, make_tick, scripted_exchange
 
 TICKS = [(second, 112_500 + second, 112_502 + second) for second in range(20)]

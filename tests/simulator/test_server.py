@@ -41,9 +41,10 @@ from ctrader.proto import (
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 from ctrader.protocol.envelope import encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer
-from ctrader.simulator import Simulator, Switches, serving
+from ctrader.simulator import Simulator, Switches
 from ctrader.simulator.__main__ import main
 from ctrader.simulator.catalogue import ApplicationSpec
+from ctrader.simulator.sockets import serving
 
 
 class SocketPeer:

@@ -36,7 +36,7 @@ from ctrader.proto import (
     ProtoOATotalMarginCalculationType,
 )
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
-from ctrader.simulator.prices import Quote
+from ctrader.simulator.market.prices import Quote
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import BARE, START, USD_ACCOUNT, Peer, log_in, scripted_exchange
 from tests.simulator.trades import close, market_order, open_position, perform, trader_of

@@ -42,8 +42,8 @@ from ctrader.proto import (
     ProtoOAVersionRes,
 )
 from ctrader.protocol.envelope import encode_message
+from ctrader.simulator.desks.oauth import HttpRequest, answer
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.oauth_desk import HttpRequest, answer
 from tests.simulator.peer import (
     BARE,
     EUR_ACCOUNT,

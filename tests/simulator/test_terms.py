@@ -30,7 +30,7 @@ from ctrader.proto import (
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_CATALOGUE, HolidaySpec
 from ctrader.simulator.checked import check_integer, fault_of
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.script import Script
+from ctrader.simulator.scripting.script import Script
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import USD_ACCOUNT, Peer, log_in, scripted_exchange
 

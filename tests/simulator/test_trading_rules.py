@@ -37,7 +37,7 @@ from ctrader.proto import (
 )
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_CATALOGUE
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.prices import TickPrices
+from ctrader.simulator.market.prices import TickPrices
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,

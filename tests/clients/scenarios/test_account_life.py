@@ -35,7 +35,7 @@ from ctrader.proto import (
 )
 from ctrader.protocol import subscriptions
 from ctrader.simulator import AccountSpec, Switches, Tick, TickPrices
-from ctrader.simulator.wire import drop_money_digits
+from ctrader.simulator.messages.wire import drop_money_digits
 from ctrader.units import datetime_from_millis
 from tests.clients.scenarios.books import account_books, wire_money
 from tests.clients.scenarios.conftest import Serve

@@ -15,8 +15,8 @@ from ctrader.proto import (
     ProtoOAUnsubscribeSpotsReq,
 )
 from ctrader.simulator import Simulator, Switches
-from ctrader.simulator.calendar import DAY
 from ctrader.simulator.catalogue import HolidaySpec
+from ctrader.simulator.market.calendar import DAY
 from tests.clients.scenarios.stage import BOUND, Record, Stage, at_desk, eventually
 from tests.clients.scenarios.test_connecting import received
 

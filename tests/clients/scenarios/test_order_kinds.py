@@ -24,8 +24,8 @@ from ctrader.models import AmendOrderRequest, AmendPositionRequest, NewOrderRequ
 from ctrader.models.positions import ClosePositionRequest, Position
 from ctrader.proto import ProtoOADealStatus
 from ctrader.simulator import Simulator, Switches
-from ctrader.simulator.calendar import DAY
 from ctrader.simulator.catalogue import HolidaySpec
+from ctrader.simulator.market.calendar import DAY
 from ctrader.streams import EventStream
 from tests.clients.scenarios.books import (
     account_books,

@@ -1,0 +1,1 @@
+"""What happens to accounts: money, margin, swaps, margin calls and stop-outs."""

@@ -1,0 +1,214 @@
+"""The margin that positions bind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from ctrader.proto import (
+    ProtoOALimitedRiskMarginCalculationStrategy,
+    ProtoOAMarginChangedEvent,
+    ProtoOATotalMarginCalculationType,
+    ProtoOATradeSide,
+)
+from ctrader.simulator.accounts.money import margin_of, round_half_away
+from ctrader.simulator.accounts.valuation import Valuation
+from ctrader.simulator.book import AccountBook, Position
+from ctrader.simulator.catalogue import PRICE_UNITS, Catalogue, SymbolSpec
+from ctrader.simulator.checked import INT64_MAX
+from ctrader.simulator.orders.surroundings import Surroundings
+from ctrader.simulator.refusals import Refusal
+
+__all__ = ["Margin"]
+
+
+class Margin:
+    """Used, free and expected margin of all accounts.
+
+    The positions of one symbol and side fill the tiers of its dynamic leverage in the order of
+    their ids. So a position's margin may change when one before it does, and a
+    `ProtoOAMarginChangedEvent` says so.
+
+    Every method that converts raises `Refusal` where there is no price to convert with.
+    """
+
+    def __init__(
+        self, surroundings: Surroundings, catalogue: Catalogue, valuation: Valuation
+    ) -> None:
+        """Take where prices and rates come from."""
+        self._outside = surroundings
+        self._valuation = valuation
+        self._leverages = {each.leverage_id: each for each in catalogue.leverages}
+        self._followers: list[Callable[[AccountBook], None]] = []
+
+    def follow(self, follower: Callable[[AccountBook], None]) -> None:
+        """Have something called whenever an account's positions changed."""
+        self._followers.append(follower)
+
+    def used(self, book: AccountBook) -> int:
+        """Return the margin that an account's positions bind."""
+        sides: dict[int, list[int]] = {}
+        for position in book.open_positions():
+            both = sides.setdefault(position.symbol.symbol_id, [0, 0])
+            both[0 if position.is_buy else 1] += position.used_margin
+        method = book.spec.margin_calculation
+        if method == ProtoOATotalMarginCalculationType.MAX:
+            return sum(max(both) for both in sides.values())
+        if method == ProtoOATotalMarginCalculationType.NET:
+            return sum(abs(both[0] - both[1]) for both in sides.values())
+        return sum(sum(both) for both in sides.values())
+
+    def free(self, book: AccountBook) -> int:
+        """Return what an account has left for new positions."""
+        return self._valuation.equity(book) - self.used(book)
+
+    def expected(self, book: AccountBook, symbol: SymbolSpec, side: int, volume: int) -> int:
+        """Return the margin that a new position would bind.
+
+        Where the margin follows from a guaranteed stop loss this is not it, for none is known.
+
+        Raises:
+            Refusal: there is no price to convert with.
+        """
+        quote = self._valuation.quote(symbol)
+        market = quote.ask if side == ProtoOATradeSide.BUY else quote.bid
+        rate = self._valuation.base_to_deposit(book, symbol, market)
+        return self.needed(book, symbol, side, volume, rate)
+
+    def needed(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        side: int,
+        volume: int,
+        rate: Fraction,
+        *,
+        position: Position | None = None,
+    ) -> int:
+        """Return the margin of a volume, after what is open already on the same side.
+
+        Args:
+            rate: From the base asset to the deposit currency.
+            position: The position that holds the volume: only those before it count as open
+                already. None is a new one, after all the others, and is refused where any rate is
+                missing that it will need later.
+        """
+        if position is None:
+            self._valuation.check_rates(book, symbol)
+        to_usd = self._valuation.base_to_usd(symbol)
+        older = sum(
+            each.volume
+            for each in _before(book, position)
+            if each.symbol.symbol_id == symbol.symbol_id and each.side == side
+        )
+        amount = margin_of(
+            volume,
+            base_to_deposit=rate,
+            base_to_usd=to_usd,
+            account_leverage=book.spec.leverage * 100,
+            tiers=self._leverages.get(symbol.leverage_id),
+            exposure=Fraction(older, 100) * to_usd,
+        )
+        return round_half_away(amount * 10**book.spec.money_digits)
+
+    def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
+        """Bind the margin of a position as it is now, and of those behind it.
+
+        Events about the margin of positions come after those of the moment.
+
+        Args:
+            announce: Whether the position's own new margin is told as well. It need not be where
+                an event with the position follows.
+        """
+        before = position.used_margin
+        position.used_margin = self._bound(book, position) if position.is_open else 0
+        if announce and position.used_margin != before:
+            self._announce(book, position)
+        is_behind = False
+        for each in book.positions.values():
+            if each is position:
+                is_behind = True
+            elif is_behind and each.is_open and _share_tiers(each, position):
+                self._recompute(book, each)
+        self._tell(book)
+
+    def renew_all(self, book: AccountBook) -> None:
+        """Bind the margins of all open positions anew, for the account's terms changed."""
+        for position in book.open_positions():
+            self._recompute(book, position)
+        self._tell(book)
+
+    # Private
+
+    def _tell(self, book: AccountBook) -> None:
+        for follower in self._followers:
+            follower(book)
+
+    def _recompute(self, book: AccountBook, position: Position) -> None:
+        try:
+            margin = self._bound(book, position)
+        except Refusal:
+            return  # without a rate it stays what it was
+        if margin != position.used_margin:
+            position.used_margin = margin
+            self._announce(book, position)
+
+    def _bound(self, book: AccountBook, position: Position) -> int:
+        """Return the margin that an open position binds, as far as a message can hold it."""
+        return min(INT64_MAX, self._reckoned(book, position))
+
+    def _reckoned(self, book: AccountBook, position: Position) -> int:
+        by_leverage = self.needed(
+            book,
+            position.symbol,
+            position.side,
+            position.volume,
+            position.margin_rate,
+            position=position,
+        )
+        strategy = book.spec.limited_risk_strategy
+        has_guarantee = position.guaranteed and position.stop_loss is not None
+        if (
+            not book.spec.is_limited_risk
+            or not has_guarantee
+            or strategy == ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_LEVERAGE
+        ):
+            return by_leverage
+        by_stop = self._at_risk(book, position)
+        if strategy == ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL:
+            return by_stop
+        return max(by_stop, by_leverage)
+
+    def _at_risk(self, book: AccountBook, position: Position) -> int:
+        """Return what a position can lose until its guaranteed stop loss."""
+        distance = abs(position.price - (position.stop_loss or 0))
+        rate = self._valuation.quote_to_deposit(book, position.symbol)
+        amount = distance / PRICE_UNITS * Fraction(position.volume, 100) * rate
+        return round_half_away(amount * 10**book.spec.money_digits)
+
+    def _announce(self, book: AccountBook, position: Position) -> None:
+        def publish() -> None:
+            message = ProtoOAMarginChangedEvent(
+                ctidTraderAccountId=book.spec.account_id,
+                positionId=position.position_id,
+                usedMargin=position.used_margin,
+                moneyDigits=book.spec.money_digits,
+            )
+            self._outside.publish(book.spec.account_id, message, None)
+
+        self._outside.after(0, publish)
+
+
+# Private
+
+
+def _share_tiers(first: Position, second: Position) -> bool:
+    return first.symbol.symbol_id == second.symbol.symbol_id and first.side == second.side
+
+
+def _before(book: AccountBook, limit: Position | None) -> Iterator[Position]:
+    """Go through the open positions that stand before one, or all of them."""
+    for position in book.open_positions():
+        if position is limit:
+            return
+        yield position

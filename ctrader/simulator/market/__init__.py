@@ -1,0 +1,1 @@
+"""The market: prices, trading hours, live quotes, bars and depth."""

@@ -1,0 +1,1 @@
+"""The exchange's records as messages of the protocol."""

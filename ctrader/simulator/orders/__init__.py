@@ -1,0 +1,1 @@
+"""The trading floor: orders, their rules, their fills and their protection."""

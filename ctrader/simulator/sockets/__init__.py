@@ -1,0 +1,1 @@
+"""The exchange on real sockets: doors, connections, and the thread that serves."""
