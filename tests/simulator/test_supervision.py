@@ -455,6 +455,18 @@ def test_tiers_move_up_when_an_older_position_closes():
     assert used(peer) == {second: 198_000}
 
 
+def test_margin_of_what_closed_in_the_same_moment_is_not_told_any_more():
+    peer = margin_trader(balance=Decimal(100_000), leverage=1000)
+    first = open_position(peer, volume=90_000_000)
+    second = open_position(peer, volume=90_000_000)
+    peer.received()
+    peer.send(close(first, 90_000_000))
+    peer.send(close(second, 90_000_000))
+    peer.run(1)
+    assert changes(peer) == []
+    assert used(peer) == {}
+
+
 @pytest.mark.parametrize(
     ("calculation", "refused"),
     [

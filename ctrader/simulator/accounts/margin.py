@@ -188,6 +188,8 @@ class Margin:
 
     def _announce(self, book: AccountBook, position: Position) -> None:
         def publish() -> None:
+            if not position.is_open:
+                return  # it was closed in the same moment, and its own event said so
             message = ProtoOAMarginChangedEvent(
                 ctidTraderAccountId=book.spec.account_id,
                 positionId=position.position_id,
