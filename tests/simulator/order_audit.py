@@ -52,6 +52,7 @@ _STATUSES: Final = {
     ProtoOAExecutionType.ORDER_REJECTED: ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
 }
 _PROTECTIVE: Final = ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+_UNDER_WAY: Final = 300_000  # milliseconds of the market in which what happened is told
 
 
 class OrderAuditError(AssertionError):
@@ -182,7 +183,7 @@ class OrderAudit:
                 continue
             if order.kind in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
                 raise OrderAuditError(f"order {order.order_id} was never filled nor ended")
-            if order.expiration is not None and order.expiration < now:
+            if order.expiration is not None and order.expiration < now - _UNDER_WAY:
                 raise OrderAuditError(f"order {order.order_id} outlived its expiration")
             if order.last_fill <= last_tick(order.symbol_id) or not order.last_fill:
                 self._check_not_reached(order, now)
