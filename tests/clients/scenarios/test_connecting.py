@@ -223,12 +223,13 @@ async def test_events_of_the_first_link_reach_handlers_registered_before(
 
 
 async def test_server_that_is_not_there(stage: Stage):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    config = ClientConfig(host="127.0.0.1", port=port, client_id="id", client_secret="secret")
-    client = stage.client(config)
-    with pytest.raises(CTraderConnectionFailedError) as caught:
-        await client.connect()
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens on it
+        port = reserved.getsockname()[1]
+        config = ClientConfig(host="127.0.0.1", port=port, client_id="id", client_secret="secret")
+        client = stage.client(config)
+        with pytest.raises(CTraderConnectionFailedError) as caught:
+            await client.connect()
     assert (caught.value.host, caught.value.port) == ("127.0.0.1", port)
     assert isinstance(caught.value.cause, ConnectionRefusedError)
     await client.close()

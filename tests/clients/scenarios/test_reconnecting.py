@@ -160,7 +160,7 @@ async def test_cuts_at_any_moment_of_the_way_back(stage: Stage, brisk: Simulator
 
 
 async def test_attempts_that_hang_are_given_up(stage: Stage, brisk: Simulator):
-    async with at_desk(stage, brisk, connect_timeout=0.1) as desk:
+    async with at_desk(stage, brisk, connect_timeout=0.8) as desk:
         client = desk.client
         lost: Record[DisconnectedEvent] = Record()
         back: Record[ReconnectedEvent] = Record()
@@ -170,7 +170,7 @@ async def test_attempts_that_hang_are_given_up(stage: Stage, brisk: Simulator):
         brisk.disconnect_all()
         await eventually(stage, lambda: lost.events, "the loss")
         with pytest.raises(CTraderConnectionTimeoutError):
-            await client.accounts.get_trader(desk.account_id, timeout=0.4)
+            await client.accounts.get_trader(desk.account_id, timeout=1.2)
         assert not client.is_connected
         brisk.resume()
         await eventually(stage, lambda: back.events, "the new link")
