@@ -350,6 +350,34 @@ def test_market_quicker_than_the_machine_can_be_stopped():
         assert time.monotonic() - began < 3
 
 
+def test_stop_in_the_middle_of_a_pass_is_not_overheard(monkeypatch: pytest.MonkeyPatch):
+    sim = Simulator(tls=False, frozen=True)
+    sim.start()
+    woken = threading.Event()
+    stopper = threading.Thread(target=sim.stop)
+    wake = serving.ServingLoop.wake
+
+    def wake_and_tell(loop: serving.ServingLoop) -> None:
+        wake(loop)
+        woken.set()
+
+    with sim.locked() as exchange:
+        assert exchange.next_deadline() is None  # only a wake begins a pass
+        advance = exchange.advance
+
+        def stop_and_advance(now: int) -> None:
+            monkeypatch.setattr(exchange, "advance", advance)
+            monkeypatch.setattr(serving.ServingLoop, "wake", wake_and_tell)
+            stopper.start()
+            woken.wait(5)  # the pass then takes that wake with the one that began it
+            advance(now)
+
+        monkeypatch.setattr(exchange, "advance", stop_and_advance)
+    assert woken.wait(5)
+    stopper.join(5)
+    assert not stopper.is_alive()
+
+
 def test_market_begins_when_it_is_told_to():
     start = datetime(2024, 5, 8, 12, tzinfo=UTC)
     quotes = []

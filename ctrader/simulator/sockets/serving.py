@@ -177,6 +177,9 @@ class ServingLoop:
         try:
             while True:
                 with self._lock:
+                    # Asked again after each pass, which may have taken the wake with the others.
+                    if self._stopping:
+                        return
                     timeout = self._timeout()
                 events = self._selector.select(timeout)
                 with self._lock:
