@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other"]
 OLDEST = "3.11"
 OTHERS = ["3.12", "3.13"]
 CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "benchmarks", "scripts", "noxfile.py"]
-WORKERS = "2"
+WORKERS = "3"  # on two cores: many tests wait for sockets and programs
 FOREIGN = {
     "--official": ("3.11", "ctrader-open-api==0.9.2"),
     "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
