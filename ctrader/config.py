@@ -17,8 +17,8 @@ __all__ = [
 
 import ipaddress
 import os
-from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn
+from collections.abc import Collection, Generator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,6 +34,8 @@ from pydantic import (
 )
 
 from ctrader.errors import ConfigurationError, CTraderError, InsecureTransportError
+
+T = TypeVar("T")
 
 DEMO_HOST: Final = "demo.ctraderapi.com"
 LIVE_HOST: Final = "live.ctraderapi.com"
@@ -73,19 +75,19 @@ class CheckedModel(BaseModel):
         def model_validate(cls, *args: Any, **options: Any) -> Any:
             outcome = _attempt(cls, super().model_validate, args, options)
             del args
-            return _raise_or_return(outcome)
+            return made(outcome)
 
         @classmethod
         def model_validate_json(cls, *args: Any, **options: Any) -> Any:
             outcome = _attempt(cls, super().model_validate_json, args, options)
             del args
-            return _raise_or_return(outcome)
+            return made(outcome)
 
         @classmethod
         def model_validate_strings(cls, *args: Any, **options: Any) -> Any:
             outcome = _attempt(cls, super().model_validate_strings, args, options)
             del args
-            return _raise_or_return(outcome)
+            return made(outcome)
 
         def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Any:
             """Return a copy with some fields changed; unlike pydantic's own, it is checked."""
@@ -113,6 +115,36 @@ class GuardedModel(CheckedModel):
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # Any: as pydantic declares it
         fields = type(self).model_fields
         yield from ((name, value) for name, value in super().__iter__() if not fields[name].exclude)
+
+    # Like pydantic's own ways of making a model, it leaves no secret in a frame of an error.
+    @classmethod
+    def _read(
+        cls, prefix: str, environ: Mapping[str, str] | None, *, but: Collection[str] = ()
+    ) -> Self | CTraderError:
+        """Make it from variables that are named like its fields; the error to raise names those.
+
+        Args:
+            prefix: What their names begin with.
+            environ: Variables to read, None for those of this process.
+            but: Fields that are left at their defaults.
+        """
+        given = {
+            name: _variable(environ, f"{prefix}{name.upper()}")
+            for name in cls.model_fields
+            if name not in but
+        }
+        values = {
+            name: None if _may_be_none(cls, name) and text.lower() == "none" else text
+            for name, text in given.items()
+            if text
+        }
+        try:
+            return cls.model_validate(values)
+        except ConfigurationError as error:
+            problems = [(f"{prefix}{name.upper()}", text) for name, text in error.problems]
+            return _configuration_error(cls, problems)
+        except InsecureTransportError as error:
+            return error.with_traceback(None)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(
@@ -257,23 +289,9 @@ class ClientConfig(GuardedModel):
         Raises: ConfigurationError: a variable is missing or makes no sense; the message names it.
                 InsecureTransportError: plaintext to a host that is not this computer.
         """
-        names = [n for n in cls.model_fields if n not in ("refresh_policy", "reauth_policy")]
-        given = {name: _variable(environ, f"{prefix}{name.upper()}") for name in names}
-        values = {
-            name: None if _may_be_none(cls, name) and text.lower() == "none" else text
-            for name, text in given.items()
-            if text
-        }
-        failure: CTraderError
-        try:
-            return cls.model_validate(values)
-        except ConfigurationError as error:
-            problems = [(f"{prefix}{name.upper()}", text) for name, text in error.problems]
-            failure = _configuration_error(cls, problems)
-        except InsecureTransportError as error:
-            failure = error.with_traceback(None)
-        del given, values, environ
-        raise failure
+        outcome = cls._read(prefix, environ, but={"refresh_policy", "reauth_policy"})
+        del environ
+        return made(outcome)
 
     @field_validator("host")
     @classmethod
@@ -330,7 +348,8 @@ def _attempt(cls: type[BaseModel], call: Any, args: Any, options: Any) -> Any:
         return error.with_traceback(None)
 
 
-def _raise_or_return(outcome: Any) -> Any:
+def made(outcome: T | CTraderError) -> T:
+    """Return what was made, or raise the error in its place."""
     if isinstance(outcome, CTraderError):
         raise outcome
     return outcome
@@ -370,7 +389,7 @@ def _variable(environ: Mapping[str, str] | None, name: str) -> str:
     return (os.environ if environ is None else environ).get(name, "")
 
 
-def _may_be_none(cls: type[ClientConfig], name: str) -> bool:
+def _may_be_none(cls: type[BaseModel], name: str) -> bool:
     field = cls.model_fields[name]
     return not field.is_required() and field.default is None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 __all__ = ["AccountCredentials"]
 
 import time
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from pydantic import Field, field_validator
 
-from ctrader.config import GuardedModel, Secret
+from ctrader.config import GuardedModel, Secret, made
 
 _MILLISECONDS_FROM: Final = (
     1e11  # a Unix time above this (year 5138) must have been meant in milliseconds
@@ -39,6 +40,27 @@ class AccountCredentials(GuardedModel):
     """When the access token ends, in Unix seconds."""
     token_type: str = "bearer"
     """What kind of token it is, in the server's words."""
+
+    @classmethod
+    def from_env(
+        cls, prefix: str = "CTRADER_", *, environ: Mapping[str, str] | None = None
+    ) -> AccountCredentials:
+        """Read them from environment variables.
+
+        Their names are the prefix and the field in capitals: CTRADER_ACCOUNT_ID,
+        CTRADER_ACCESS_TOKEN, CTRADER_REFRESH_TOKEN, CTRADER_EXPIRES_AT, CTRADER_TOKEN_TYPE. An
+        empty variable counts as absent. A refresh rotates the tokens: what the environment holds
+        is then used up, so keep the new pair elsewhere.
+
+        Args:
+            prefix: What the names begin with.
+            environ: Variables to read instead of those of this process.
+
+        Raises: ConfigurationError: a variable is missing or makes no sense; the message names it.
+        """
+        outcome = cls._read(prefix, environ)
+        del environ
+        return made(outcome)
 
     @field_validator("expires_at")
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, overload
 
 import anyio
 
+from ctrader.errors import ClientClosedError
 from ctrader.flag import Flag
 from ctrader.units import MILLISECOND
 
@@ -194,6 +195,8 @@ class Dispatcher:
                 )
             if outcome is not None and isinstance(outcome, Awaitable):
                 await outcome
+        except ClientClosedError:
+            logger.info("%s was cut short by the end of the client", consumer.name)
         except BaseException as error:
             if not isinstance(error, Exception) and not _is_stray_cancellation(error):
                 raise

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ctrader.errors import ClientClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,6 +62,8 @@ class Consumer:
                 return
             try:
                 self._handler(event)
+            except ClientClosedError:
+                logger.info("%s was cut short by the end of the client", self.name)
             except (Exception, SystemExit):  # sys.exit() would only end this thread, unseen
                 logger.exception(
                     "%s failed for a %s; it goes on with the next event",

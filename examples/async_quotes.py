@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 
 from ctrader import AccountCredentials, ClientConfig, CTraderClient, SpotEvent, TrendbarPeriod
 from ctrader.simulator import Simulator
@@ -31,7 +30,7 @@ def main() -> None:
             config, credentials = simulator.client_config(), simulator.credentials()
             asyncio.run(watch(config, credentials, options.symbol, options.count))
     else:
-        config, credentials = ClientConfig.from_env(), credentials_from_env()
+        config, credentials = ClientConfig.from_env(), AccountCredentials.from_env()
         asyncio.run(watch(config, credentials, options.symbol, options.count))
 
 
@@ -42,8 +41,7 @@ async def watch(
     account_id = credentials.account_id
     async with CTraderClient(config) as client:
         await client.auth.authenticate_account(credentials)
-        infos = await client.symbols.search(account_id, symbol_name)
-        symbol_id = next(info.symbol_id for info in infos if info.name == symbol_name)
+        symbol_id = (await client.symbols.get_by_name(account_id, symbol_name)).symbol_id
         # The stream collects from here on, so it has the first quote, which holds both sides.
         async with client.stream(SpotEvent, symbol_id=symbol_id) as events:
             await client.market_data.subscribe_spots(account_id, [symbol_id])
@@ -57,16 +55,6 @@ async def watch(
                 printed += 1
                 if printed >= count:
                     break
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ event loop.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -54,7 +53,7 @@ def main() -> int:
     config = ClientConfig.from_env()
     if config.host == LIVE_HOST and not options.live:
         parser.error("this is the live host, and the money is real: add --live if you mean it")
-    return run(config, credentials_from_env(), options.symbol, options.lots)
+    return run(config, AccountCredentials.from_env(), options.symbol, options.lots)
 
 
 def run(
@@ -83,9 +82,8 @@ def trade_breakout(
     Raises:
         OrderError: the order was not executed, or nobody knows whether it was.
     """
-    infos = client.symbols.search(account_id, symbol_name)
-    symbol_id = next(info.symbol_id for info in infos if info.name == symbol_name)
-    symbol = client.symbols.get_by_id(account_id, symbol_id)
+    symbol = client.symbols.get_by_name(account_id, symbol_name)
+    symbol_id = symbol.symbol_id
     # Streams collect from here on: nothing that follows an order can slip by.
     with (
         client.stream(SpotEvent, symbol_id=symbol_id) as prices,
@@ -139,16 +137,6 @@ def follow(
         else:
             if has_closed(event, position):
                 return None if event.deal is None else event.deal.close_detail
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

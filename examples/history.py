@@ -10,7 +10,6 @@ CTRADER_ACCOUNT_ID, CTRADER_ACCESS_TOKEN, CTRADER_REFRESH_TOKEN, CTRADER_EXPIRES
 from __future__ import annotations
 
 import argparse
-import os
 from datetime import UTC, datetime, timedelta
 
 from ctrader.simulator import Simulator
@@ -34,7 +33,7 @@ def main() -> None:
         with Simulator() as simulator:
             read(simulator.client_config(), simulator.credentials(), options.symbol, options.days)
     else:
-        read(ClientConfig.from_env(), credentials_from_env(), options.symbol, options.days)
+        read(ClientConfig.from_env(), AccountCredentials.from_env(), options.symbol, options.days)
 
 
 def read(
@@ -44,8 +43,7 @@ def read(
     account_id = credentials.account_id
     with SyncCTraderClient(config) as client:
         client.auth.authenticate_account(credentials)
-        infos = client.symbols.search(account_id, symbol_name)
-        symbol_id = next(info.symbol_id for info in infos if info.name == symbol_name)
+        symbol_id = client.symbols.get_by_name(account_id, symbol_name).symbol_id
         now = datetime.now(UTC)
 
         # As many requests as it takes, no faster than the server allows.
@@ -65,16 +63,6 @@ def read(
         print(f"{len(ticks)} changes of the bid in the last ten minutes; the last three:")
         for tick in ticks[-3:]:
             print(f"{tick.timestamp:%H:%M:%S.%f} {tick.price}")
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

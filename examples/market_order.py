@@ -12,7 +12,6 @@ On the live host it does nothing unless --live is given.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from ctrader.simulator import Simulator
@@ -45,7 +44,7 @@ def main() -> int:
         with Simulator() as simulator:
             config, credentials = simulator.client_config(), simulator.credentials()
             return trade(config, credentials, options.symbol, options.lots)
-    config, credentials = ClientConfig.from_env(), credentials_from_env()
+    config, credentials = ClientConfig.from_env(), AccountCredentials.from_env()
     if config.host == LIVE_HOST and not options.live:
         parser.error("this is the live host, and the money is real: add --live if you mean it")
     return trade(config, credentials, options.symbol, options.lots)
@@ -58,15 +57,13 @@ def trade(
     account_id = credentials.account_id
     with SyncCTraderClient(config) as client:
         client.auth.authenticate_account(credentials)
-        infos = client.symbols.search(account_id, symbol_name)
-        symbol_id = next(info.symbol_id for info in infos if info.name == symbol_name)
-        symbol = client.symbols.get_by_id(account_id, symbol_id)
+        symbol = client.symbols.get_by_name(account_id, symbol_name)
 
         opened = buy(
             client,
             account_id,
             NewOrderRequest(
-                symbol_id=symbol_id,
+                symbol_id=symbol.symbol_id,
                 side=OrderSide.BUY,
                 volume=symbol.lots_to_volume(lots),  # exact, or an error
                 relative_stop_loss=symbol.pips_to_price(20),
@@ -111,16 +108,6 @@ def buy(
             return done
         print(f"the order ended with {done.execution_type.name}", file=sys.stderr)
     return None
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ CTRADER_ACCOUNT_ID, CTRADER_ACCESS_TOKEN, CTRADER_REFRESH_TOKEN, CTRADER_EXPIRES
 from __future__ import annotations
 
 import argparse
-import os
 from itertools import islice
 
 from ctrader.simulator import Simulator
@@ -28,7 +27,7 @@ def main() -> None:
         with Simulator() as simulator:
             watch(simulator.client_config(), simulator.credentials(), options.symbol, options.count)
     else:
-        watch(ClientConfig.from_env(), credentials_from_env(), options.symbol, options.count)
+        watch(ClientConfig.from_env(), AccountCredentials.from_env(), options.symbol, options.count)
 
 
 def watch(
@@ -38,24 +37,13 @@ def watch(
     account_id = credentials.account_id
     with SyncCTraderClient(config) as client:
         client.auth.authenticate_account(credentials)
-        infos = client.symbols.search(account_id, symbol_name)
-        symbol_id = next(info.symbol_id for info in infos if info.name == symbol_name)
+        symbol_id = client.symbols.get_by_name(account_id, symbol_name).symbol_id
         # The stream collects from here on, so it has the first quote, which holds both sides.
         with client.stream(SpotEvent, symbol_id=symbol_id) as events:
             client.market_data.subscribe_spots(account_id, [symbol_id])
             for event in islice(events, count):
                 if event.quote is not None:
                     print(f"{symbol_name} {event.quote.bid} / {event.quote.ask}")
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ CTRADER_ACCOUNT_ID, CTRADER_ACCESS_TOKEN, CTRADER_REFRESH_TOKEN, CTRADER_EXPIRES
 from __future__ import annotations
 
 import argparse
-import os
 
 import trio
 
@@ -30,7 +29,7 @@ def main() -> None:
             config, credentials = simulator.client_config(), simulator.credentials()
             trio.run(watch_all, config, credentials, options.symbols, options.count)
     else:
-        config, credentials = ClientConfig.from_env(), credentials_from_env()
+        config, credentials = ClientConfig.from_env(), AccountCredentials.from_env()
         trio.run(watch_all, config, credentials, options.symbols, options.count)
 
 
@@ -57,16 +56,6 @@ async def watch(
             event = await events.get()
             if event.quote is not None:
                 print(f"{name} {event.quote.bid} / {event.quote.ask}")
-
-
-def credentials_from_env() -> AccountCredentials:
-    """Read an account and its tokens from environment variables."""
-    return AccountCredentials(
-        account_id=int(os.environ["CTRADER_ACCOUNT_ID"]),
-        access_token=os.environ["CTRADER_ACCESS_TOKEN"],
-        refresh_token=os.environ["CTRADER_REFRESH_TOKEN"],
-        expires_at=float(os.environ["CTRADER_EXPIRES_AT"]),
-    )
 
 
 if __name__ == "__main__":

@@ -49,6 +49,36 @@ def test_fields_are_plain_values():
     assert type(credentials.access_token) is str
 
 
+def test_from_env_reads_every_field():
+    environ = {
+        "MY_ACCOUNT_ID": "7",
+        "MY_ACCESS_TOKEN": ACCESS,
+        "MY_REFRESH_TOKEN": REFRESH,
+        "MY_EXPIRES_AT": str(NOW + 1000),
+        "MY_TOKEN_TYPE": "",
+        "MY_CLIENT_ID": "another's",
+    }
+    assert AccountCredentials.from_env("MY_", environ=environ) == _credentials()
+    environ["MY_TOKEN_TYPE"] = "mac"
+    assert AccountCredentials.from_env("MY_", environ=environ).token_type == "mac"
+
+
+def test_from_env_names_the_variables():
+    environ = {
+        "CTRADER_ACCESS_TOKEN": ACCESS,
+        "CTRADER_REFRESH_TOKEN": "",
+        "CTRADER_ACCOUNT_ID": "x",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        AccountCredentials.from_env(environ=environ)
+    assert [name for name, _ in caught.value.problems] == [
+        "CTRADER_ACCOUNT_ID",
+        "CTRADER_REFRESH_TOKEN",
+        "CTRADER_EXPIRES_AT",
+    ]
+    assert caught.value.__context__ is None
+
+
 @pytest.mark.parametrize(
     ("left", "expired", "soon"),
     [

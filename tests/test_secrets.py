@@ -291,6 +291,7 @@ def test_search_finds_a_canary_wherever_it_hides():
             account_id=1, access_token=ACCESS, refresh_token=REFRESH, expires_at=1e14
         ),
         lambda: AccountCredentials.model_validate({"access_token": ACCESS}),
+        lambda: AccountCredentials.from_env(environ={"CTRADER_ACCESS_TOKEN": ACCESS}),
         lambda: setattr(credentials(), "access_token", NEW_ACCESS),
         lambda: pickle.dumps(credentials()),
         lambda: pickle.dumps(config()),

@@ -117,15 +117,33 @@ class SymbolsAPI(BaseAPI):
         """
         return await self._runner.run(operations.get_by_id(account_id, symbol_id), timeout)
 
+    async def get_by_name(self, account_id: int, name: str, timeout: float | None = None) -> Symbol:
+        """Ask for the symbol of a name in full: digits, volumes, costs, hours.
+
+        Example:
+            eurusd = await client.symbols.get_by_name(account_id, "EURUSD")
+
+        Backed by `ProtoOASymbolsListReq` and `ProtoOASymbolByIdReq`.
+
+        Args:
+            account_id: The account.
+            name: The whole name as the broker writes it; `search` finds parts of names.
+            timeout: Seconds for each request; None takes the client's default.
+
+        Raises: SymbolNotFoundError: no symbol has this name; it names those spelled alike.
+        """
+        return await self._runner.run(operations.get_by_name(account_id, name), timeout, paged=True)
+
     async def search(
         self, account_id: int, query: str, timeout: float | None = None
     ) -> list[SymbolInfo]:
         """List the symbols whose name holds a text.
 
         Example:
-            (eurusd,) = await client.symbols.search(account_id, "EURUSD")
+            pairs_of_the_euro = await client.symbols.search(account_id, "eur")
 
-        Backed by `ProtoOASymbolsListReq`; every symbol is asked for and looked through here.
+        Backed by `ProtoOASymbolsListReq`; every symbol is asked for and looked through here. For
+        one symbol by its whole name there is `get_by_name`.
 
         Args:
             account_id: The account.

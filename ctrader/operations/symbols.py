@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import SymbolNotFoundError
@@ -39,6 +40,7 @@ __all__ = [
     "get_assets",
     "get_by_id",
     "get_by_ids",
+    "get_by_name",
     "get_categories",
     "get_conversion_chain",
     "list_all",
@@ -121,6 +123,26 @@ def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
     """
     (symbol,) = yield from get_by_ids(account_id, [symbol_id])
     return symbol
+
+
+def get_by_name(account_id: int, name: str) -> Op[Symbol]:
+    """Ask for the symbol of exactly this name in full.
+
+    Raises:
+        SymbolNotFoundError: the account does not have it; it names those that are spelled alike.
+    """
+    names = {symbol.name: symbol.symbol_id for symbol in (yield from list_all(account_id))}
+    if name not in names:
+        folded = {each.casefold(): each for each in names}
+        alike = [folded[each] for each in get_close_matches(name.casefold(), folded)]
+        raise SymbolNotFoundError(
+            "SYMBOL_NOT_FOUND",
+            f"no symbol is named {name!r}; "
+            + (f"close to it: {', '.join(alike)}" if alike else "search() finds parts of names"),
+            account_id,
+            request_type=ProtoOASymbolsListReq.__name__,
+        )
+    return (yield from get_by_id(account_id, names[name]))
 
 
 def get_conversion_chain(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+from ctrader import ClientConfig, CTraderClient
 from ctrader.protocol.mailbox import CAPACITY, LIMIT
 from ctrader.simulator import Simulator
 from tests.examples.documents import (
@@ -60,6 +62,29 @@ def test_every_page_is_reached_from_the_index():
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     pages = {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"}
     assert {page for page in pages if f"({page})" not in index} == set()
+
+
+def test_methods_page_has_a_line_for_every_method():
+    client = CTraderClient(ClientConfig(client_id="app", client_secret="secret"))
+    rooms = {
+        name: type(getattr(client, name))
+        for name, member in vars(CTraderClient).items()
+        if isinstance(member, property)
+        and type(getattr(client, name)).__module__.startswith("ctrader.api.")
+    }
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    sections = dict(
+        re.findall(r"^## `client\.?(\w*)`\n(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE)
+    )
+    assert sections.keys() == {"", *rooms}
+    for name, room in {"": CTraderClient, **rooms}.items():
+        members = {each for each in vars(room) if not each.startswith("_")} - rooms.keys()
+        written = re.findall(r"^\| `(\w+)` \| (.+) \|$", sections[name], re.MULTILINE)
+        assert written == [
+            (each, (inspect.getdoc(getattr(room, each)) or "").splitlines()[0])
+            for each, _ in written
+        ]
+        assert {each for each, _ in written} == members
 
 
 def test_events_page_names_the_bounds_of_mailboxes():

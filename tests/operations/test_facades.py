@@ -250,6 +250,14 @@ CALLS: list[tuple[str, str, dict[str, Any], str, dict[str, Any], bool]] = [
         {},
         False,
     ),
+    (
+        "SymbolsAPI",
+        "get_by_name",
+        {"account_id": 7, "name": "EURUSD"},
+        "symbols.get_by_name",
+        {},
+        True,
+    ),
     ("SymbolsAPI", "search", {"account_id": 7, "query": "eur"}, "symbols.search", {}, False),
     (
         "SymbolsAPI",

@@ -98,6 +98,28 @@ def test_search_finds_a_part_of_the_name_in_any_case(query: str, found: list[int
     assert [symbol.symbol_id for symbol in result] == found
 
 
+def test_get_by_name_takes_the_whole_name_only() -> None:
+    found = converse(symbols.get_by_name(7, "EURjpy.x"), (LIST, LISTED), (asked(10), answer(10)))
+
+    assert found.symbol_id == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("eurusd", "no symbol is named 'eurusd'; close to it: EURUSD"),
+        ("EURJPY", "no symbol is named 'EURJPY'; close to it: EURjpy.x"),
+        ("EUR", "no symbol is named 'EUR'; close to it: EURUSD"),
+        ("gold", "no symbol is named 'gold'; search() finds parts of names"),
+    ],
+)
+def test_get_by_name_says_what_is_spelled_alike(name: str, told: str) -> None:
+    with pytest.raises(SymbolNotFoundError) as refused:
+        converse(symbols.get_by_name(7, name), (LIST, LISTED))
+
+    assert told in str(refused.value)
+
+
 def test_get_by_ids_asks_for_fifty_at_a_time_and_keeps_the_order() -> None:
     wanted = [*range(120, 0, -1), 120]
 

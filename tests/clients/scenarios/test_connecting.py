@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import pytest
@@ -267,6 +268,27 @@ async def test_close_ends_pending_reads_and_whoever_waits(stage: Stage, simulato
             await reader.result()
         assert await waiter.result()
         simulator.resume()
+
+
+async def test_handler_that_the_close_cuts_short_is_no_failure(
+    stage: Stage, simulator: Simulator, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "ctrader.events"):
+        async with at_desk(stage, simulator) as desk:
+            reading = False
+
+            async def read(_: SpotEvent) -> None:
+                nonlocal reading
+                simulator.pause()
+                reading = True
+                await desk.client.accounts.get_trader(desk.account_id)
+
+            desk.client.register_handler(SpotEvent, read)
+            await desk.client.market_data.subscribe_spots(desk.account_id, [1])
+            await eventually(stage, lambda: reading, "the handler's call")
+            await desk.client.close()
+            simulator.resume()
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 async def test_handler_may_close_the_client(stage: Stage, brisk: Simulator):

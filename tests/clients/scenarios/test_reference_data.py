@@ -44,6 +44,9 @@ async def test_symbols_are_listed_searched_and_read_in_full(stage: Stage, simula
         assert (euro.symbol_id, euro.digits, euro.pip_position) == (1, 5, 4)
         assert (euro.min_volume, euro.step_volume) == (100_000, 100_000)
         assert await symbols.get_by_id(desk.account_id, 1) == euro
+        assert await symbols.get_by_name(desk.account_id, "EURUSD") == euro
+        with pytest.raises(SymbolNotFoundError, match="close to it: EURUSD"):
+            await symbols.get_by_name(desk.account_id, "eurusd")
 
 
 async def test_unknown_symbol_is_named(stage: Stage, simulator: Simulator):
