@@ -252,7 +252,8 @@ class Link:
         """Return what has arrived, up to `READ_LIMIT`; the rest stays for the next time."""
         blocks: list[bytes] = []
         room = READ_LIMIT
-        self.has_more = False
+        # Asked for again below if it still holds; what is unsent is tried before each wait.
+        self.has_more = self._must_write = False
         try:
             while room > 0:
                 block = self.connection.recv(READ_SIZE)

@@ -110,7 +110,7 @@ class Driver:
 
     def look(self, question: Callable[[Session], T]) -> T:
         """Ask the session something that changes nothing."""
-        self._require_owner()
+        self.require_owner()
         with self._lock:
             return question(self._pump.session)
 
@@ -142,7 +142,7 @@ class Driver:
                 f"{_name_of(handler)} is an async function: handlers of the blocking client are "
                 "plain functions"
             )
-        self._require_owner()
+        self.require_owner()
         mailbox = Mailbox(f"handler {_name_of(handler)}")
         route = Route(event_type, mailbox, account_id, symbol_id)
         # The route lets only events of the handler's own type through.
@@ -156,7 +156,7 @@ class Driver:
 
         A call that another thread is in the middle of goes on.
         """
-        self._require_owner()
+        self.require_owner()
         with self._lock:
             found = [c for c in self._consumers if c.calls(event_type, handler)]
             for consumer in found:
@@ -171,7 +171,7 @@ class Driver:
 
         The condition's lock guards the mailbox.
         """
-        self._require_owner()
+        self.require_owner()
         arrival = threading.Condition(self._lock)
         with self._lock:
             self._attach(route, arrival.notify_all)
@@ -193,8 +193,17 @@ class Driver:
         Raises:
             ForkedClientError: nothing will ever arrive in this process.
         """
-        self._require_owner()
+        self.require_owner()
         self._dispatcher.step_aside()
+
+    def require_owner(self) -> None:
+        """Refuse a forked child, before any lock: a thread that is not there may hold it.
+
+        Raises:
+            ForkedClientError: the client was made before this process was forked.
+        """
+        if self._is_forked:
+            raise ForkedClientError(self._owner_pid, os.getpid())
 
     @property
     def is_finished(self) -> bool:
@@ -280,23 +289,18 @@ class Driver:
     def _is_forked(self) -> bool:
         return os.getpid() != self._owner_pid
 
-    def _require_owner(self) -> None:
-        # Before any lock: in a forked child, a thread that does not exist there may hold it.
-        if self._is_forked:
-            raise ForkedClientError(self._owner_pid, os.getpid())
-
     def _execute(self, command: Command, timeout: float) -> object:
         return self._do(
             Errand(lambda session, now: session.submit(command, now, timeout=timeout), is_call=True)
         )
 
     def _do(self, errand: Errand) -> object:
-        self._require_owner()
+        self.require_owner()
         try:
             self._pump.hand_in(errand)
             self._dispatcher.step_aside()
             while not errand.wait(WAIT_SLICE):
-                self._require_owner()
+                self.require_owner()
         finally:
             if not self._is_forked:
                 self._pump.settle(errand)  # Ctrl-C may have come in between
@@ -311,7 +315,7 @@ class Driver:
             if left <= 0:
                 return False
             self._pump.finished.wait(left)
-            self._require_owner()
+            self.require_owner()
         return True
 
     # Private: with the lock held

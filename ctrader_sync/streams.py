@@ -141,6 +141,7 @@ class EventStream(Generic[E]):
                 if left <= 0:
                     raise TimeoutError("no event came in time")
                 self._arrival.wait(left)
+                self._driver.require_owner()  # a signal's handler may have forked the process
         error = None if self._is_closed else self._failure()
         self.close()
         if error is not None:

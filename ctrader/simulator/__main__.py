@@ -6,10 +6,10 @@ import argparse
 import json
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from ctrader.errors import CTraderError
@@ -96,10 +96,12 @@ def serve(
         start: The market's time at the start as ISO text, UTC unless it says otherwise.
         ledger: File to which `ctrader.simulator.ledger` writes the accounts' books in the end.
     """
-    done = threading.Event()
+    # A signal may come while this very thread holds the lock inside an event, whose set() would
+    # then wait for it for ever; this queue may be put into at any moment.
+    signals: SimpleQueue[int] = SimpleQueue()
 
     def finish(number: int, frame: FrameType | None) -> None:
-        done.set()
+        signals.put(number)
 
     try:
         if ledger is not None:
@@ -125,7 +127,7 @@ def serve(
                 print(ready_line(simulator), flush=True)
                 try:
                     # A wait without an end would keep Windows from delivering Ctrl-C.
-                    while not done.wait(0.5):
+                    while not _has_come(signals, 0.5):
                         if not simulator.is_running:  # its thread said why on standard error
                             return 1
                 finally:
@@ -140,6 +142,15 @@ def serve(
         print(f"ctrader simulator: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _has_come(signals: SimpleQueue[int], timeout: float) -> bool:
+    """Wait for a signal; False if none came in time, seconds."""
+    try:
+        signals.get(timeout=timeout)
+    except Empty:
+        return False
+    return True
 
 
 def _try_to_write(file: Path) -> None:

@@ -115,7 +115,8 @@ class TradingAPI(BaseAPI):
         order is read first (`ProtoOAReconcileReq`) and all of its terms are sent
         (`ProtoOAAmendOrderReq`), because the server may clear what is left out. The server reports
         the levels of a pending order as distances, so levels that are kept move along with its
-        price.
+        price. Without a stop loss an order has nothing that could trail: one that is removed takes
+        trailing and guarantee with it, in one request.
 
         Args:
             account_id: The account; it must be ready.
@@ -198,6 +199,11 @@ class TradingAPI(BaseAPI):
         because the server removes what is left out. A position that is not found is looked for
         once more after 0.2 s: right after its fill the server may not know it yet.
 
+        The server refuses to remove a stop loss that trails, so `stop_loss=CLEAR` takes two
+        requests there: the first makes the stop loss stand still where it is and keeps the take
+        profit, the second sends what was asked for. Both share `timeout`. If only the first
+        succeeds, the stop loss stays without trailing, and the amendment may be made again.
+
         Args:
             account_id: The account; it must be ready.
             request: The position's id and what to change; levels are prices.
@@ -208,7 +214,8 @@ class TradingAPI(BaseAPI):
         Raises:
             PositionNotFoundError: it was closed meanwhile; also an `OrderRejectedError`.
             OrderInvalidError: the levels cannot be right; nothing was sent.
-            OrderNotSentError: nothing was sent.
+            OrderNotSentError: nothing was sent; where the reason says that the stop loss does not
+                trail any more, the first of two requests was carried out.
             OrderRejectedError: the server refused it.
             OrderOutcomeUnknownError: it may have been changed.
         """

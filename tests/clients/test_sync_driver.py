@@ -401,6 +401,32 @@ def test_stream_ends_with_the_error_when_reconnecting_is_given_up(peer: Peer):
             client.wait()
 
 
+class _Negotiating(socket.socket):
+    """A connection whose TLS must say something before it can read on."""
+
+    def __init__(self, taken: socket.socket) -> None:
+        super().__init__(fileno=taken.detach())
+        self.answers: list[Exception | bytes] = []
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_link_that_need_not_write_any_more_does_not_ask_for_it():
+    near, far = socket.socketpair()
+    with _Negotiating(near) as connection, far:
+        link = Link(1, connection)
+        connection.answers = [ssl.SSLWantWriteError(), b"heard"]
+        assert link.read() == b""
+        assert link.awaited == selectors.EVENT_READ | selectors.EVENT_WRITE
+        assert link.read() == b"heard"
+        # A socket can nearly always be written to: waiting for that would end at once, for ever.
+        assert link.awaited == selectors.EVENT_READ
+
+
 def test_short_writes_lose_nothing():
     near, far = socket.socketpair()
     with far:
@@ -913,6 +939,38 @@ client.close()
     )
     output, errors = process.communicate(timeout=10)
     assert (output, errors, process.returncode) == ("0 7 True\n", "", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize("wait", ["quotes.get()", "next(quotes)", "client.wait()"])
+def test_wait_in_which_the_process_is_forked_ends_in_the_child(peer: Peer, wait: str):
+    process = start(
+        peer,
+        f"""
+import signal, warnings
+from ctrader.errors import ForkedClientError
+
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork with threads
+class Parent(Exception): pass
+def fork(number, frame):
+    pid = os.fork()
+    if pid:
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        raise Parent
+    signal.signal(signal.SIGALRM, lambda number, frame: os._exit(9))  # it waits for ever
+    signal.alarm(3)
+quotes = client.stream(SpotEvent)
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    {wait}
+except ForkedClientError:
+    os._exit(0)
+except Parent:
+    client.close()
+""",
+    )
+    assert process.communicate(timeout=10) == ("0\n", "")
 
 
 def test_whole_session_imports_no_event_loop(peer: Peer):

@@ -149,6 +149,24 @@ def test_levels_that_never_came_are_sent_as_they_were_asked_for(
     assert levels_of(world) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("kind", ["trailing", "guaranteed"])
+def test_stop_loss_that_never_came_is_sent_as_the_kind_that_it_was_to_be(kind: str) -> None:
+    desk = Desk(answer(symbol()), state(positions=(position(5),)), event("ORDER_REPLACED"))
+    order = limit_order(positionId=5, relativeStopLoss=1000, trailingStopLoss=kind == "trailing")
+    order.tradeData.guaranteedStopLoss = kind == "guaranteed"
+    filled = event("ORDER_FILLED")
+    filled.order.CopyFrom(order)
+    filled.position.CopyFrom(position(5))
+    desk.terms.learn(filled)
+
+    drive(trading.amend_position(7, AmendPositionRequest(position_id=5, take_profit=1.3)), desk)
+
+    (sent,) = desk.sent
+    assert (sent.stopLoss, sent.takeProfit) == (1.09, 1.3)
+    assert sent.trailingStopLoss is (kind == "trailing")
+    assert sent.guaranteedStopLoss is (kind == "guaranteed")
+
+
 def test_change_of_another_terminal_that_was_seen_is_kept() -> None:
     world, position_id = held()
     world.exchange.script.change_symbol("EURUSD", step_volume=1000)

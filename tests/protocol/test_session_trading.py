@@ -481,6 +481,23 @@ def test_close_waits_no_longer_than_its_grace():
     assert peer.session.phase is Phase.FINISHED
 
 
+def test_session_that_is_abandoned_says_what_became_of_each_order():
+    peer = ready()
+    sent = peer.submit(trade_call())
+    peer.clear()
+    peer.can_write = False
+    waiting = peer.submit(trade_call())
+    error = ClientClosedError("it broke")
+    for cause in (error, ClientClosedError("it broke once more")):
+        peer.session.abandon(cause, peer.now)
+    peer.can_write = True
+    peer.carry_out()
+    assert unknown(peer, sent).cause is error
+    assert not_sent(peer, waiting).cause is error
+    assert peer.outputs[-1] == Finished(error)
+    assert peer.outputs.count(Finished(error)) == 1
+
+
 @pytest.mark.parametrize("ending", ["timeout", "cancel"])
 def test_close_after_an_order_without_an_answer_delivers_nothing_more(ending):
     peer = ready()

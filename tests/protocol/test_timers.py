@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,13 +82,74 @@ def test_timers_due_at_one_moment_fire_in_the_order_in_which_they_were_set():
     ]
 
 
-def test_heap_does_not_grow_with_moves():
+def test_timer_that_moves_all_the_time_fires_at_its_last_moment():
     table = TimerTable()
     for at in range(1000):
         table.set(Timer.SILENCE, at)
         table.next()
     assert table.pop_due(998) is None
     assert table.pop_due(999) == Deadline(999, Timer.SILENCE)
+
+
+class Moment(int):
+    """A moment that is counted for as long as a table holds it."""
+
+    held = 0
+
+    def __new__(cls, at: int) -> Moment:
+        cls.held += 1
+        return super().__new__(cls, at)
+
+    def __del__(self) -> None:
+        Moment.held -= 1
+
+
+@pytest.mark.parametrize("change", ["cleared", "earlier"])
+def test_nothing_is_kept_of_far_deadlines_that_came_to_nothing(change: str):
+    # A call that is answered long before its deadline; a timer that moves to earlier each time.
+    table = TimerTable()
+    table.set(Timer.HEARTBEAT, 1)
+    before = Moment.held
+    for number in range(5000):
+        if change == "cleared":
+            table.set(Timer.CALL, Moment(10_000), number)
+            table.clear(Timer.CALL, number)
+        else:
+            table.set(Timer.SILENCE, Moment(10_000 - number))
+        assert table.next() == Deadline(1, Timer.HEARTBEAT)
+    assert Moment.held - before < 300
+
+
+def clear_many(table: TimerTable) -> None:
+    """Set and clear so many timers that the table is tidied on the way."""
+    for number in range(1000):
+        table.set(Timer.PAUSE, 10_000, number)
+        table.clear(Timer.PAUSE, number)
+
+
+def test_timer_that_is_set_again_after_the_table_was_tidied_fires():
+    table = TimerTable()
+    table.set(Timer.CALL, 100, 7)
+    table.clear(Timer.CALL, 7)
+    clear_many(table)
+    table.set(Timer.CALL, 200, 7)
+    assert table.pop_due(199) is None
+    assert table.pop_due(200) == Deadline(200, Timer.CALL, 7)
+
+
+def test_timers_fire_in_their_order_after_the_table_was_tidied():
+    table = TimerTable()
+    moments = [number * 37 % 101 for number in range(100)]
+    for number, at in enumerate(moments):
+        table.set(Timer.CALL, at + 1000, number)
+        table.set(Timer.CALL, at, number)  # moved to earlier, which leaves the other behind
+    for number in range(50):
+        table.clear(Timer.CALL, number)
+    clear_many(table)
+    fired: list[int] = []
+    while deadline := table.pop_due(5000):
+        fired.append(deadline.at)
+    assert fired == sorted(moments[50:])
 
 
 KINDS = [Timer.HEARTBEAT, Timer.SILENCE, Timer.CALL]

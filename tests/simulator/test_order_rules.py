@@ -820,6 +820,16 @@ def test_guaranteed_stop_never_gets_worse():
     assert kinds(events(peer)) == ["ORDER_REPLACED"]
 
 
+def test_guaranteed_stop_does_not_get_worse_by_an_addition():
+    peer = guarded()
+    peer.send(order(relativeStopLoss=100, guaranteedStopLoss=True))
+    events(peer)
+    peer.send(order(relativeStopLoss=1000, positionId=POSITION))
+    replaced = next(each for each in events(peer) if kinds([each]) == ["ORDER_REPLACED"])
+    assert (replaced.position.stopLoss, replaced.order.stopPrice) == (1.12469, 1.12469)
+    assert replaced.order.tradeData.volume == 200_000
+
+
 def test_guarantee_needs_a_stop_loss_to_hold_for():
     peer = guarded()
     assert "needs a stop loss" in refusal(peer, order(guaranteedStopLoss=True)).description
@@ -1063,9 +1073,14 @@ def test_guaranteed_stop_that_is_being_filled_keeps_its_price():
     peer = guarded((0, 112567, 112569), (1.03, 111000, 111002))
     peer.send(order(relativeStopLoss=1000, guaranteedStopLoss=True))
     peer.run(1)
-    peer.send(order(relativeStopLoss=10, guaranteedStopLoss=True, positionId=POSITION))
-    *_, filled = events(peer)
-    assert filled.order.executionPrice == 1.11569
+    peer.received()
+    # Filled at 1.02; its better stop loss is due at 1.04, and the fill of the first at 1.05.
+    peer.send(order(relativeStopLoss=500, guaranteedStopLoss=True, positionId=POSITION))
+    found = events(peer)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_FILLED"]
+    assert found[1].order.executionPrice == 1.12569
+    assert (found[2].order.stopPrice, found[2].order.executionPrice) == (1.11569, 1.11569)
+    assert found[2].deal.filledVolume == 200_000
 
 
 def test_levels_of_an_addition_come_when_the_fill_of_the_others_was_rejected():
@@ -1073,16 +1088,15 @@ def test_levels_of_an_addition_come_when_the_fill_of_the_others_was_rejected():
     peer.send(order(relativeTakeProfit=200))
     peer.run(1)
     peer.received()
+    # Filled at 1.02; its take profit is due at 1.04, and the fill of the first at 1.05.
     peer.send(order(relativeTakeProfit=5000, positionId=POSITION))
-    peer.run(0.045)  # the addition is filled, the take profit is under way
+    peer.run(0.045)
+    assert kinds(peer.messages(ProtoOAExecutionEvent)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
     peer.exchange.floor.script_rejection("TIMEOUT_ERROR")
-    found = events(peer, 2)
-    assert kinds(found) == [
-        "ORDER_ACCEPTED",
-        "ORDER_FILLED",
-        "ORDER_REPLACED",
-    ]
-    assert (found[2].order.limitPrice, found[2].order.tradeData.volume) == (1.17569, 200_000)
+    (replaced,) = events(peer, 2)
+    assert kinds([replaced]) == ["ORDER_REPLACED"]
+    assert (replaced.order.limitPrice, replaced.order.tradeData.volume) == (1.17569, 200_000)
+    assert replaced.order.utcLastUpdateTimestamp == START + 1050
     assert book_of(peer).positions[POSITION].executing is None
 
 
@@ -1114,17 +1128,38 @@ def test_level_that_a_gap_puts_below_zero_is_the_smallest_price(side: str):
     assert 0.00001 in (protected.order.stopPrice, protected.order.limitPrice)
 
 
-def test_stop_loss_on_its_way_does_not_stay_so_when_its_position_is_closed():
+def test_stop_loss_that_is_passed_while_a_part_is_closed_waits_for_that():
+    peer = trader((0, 112567, 112569), (1.205, 112400, 112402))
+    peer.send(order(volume=200_000, relativeStopLoss=100))
+    peer.run(1.2)
+    peer.received()
+    peer.send(close())  # filled at 1.22, when the stop loss was passed already
+    found = events(peer)
+    assert kinds(found) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_REPLACED", "ORDER_FILLED"]
+    assert [found[each].deal.filledVolume for each in (1, 3)] == [100_000, 100_000]
+    assert found[3].order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+
+
+def test_stop_loss_on_its_way_does_not_close_a_later_position_of_the_same_id():
     peer = trader(
         (0, 112567, 112569),
-        (1.205, 112400, 112402),
+        (3, 112400, 112402),
+        switches=replace(BARE, flip_keeps_position_id=True),
         accounts=account(account_type=ProtoOAAccountType.NETTED),
     )
+    # One price releases all three: the position is sold, bought again, and then its stop loss.
+    peer.send(order("STOP", "SELL", stopPrice=1.125, volume=200_000))
+    peer.send(order("LIMIT", limitPrice=1.1245, volume=200_000))
     peer.send(order(relativeStopLoss=100))
-    peer.run(1.2)
-    peer.send(order(side="SELL"))
-    assert kinds(events(peer))[-1] == "ORDER_CANCELLED"
-    assert not book_of(peer).orders[6_000_002].executing
+    events(peer)
+    found = events(peer, 3)
+    assert kinds(found).count("ORDER_CANCELLED") == 1
+    (held,) = book_of(peer).open_positions()
+    assert (held.is_buy, held.volume) == (True, 100_000)
+    assert {each.position.positionId for each in found if each.HasField("deal")} == {
+        held.position_id
+    }
+    assert not book_of(peer).working
 
 
 def test_stop_loss_that_was_passed_during_a_rejected_close_is_filled_without_a_new_price():

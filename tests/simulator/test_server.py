@@ -699,6 +699,45 @@ def test_ledger_is_written_even_if_the_thread_failed(
     )
 
 
+# Strikes with a signal at one line after the other of what the command does once it is ready.
+STRIKE = """
+import faulthandler, signal, sys
+from ctrader.simulator import __main__ as program
+
+faulthandler.dump_traceback_later(10, exit=True)  # where it hangs
+
+def find(frame, event, argument):
+    if frame.f_code is program.ready_line.__code__:
+        frame.f_back.f_trace = begin
+
+def begin(frame, event, argument):
+    sys.settrace(strike)
+    return strike(frame, event, argument)
+
+def strike(frame, event, argument):
+    global left
+    if event == "line":
+        left -= 1
+        if left < 0:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGTERM)
+    return strike
+
+for place in range(20):
+    left = place
+    sys.settrace(find)
+    assert program.serve(plain=True) == 0
+    assert left < 0, "it ended without a signal"
+"""
+
+
+def test_command_ends_on_a_signal_at_whatever_step_of_its_wait_that_comes():
+    ended = subprocess.run(
+        [sys.executable, "-c", STRIKE], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_says_how_to_reach_it_and_ends_on_a_signal(number: signal.Signals):

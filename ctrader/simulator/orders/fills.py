@@ -402,7 +402,6 @@ class Fills:
         # that order is gone, as recorded.
         position.status = int(ProtoOAPositionStatus.POSITION_STATUS_CREATED)
         self._working.retire(book, protective)
-        protective.executing = False
         self._publish(book, order, position, deal)
         self._protection.follow_closing(book, position, protective, now, order.origin)
 
