@@ -228,7 +228,9 @@ class Exchange:
         """Live quotes and bars."""
         self._seed = seed
         self.depth = DepthFeed(
-            self.ladder,
+            self.symbols,
+            self.quote,
+            seed=seed,
             watch=self.watch,
             unwatch=self.unwatch,
             first_id=self.switches.depth_first_id,
@@ -301,16 +303,24 @@ class Exchange:
             self._connections.remove(connection)
             self._ending.add(connection)
 
-    def publish(self, account_id: int, message: Message, origin: str | None) -> None:
+    def publish(
+        self,
+        account_id: int,
+        message: Message,
+        origin: str | None,
+        *,
+        but: Connection | None = None,
+    ) -> None:
         """Send an event to every connection on which the account is authorised.
 
         Args:
             origin: Id of the request behind it, which goes to the other connections too, unless
                 that is switched off.
+            but: A connection that has it already.
         """
         everywhere = origin is None or self.switches.foreign_client_msg_ids
         for connection in tuple(self._connections):
-            if connection.has_account(account_id):
+            if connection is not but and connection.has_account(account_id):
                 known = everywhere or connection.has_asked(origin or "")
                 connection.send(message, origin if known else None)
 

@@ -43,8 +43,10 @@ class RateLimits:
     def __init__(self, switches: Switches, now: int) -> None:
         """Begin with full buckets."""
         self._switches = switches
-        self._ordinary = _Bucket(switches.rate_limit, now)
-        self._historical = _Bucket(switches.historical_rate_limit, now)
+        self._ordinary = _Bucket(switches.rate_limit, switches.rate_burst, now)
+        self._historical = _Bucket(
+            switches.historical_rate_limit, switches.historical_rate_burst, now
+        )
         self._blocked: dict[int, int] = {}
 
     def admit(self, payload_type: int, now: int, quota: HistoryQuota | None = None) -> None:
@@ -76,24 +78,24 @@ class RateLimits:
     def _refusal(self) -> Refusal:
         return Refusal(
             self._switches.rate_limit_code,
-            "Request rate exceeded",
+            self._switches.rate_limit_text,
             retry_after=self._switches.retry_after,
         )
 
 
 class _Bucket:
-    """Tokens that fill up evenly, one second's worth at most."""
+    """Tokens that fill up evenly, up to what may come at once."""
 
-    def __init__(self, rate: int, now: int) -> None:
+    def __init__(self, rate: int, burst: int | None, now: int) -> None:
         self._rate = rate
-        self._filled = rate * _SECOND
+        self._full = (rate if burst is None else burst) * _SECOND
+        self._filled = self._full
         self._at = now
 
     def take(self, now: int) -> bool:
         if not self._rate:
             return True
-        full = self._rate * _SECOND
-        self._filled = min(full, self._filled + (now - self._at) * self._rate)
+        self._filled = min(self._full, self._filled + (now - self._at) * self._rate)
         self._at = now
         if self._filled < _SECOND:
             return False

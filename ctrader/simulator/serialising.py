@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
 
+from ctrader.proto import ProtoMessage
+from ctrader.protocol.envelope import encode_envelope
+from ctrader.protocol.framing import encode_frame
 from ctrader.simulator.messages.wire import drop_money_digits, set_payload_type
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
 
+    from ctrader.protocol.envelope import Envelope
     from ctrader.simulator.switches import Switches
 
-__all__ = ["UNKNOWN_ENUM_NUMBER", "serialised"]
+__all__ = ["UNKNOWN_ENUM_NUMBER", "framed", "serialised", "with_renamed_code"]
 
 UNKNOWN_ENUM_NUMBER: Final = 9_999
 """A number that no enum of any schema has."""
@@ -32,6 +36,33 @@ def serialised(message: Message, switches: Switches) -> bytes:
     if not switches.unknown_enum_fields:
         return data
     return _with_unknown_enums(message, switches.unknown_enum_fields)
+
+
+def with_renamed_code(message: Message, switches: Switches) -> Message:
+    """Return a message with the error code that the switches want."""
+    renamed = switches.renamed_error_codes
+    if not renamed or "errorCode" not in message.DESCRIPTOR.fields_by_name:
+        return message
+    # Every message that has the field has it as one string.
+    code: str = getattr(message, "errorCode")  # noqa: B009  # no common type
+    if not code:
+        return message
+    copy = type(message)()
+    copy.CopyFrom(message)  # the same event goes to other connections, too
+    setattr(copy, "errorCode", renamed.get(code, renamed.get("*", code)))  # noqa: B010
+    return copy
+
+
+def framed(envelope: Envelope, switches: Switches) -> bytes:
+    """Return the frame of an envelope.
+
+    Raises:
+        FramingError: it is longer than a frame may be.
+    """
+    if envelope.payload or switches.write_empty_payload:
+        return encode_envelope(*envelope)
+    bare = ProtoMessage(payloadType=envelope.payload_type, clientMsgId=envelope.client_msg_id)
+    return encode_frame(bare.SerializeToString())
 
 
 def _with_unknown_enums(message: Message, fields: frozenset[str]) -> bytes:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
-from ctrader.errors import DeserializationError
+from ctrader.errors import DeserializationError, FramingError
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoHeartbeatEvent,
@@ -26,21 +27,27 @@ from ctrader.proto import (
 )
 from ctrader.proto.registry import (
     ACCOUNT_AUTH_REQ,
+    AMEND_ORDER_REQ,
+    AMEND_POSITION_SLTP_REQ,
     APPLICATION_AUTH_REQ,
+    CANCEL_ORDER_REQ,
+    CLOSE_POSITION_REQ,
     HEARTBEAT_EVENT,
     MESSAGE_BY_PAYLOAD_TYPE,
+    NEW_ORDER_REQ,
     PAYLOAD_TYPE_BY_MESSAGE,
     VERSION_REQ,
 )
-from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, encode_envelope, open_envelope
-from ctrader.protocol.framing import FrameBuffer
+from ctrader.protocol.envelope import Envelope, open_envelope
+from ctrader.protocol.framing import MAX_FRAME_LENGTH, FrameBuffer
 from ctrader.simulator.desks import add_all_routes
 from ctrader.simulator.limits import RateLimits
+from ctrader.simulator.market.draws import MASK, mix
 from ctrader.simulator.outlet import Outlet
 from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.router import Router
 from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame
-from ctrader.simulator.serialising import serialised
+from ctrader.simulator.serialising import framed, serialised, with_renamed_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +63,15 @@ if TYPE_CHECKING:
 __all__ = ["AccountSession", "ServerSession"]
 
 _SECOND: Final = 1_000_000_000
+_TRADING_REQUESTS: Final = frozenset(
+    {
+        AMEND_ORDER_REQ,
+        AMEND_POSITION_SLTP_REQ,
+        CANCEL_ORDER_REQ,
+        CLOSE_POSITION_REQ,
+        NEW_ORDER_REQ,
+    }
+)
 _REMEMBERED: Final = 1000  # requests whose late answers are still known as theirs
 
 
@@ -122,6 +138,7 @@ class ServerSession:
         self._asked: OrderedDict[str, type[Message]] = OrderedDict()
         self._answering: type[Message] | None = None
         self._is_forgotten = False
+        self._spread_answers = 0
         self._limits = RateLimits(switches, exchange.now)
         self._heartbeat_interval = round(switches.heartbeat_interval * _SECOND)
         self._idle_timeout = round(switches.idle_timeout * _SECOND)
@@ -166,7 +183,7 @@ class ServerSession:
                 self.close("idle")
         elif self._heartbeat_interval and now >= self._last_outbound + self._heartbeat_interval:
             self._last_outbound = now
-            self._emit(Envelope(HEARTBEAT_EVENT, b"", None), None, ProtoHeartbeatEvent())
+            self._send_heartbeat()
 
     def next_deadline(self) -> int | None:
         """Return when `handle_timer` should be called next, None after the end."""
@@ -197,18 +214,7 @@ class ServerSession:
 
     def send(self, message: Message, client_msg_id: str | None = None) -> None:
         """Put a message on the connection; after its end it is dropped."""
-        if self.close_reason is not None or self.is_silent:
-            return
-        envelope = Envelope(
-            PAYLOAD_TYPE_BY_MESSAGE[type(message)],
-            serialised(message, self.exchange.switches),
-            client_msg_id,
-        )
-        request = self._answering
-        if client_msg_id is not None:
-            request = self._asked.get(client_msg_id)
-        self._last_outbound = self.exchange.now
-        self._emit(envelope, request, message)
+        self._send(message, client_msg_id)
 
     def inject(self, data: bytes | Envelope) -> None:
         """Send a frame or bytes that no rule touches; after the end they are dropped."""
@@ -334,17 +340,44 @@ class ServerSession:
         self._buffer = FrameBuffer(self.exchange.switches.max_frame_length)
         return block[start + 4 :]
 
-    def _emit(self, envelope: Envelope, request: type[Message] | None, message: Message) -> None:
+    def _send(self, message: Message, client_msg_id: str | None, late: float = 0.0) -> None:
+        """Send a message, late by some seconds."""
+        if self.close_reason is not None or self.is_silent:
+            return
+        envelope = self._envelope(message, client_msg_id)
+        request = self._answering
+        if client_msg_id is not None:
+            request = self._asked.get(client_msg_id)
+        self._last_outbound = self.exchange.now
+        self._emit(envelope, request, message, late)
+
+    def _envelope(self, message: Message, client_msg_id: str | None) -> Envelope:
+        switches = self.exchange.switches
+        payload = serialised(with_renamed_code(message, switches), switches)
+        return Envelope(PAYLOAD_TYPE_BY_MESSAGE[type(message)], payload, client_msg_id)
+
+    def _send_heartbeat(self) -> None:
+        self._emit(Envelope(HEARTBEAT_EVENT, b"", None), None, ProtoHeartbeatEvent())
+
+    def _emit(
+        self,
+        envelope: Envelope,
+        request: type[Message] | None,
+        message: Message,
+        late: float = 0.0,
+    ) -> None:
         """Send a frame, unless a rule of the script wants something else."""
         interference = self.exchange.interference
-        if not interference.concerns_frames:
-            self._write(envelope)
-            return
-        verdict = interference.outgoing(OutgoingFrame(self.number, envelope, request))
-        if verdict is None:
+        verdict = None
+        if interference.concerns_frames:
+            verdict = interference.outgoing(OutgoingFrame(self.number, envelope, request))
+        if verdict is None and not late:
             self._write(envelope)
             return
         account_id = account_id_of(message)
+        if verdict is None:
+            self._deliver(Delivery(envelope, late), account_id, is_answer=request is not None)
+            return
         for delivery in verdict.deliveries:
             self._deliver(delivery, account_id, is_answer=request is not None)
         if verdict.close:
@@ -378,11 +411,15 @@ class ServerSession:
         """Put a frame on the connection, with those behind it that waited for it."""
         if self.close_reason is not None or self.is_silent:
             return
-        now = self.exchange.now
-        if envelope.payload_type == HEARTBEAT_EVENT:
-            self._outlet.push(HEARTBEAT_FRAME, now)
-        else:
-            self._outlet.push(encode_envelope(*envelope), now)
+        try:
+            frame = framed(envelope, self.exchange.switches)
+        except FramingError as error:
+            # An id is the client's own, of any length, and may be what makes it too long.
+            fits = len(envelope.client_msg_id or "") < MAX_FRAME_LENGTH // 8
+            refusal = ProtoErrorRes(errorCode="FRAME_TOO_LONG", description=f"The answer: {error}")
+            envelope = self._envelope(refusal, envelope.client_msg_id if fits else None)
+            frame = framed(envelope, self.exchange.switches)
+        self._outlet.push(frame, self.exchange.now)
         self.exchange.record(self.number, True, envelope)
         for held in tuple(self._held):
             if held.behind_next and held in self._held:
@@ -402,7 +439,8 @@ class ServerSession:
             return not self.is_closed
         self.exchange.record(self.number, False, envelope)
         if envelope.payload_type == HEARTBEAT_EVENT:
-            return True
+            self._answer_heartbeat(envelope.client_msg_id)
+            return not self.is_closed and not self.is_silent
         request: Message | None = None
         try:
             request = self._parse(envelope)
@@ -410,11 +448,38 @@ class ServerSession:
             answer = self._answer(request, envelope)
         except Refusal as refusal:
             answer = self._refuse(refusal, request)
+            if isinstance(answer, ProtoOAOrderErrorEvent):
+                # As with every event of an account, it is told to all, the client that asked first.
+                self.afterwards.append(partial(self._tell_others, answer, envelope.client_msg_id))
         if answer is not None:
-            self.send(answer, envelope.client_msg_id)
+            self._send(answer, envelope.client_msg_id, self._lateness(envelope))
         self._answering = None
         self._run_afterwards()
         return not self.is_closed and not self.is_silent
+
+    def _tell_others(self, event: ProtoOAOrderErrorEvent, origin: str | None) -> None:
+        self.exchange.publish(event.ctidTraderAccountId, event, origin, but=self)
+
+    def _answer_heartbeat(self, client_msg_id: str | None) -> None:
+        switches = self.exchange.switches
+        if switches.heartbeats_need_authentication and self.client_id is None:
+            self.send(self._error_message(_unauthenticated(), None), client_msg_id)
+        elif switches.heartbeats_answered:
+            self._last_outbound = self.exchange.now
+            self._send_heartbeat()
+
+    def _lateness(self, request: Envelope) -> float:
+        """Return how many seconds the answer to a request waits.
+
+        What a desk wants done behind its answer must find it sent, and a request without an id is
+        known by the place of its answer alone.
+        """
+        spread = self.exchange.switches.answer_spread
+        is_order = request.payload_type in _TRADING_REQUESTS
+        if not spread or is_order or self.afterwards or request.client_msg_id is None:
+            return 0.0
+        self._spread_answers += 1
+        return spread * mix(self.number << 32 | self._spread_answers) / MASK
 
     def _remember(self, client_msg_id: str | None, kind: type[Message]) -> None:
         self._answering = kind if client_msg_id is None else None
@@ -472,7 +537,7 @@ class ServerSession:
             payload_type == VERSION_REQ and not switches.version_needs_authentication
         )
         if self.client_id is None and not open_to_all:
-            raise Refusal("CH_CLIENT_NOT_AUTHENTICATED", "Client is not authenticated")
+            raise _unauthenticated()
         if payload_type != ACCOUNT_AUTH_REQ:
             account_id = account_id_of(request)
             if account_id is not None:
@@ -483,7 +548,7 @@ class ServerSession:
         if isinstance(refusal, OrderRefusal) and account_id is not None:
             event = ProtoOAOrderErrorEvent(
                 ctidTraderAccountId=account_id,
-                errorCode=self._code(refusal),
+                errorCode=refusal.code,
                 orderId=refusal.order_id,
                 positionId=refusal.position_id,
                 description=refusal.description,
@@ -496,13 +561,13 @@ class ServerSession:
 
     def _error_message(self, refusal: Refusal, account_id: int | None) -> Message:
         if refusal.is_common:
-            common = ProtoErrorRes(errorCode=self._code(refusal), description=refusal.description)
+            common = ProtoErrorRes(errorCode=refusal.code, description=refusal.description)
             if refusal.maintenance_end is not None:
                 common.maintenanceEndTimestamp = refusal.maintenance_end * 1000
             return common
         answer = ProtoOAErrorRes(
             ctidTraderAccountId=account_id,
-            errorCode=self._code(refusal),
+            errorCode=refusal.code,
             description=refusal.description,
         )
         if refusal.retry_after is not None:
@@ -511,14 +576,14 @@ class ServerSession:
             answer.maintenanceEndTimestamp = refusal.maintenance_end
         return answer
 
-    def _code(self, refusal: Refusal) -> str:
-        renamed = self.exchange.switches.renamed_error_codes
-        return renamed.get(refusal.code, renamed.get("*", refusal.code))
-
     def _run_afterwards(self) -> None:
         afterwards, self.afterwards = self.afterwards, []
         for action in afterwards:
             action()
+
+
+def _unauthenticated() -> Refusal:
+    return Refusal("CH_CLIENT_NOT_AUTHENTICATED", "Client is not authenticated")
 
 
 def account_id_of(request: Message) -> int | None:

@@ -31,6 +31,8 @@ _LEAST: Final = {
     "bars_page_size": 1,
     "ticks_page_size": 1,
     "lists_page_size": 1,
+    "rate_burst": 1,
+    "historical_rate_burst": 1,
     "swap_days_of_year": 1,
 }
 """Smallest values of the switches that may not be 0."""
@@ -70,12 +72,25 @@ class Switches:
     """Seconds of outbound silence after which the server sends a heartbeat; 0 never."""
     idle_timeout: float = 30.0
     """Seconds without any inbound frame after which the server cuts the connection; 0 never."""
+    heartbeats_answered: bool = False
+    """Whether the server answers each heartbeat with one of its own; with a client that does the
+    same this never ends."""
+    heartbeats_need_authentication: bool = False
+    """Whether a heartbeat of a program that is not authenticated yet is refused, as its requests
+    are."""
     max_frame_length: int = 15_000_000
     """Longest accepted frame body in bytes; a longer one is FRAME_TOO_LONG."""
     frame_too_long_closes: bool = True
     """Whether a frame that is too long also ends the connection; otherwise it is passed over."""
     close_on_garbage: bool = False
     """Whether a frame that holds no envelope also ends the connection."""
+    write_empty_payload: bool = True
+    """Whether the envelope of a message without content has its `payload` field, empty; there are
+    clients that cannot read it without."""
+    answer_spread: float = 0.0
+    """Most seconds by which an answer is late; each waits for another share of them, so that the
+    answers to several requests come in another order. 0 keeps the order of the requests. Trading
+    requests, and those without an id, are not concerned."""
     dribble_bytes: int = 0
     """How many bytes of what the server sends leave at a time; 0 is all of them."""
     dribble_interval: float = 0.001
@@ -93,10 +108,16 @@ class Switches:
     """Ordinary requests a second and connection; 0 is no limit."""
     historical_rate_limit: int = 5
     """Historical requests a second and connection; 0 is no limit."""
+    rate_burst: int | None = None
+    """Ordinary requests that may come at once after a pause; None is as many as in a second."""
+    historical_rate_burst: int | None = None
+    """Historical requests that may come at once after a pause; None is as many as in a second."""
     historical_requests: frozenset[int] = HISTORICAL_REQUESTS
     """Payload types that count as historical."""
     rate_limit_code: str = "BLOCKED_PAYLOAD_TYPE"
     """Code of a refusal by rate; `REQUEST_FREQUENCY_EXCEEDED` was seen as well."""
+    rate_limit_text: str = "Request rate exceeded"
+    """Description of a refusal by rate."""
     retry_after: int = 1
     """Seconds for which a payload type stays blocked after it exceeded the rate."""
     authentication_counts_for_rate: bool = False
@@ -205,6 +226,9 @@ class Switches:
     bars_without_beginning: Literal["window", "page"] = "window"
     """How far back bars go that are asked for without `fromTimestamp` and `count`: over the old
     window of their period, or to as many as one answer holds."""
+    bars_without_end: Literal["now", "window"] = "now"
+    """Where bars end that are asked for without `toTimestamp`: now, or with the old window of
+    their period, where they name a beginning."""
     bars_flat_close_bug: bool = False
     """Whether bars that close at their low lose their deltaHigh, as the real server's do."""
     bars_answer_timestamp: bool = True
@@ -222,6 +246,8 @@ class Switches:
     than a week was recorded. 604_800_000 is the rule of older documentation."""
     lists_span: int = 604_800_000
     """Milliseconds before the end at which a deal or order list begins that names no beginning."""
+    position_lists_span: int | None = None
+    """The same for the deals and orders of one position; None is all that there are."""
 
     always_open: bool = True
     """Whether prices move and orders are taken at any hour; False keeps each symbol's schedule."""
@@ -298,6 +324,17 @@ class Switches:
     """When a guaranteed stop loss is paid for: when it is set, or when it closes the position."""
     conversion_side: Literal["bid", "ask", "mid"] = "bid"
     """Price at which money is converted between currencies."""
+    same_asset_chain_code: str | None = None
+    """Code that refuses the symbols which convert an asset to itself; with None there are none of
+    them, and the answer says so."""
+    money_rounding: Literal["half_away", "half_even", "towards_zero"] = "half_away"
+    """How an amount becomes a whole number of the smallest unit of its currency: the nearest one,
+    halves away from zero or to the even one, or the next one towards zero."""
+    conversion_fee_of_losses: Literal["charged", "none", "credited"] = "charged"
+    """What the fee for converting a profit is where it is a loss: the same cost, as recorded,
+    nothing, or as much given back."""
+    conversion_fee_rounding: Literal["up", "half_away", "half_even", "towards_zero"] = "up"
+    """How that fee becomes a whole number: away from zero, as recorded, or as other amounts may."""
     lists_newest_first: bool = True
     """Whether the lists of orders and deals begin with the newest, as recorded."""
     list_borders_inclusive: bool = True
@@ -315,6 +352,8 @@ class Switches:
     """Whether an account is told anew after a deposit, a withdrawal or a bonus."""
     trader_updated_after_terms: bool = True
     """Whether an account is told anew after its terms changed, such as its leverage."""
+    trader_updated_after_closing: bool = False
+    """Whether an account is told anew after a closing changed its balance."""
     bonus_counts_in_equity: bool = False
     """Whether bonuses are part of the equity that margins are compared with."""
     swap_days_of_year: int = 360

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import EncodeError
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["check_account", "check_symbol"]
 
+_COSTS: Final = (
+    "commission_rate",
+    "min_commission",
+    "rollover_commission",
+    "conversion_fee_rate",
+    "guaranteed_charge",
+)
+"""Terms of a symbol that say what the client pays; swaps alone may bring something."""
+
 
 def check_symbol(symbol: SymbolSpec, catalogue: Catalogue) -> None:
     """Check the terms of a symbol.
@@ -32,6 +41,13 @@ def check_symbol(symbol: SymbolSpec, catalogue: Catalogue) -> None:
         check_integer(name, getattr(symbol, name), 1)
     for name in ("spread", "swap_period", "skip_swap_periods", "skip_rollover_days"):
         check_integer(name, getattr(symbol, name))
+    for name in _COSTS:
+        cost: int = getattr(symbol, name)
+        if cost < 0:
+            raise ValueError(
+                f"{name} must not be negative, not {cost}. It is what the client pays: "
+                f"give {-cost} for a cost of that size, or 0 for none"
+            )
     if symbol.min_volume > symbol.max_volume:
         raise ValueError(
             f"min_volume {symbol.min_volume} must not lie over max_volume {symbol.max_volume}"

@@ -182,6 +182,7 @@ class World:
     def run_for(self, seconds: float) -> None:
         """Let time pass."""
         end = self.now + to_nanos(seconds)
+        self._settle()
         while (at := self._next()) is not None and at <= end:
             self._advance(at)
         self.now = end
@@ -197,6 +198,7 @@ class World:
             WorldStoppedError: the limit passed, or nothing more happens.
         """
         end = self.now + to_nanos(limit)
+        self._settle()
         while not condition():
             at = self._next()
             if at is None or at > end:
@@ -239,27 +241,34 @@ class World:
 
     def _next(self) -> Nanos | None:
         deadline = self.session.next_deadline()
-        moments = [
-            moment
-            for moment in (
-                None if deadline is None else deadline.at,
-                self.exchange.next_deadline(),
-                None if self._wire is None else self._wire.server.next_deadline(),
-                self._heap[0][0] if self._heap else None,
-            )
-            if moment is not None
-        ]
-        return max(self.now, min(moments)) if moments else None
+        first = None if deadline is None else deadline.at
+        moment = self.exchange.next_deadline()
+        if moment is not None and (first is None or moment < first):
+            first = moment
+        moment = None if self._wire is None else self._wire.server.next_deadline()
+        if moment is not None and (first is None or moment < first):
+            first = moment
+        if self._heap and (first is None or self._heap[0][0] < first):
+            first = self._heap[0][0]
+        return None if first is None else max(self.now, first)
 
     def _advance(self, at: Nanos) -> None:
         self.now = at
         self.exchange.advance(at)
         if self._wire is not None:
             self._wire.server.handle_timer(at)
+        deadline = self.session.next_deadline()
+        concerns_client = deadline is not None and deadline.at <= at
         while self._heap and self._heap[0][0] <= at:
             heappop(self._heap)[2]()
-        self.session.handle_timer(at)
-        self._settle()
+            concerns_client = True
+        if concerns_client:
+            self.session.handle_timer(at)
+            self._settle()
+        else:
+            # Where nothing was put into the client nothing comes out of it: most steps are
+            # ticks, and the server's alone.
+            self._move_down()
 
     def _settle(self) -> None:
         """Carry out effects and move bytes until nothing is left to do at this moment."""
@@ -267,11 +276,15 @@ class World:
             return
         self._carrying = True
         try:
+            effects = self.session.take_effects()
             while True:
-                effects = self.session.take_effects()
                 for effect in effects:
                     self._carry_out(effect)
-                if not (self._move_bytes() or effects):
+                spoke = self._move_up()
+                self._move_down()
+                # What was sent, or ended instead, is an effect as well.
+                effects = self.session.take_effects()
+                if not (effects or spoke):
                     return
         finally:
             self._carrying = False
@@ -340,26 +353,27 @@ class World:
         self._wire = None
         wire.server.connection_lost(self.now)
 
-    def _move_bytes(self) -> bool:
+    def _move_up(self) -> bool:
+        """Put on its way what the client says; return whether it may have more."""
+        wire = self._wire
+        upward = b"" if wire is None else self.session.data_to_send(self.now)
+        if wire is not None and upward:
+            self.at(self.now + self.latency, lambda: self._to_server(wire, upward))
+        return bool(upward)
+
+    def _move_down(self) -> None:
+        """Put on its way what the server says, and the end if that is what it said."""
         wire = self._wire
         if wire is None:
-            return False
-        moved = False
-        upward = self.session.data_to_send(self.now)
-        if upward:
-            moved = True
-            self.at(self.now + self.latency, lambda: self._to_server(wire, upward))
+            return
         downward = wire.server.data_to_send()
         if downward:
-            moved = True
             self.at(self.now + self.latency, lambda: self._to_client(wire, downward))
         if wire.server.is_closed:
-            moved = True
             self._wire = None
             wire.is_torn = wire.server.is_reset
             # The end of the stream arrives behind the last bytes.
             self.at(self.now + self.latency, lambda: self._ended(wire))
-        return moved
 
     def _to_server(self, wire: _Wire, data: bytes) -> None:
         if wire.is_up:

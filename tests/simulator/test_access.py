@@ -14,12 +14,14 @@ from ctrader.proto import (
     ProtoOAAccountDisconnectEvent,
     ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAApplicationAuthReq,
+    ProtoOACancelOrderReq,
     ProtoOAClientDisconnectEvent,
     ProtoOADealListReq,
     ProtoOADealListRes,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
+    ProtoOAOrderErrorEvent,
     ProtoOAOrderType,
     ProtoOAReconcileReq,
     ProtoOAReconcileRes,
@@ -358,6 +360,32 @@ def test_error_codes_may_be_any_string():
     subscribe = ProtoOASubscribeSpotsReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[999])
     assert code(peer, subscribe) == "NO_SUCH_THING"
     assert code(peer, ProtoOATraderReq(ctidTraderAccountId=5)) == "?"
+
+
+def test_error_codes_of_events_and_of_the_frame_may_be_any_string():
+    switches = replace(BARE, renamed_error_codes={"MARKET_CLOSED": "SHUT", "*": "MARKET_CLOSED"})
+    peer, other = pair(switches)
+    peer.exchange.floor.script_rejection("MARKET_CLOSED", account_id=USD_ACCOUNT)
+    peer.send(BUY, "order")
+    peer.run(1)
+    for each in peer, other:
+        codes = [event.errorCode for event in each.messages(ProtoOAExecutionEvent)]
+        assert codes == ["", "SHUT"]
+    peer.send_bytes(b"\x00\x00\x00\x03\xff\xff\xff")
+    (refused,) = peer.messages(ProtoErrorRes)
+    assert refused.errorCode == "MARKET_CLOSED"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_order_errors_go_to_every_connection_of_the_account(known: bool):
+    peer, other = pair(replace(BARE, foreign_client_msg_ids=known))
+    stranger = log_in(Peer(peer.exchange), EUR_ACCOUNT)
+    peer.send(ProtoOACancelOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=77), "cancel")
+    told = peer.received()
+    assert [each.client_msg_id for each in told] == ["cancel"]
+    assert isinstance(told[0].message, ProtoOAOrderErrorEvent)
+    assert other.received() == [("cancel" if known else None, told[0].message)]
+    assert stranger.received() == []
 
 
 @pytest.mark.parametrize("fields", ["ProtoOATrader.accountType", "*"])

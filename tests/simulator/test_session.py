@@ -322,6 +322,24 @@ def test_garbage_is_refused_and_the_connection_stays():
     assert [each.errorCode for each in peer.messages(ProtoOAErrorRes)] == ["INVALID_REQUEST"]
 
 
+def test_answer_over_the_limit_is_an_error_and_nobody_else_feels_it():
+    peer = new_peer()
+    giant = "x" * (15_000_000 - 20)
+    peer.send_bytes(encode_envelope(2104, b"", giant))  # a frame that fits, just
+    (refused,) = peer.received()
+    assert refused.client_msg_id is None  # which is what does not fit
+    assert isinstance(refused.message, ProtoErrorRes)
+    assert refused.message.errorCode == "FRAME_TOO_LONG"
+    log_in(peer, USD_ACCOUNT)
+    unknown = range(100_000, 1_900_000)
+    peer.send(ProtoOASymbolByIdReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=unknown), "many")
+    (refused,) = peer.received()
+    assert refused.client_msg_id == "many"
+    assert isinstance(refused.message, ProtoErrorRes)
+    assert refused.message.errorCode == "FRAME_TOO_LONG"
+    peer.ask(ProtoOAVersionReq(), ProtoOAVersionRes)
+
+
 def test_frame_over_the_limit_ends_the_connection():
     peer = new_peer()
     peer.send_bytes((15_000_001).to_bytes(4, "big"))

@@ -111,6 +111,11 @@ def test_scripted_answer_stays_what_it_was_when_it_was_given(peer: Peer):
         {"holidays": (HolidaySpec(holiday_id=1, name="\ud800", date=1),)},
         {"name": "\ud800"},
         {"enabled": 1},
+        {"commission_rate": -1},
+        {"min_commission": -1},
+        {"rollover_commission": -1},
+        {"conversion_fee_rate": -1},
+        {"guaranteed_charge": -1},
     ],
 )
 def test_terms_that_a_symbol_cannot_have_change_nothing(peer: Peer, terms: dict[str, object]):
@@ -154,6 +159,17 @@ def test_exchange_does_not_open_on_terms_that_an_account_cannot_have(terms: dict
     spec = replace(DEFAULT_ACCOUNTS[0], **terms)
     with pytest.raises(ValueError):
         Exchange(accounts=[spec])
+
+
+def test_negative_cost_is_refused_with_its_value_and_what_to_give_instead(peer: Peer):
+    with pytest.raises(
+        ValueError, match=r"commission_rate .* not -250\. .* give 250 .* 0 for none"
+    ):
+        peer.exchange.script.change_symbol(1, commission_rate=-250)
+    symbols = tuple(replace(each, min_commission=-7) for each in DEFAULT_CATALOGUE.symbols)
+    with pytest.raises(ValueError, match=r"min_commission .* not -7\. .* give 7 .* 0 for none"):
+        Exchange(catalogue=replace(DEFAULT_CATALOGUE, symbols=symbols))
+    peer.exchange.script.change_symbol(1, swap_long=-1.5, swap_short=1.5, commission_rate=0)
 
 
 def test_exchange_does_not_open_on_terms_that_a_symbol_cannot_have():
@@ -203,6 +219,13 @@ def test_terms_that_are_possible_are_taken(peer: Peer):
         ("renamed_error_codes", {"A": None}),
         ("renamed_error_codes", ["A"]),
         ("lists_window", "x"),
+        ("rate_burst", 0),
+        ("historical_rate_burst", 0),
+        ("answer_spread", -1.0),
+        ("money_rounding", "up"),
+        ("position_lists_span", -1),
+        ("rate_limit_text", ""),
+        ("same_asset_chain_code", ""),
     ],
 )
 def test_switch_without_sense_is_refused_by_name_and_value(name: str, value: object):

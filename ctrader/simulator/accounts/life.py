@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ctrader.proto import ProtoOATraderUpdatedEvent
 from ctrader.simulator.accounts.cashier import Cashier
 from ctrader.simulator.accounts.exposure import Exposures
 from ctrader.simulator.accounts.margin import Margin
@@ -14,6 +15,7 @@ from ctrader.simulator.accounts.supervision import Supervision
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.market.prices import Tick
+from ctrader.simulator.messages.account import trader_message
 from ctrader.simulator.orders.surroundings import Surroundings
 from ctrader.simulator.switches import Switches
 
@@ -58,6 +60,8 @@ class AccountLife:
             surroundings, switches, valuation, margin, self.exposures, stop_out=stop_out
         )
         self._touched: set[int] = set()
+        self._switches = switches
+        self._seen_bookings: dict[int, int] = {}
         margin.follow(self.touch)
 
     def touch(self, book: AccountBook) -> None:
@@ -88,8 +92,23 @@ class AccountLife:
 
     def _look_at(self, book: AccountBook) -> None:
         self._touched.discard(book.spec.account_id)
+        if self._switches.trader_updated_after_closing:
+            self._tell_closings(book)
         self._rollover.follow(book)
         exposure = self.exposures.renew(book)
         if exposure is not None:
             self._supervision.look(exposure)
         self.profits.look(book)
+
+    def _tell_closings(self, book: AccountBook) -> None:
+        """Tell what an account looks like if deals have changed its balance since the last time."""
+        account_id = book.spec.account_id
+        fresh = book.journal[self._seen_bookings.get(account_id, 0) :]
+        self._seen_bookings[account_id] = len(book.journal)
+        if any(booking.kind == "deal" for booking in fresh):
+            trader = trader_message(book, unknown_fields=self._switches.write_unknown_fields)
+            self._outside.publish(
+                account_id,
+                ProtoOATraderUpdatedEvent(ctidTraderAccountId=account_id, trader=trader),
+                None,
+            )

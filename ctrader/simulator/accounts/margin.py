@@ -11,7 +11,7 @@ from ctrader.proto import (
     ProtoOATotalMarginCalculationType,
     ProtoOATradeSide,
 )
-from ctrader.simulator.accounts.money import margin_of, round_half_away
+from ctrader.simulator.accounts.money import margin_of
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.catalogue import PRICE_UNITS, Catalogue, SymbolSpec
@@ -109,7 +109,7 @@ class Margin:
             tiers=self._leverages.get(symbol.leverage_id),
             exposure=Fraction(older, 100) * to_usd,
         )
-        return round_half_away(amount * 10**book.spec.money_digits)
+        return self._valuation.rounded(amount * 10**book.spec.money_digits)
 
     def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
         """Bind the margin of a position as it is now, and of those behind it.
@@ -184,7 +184,7 @@ class Margin:
         distance = abs(position.price - (position.stop_loss or 0))
         rate = self._valuation.quote_to_deposit(book, position.symbol)
         amount = distance / PRICE_UNITS * Fraction(position.volume, 100) * rate
-        return round_half_away(amount * 10**book.spec.money_digits)
+        return self._valuation.rounded(amount * 10**book.spec.money_digits)
 
     def _announce(self, book: AccountBook, position: Position) -> None:
         def publish() -> None:

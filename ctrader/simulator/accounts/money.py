@@ -6,8 +6,9 @@ currency. Everything before is a fraction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import Final
 
 from ctrader.proto import (
     ProtoOACommissionType,
@@ -26,6 +27,7 @@ from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.switches import Switches
 
 __all__ = [
+    "ROUNDINGS",
     "Converter",
     "check_tellable",
     "commission_of",
@@ -49,6 +51,23 @@ def round_away(value: Fraction) -> int:
     """Round to the next integer away from zero."""
     whole = -(-abs(value) // 1)
     return int(whole if value >= 0 else -whole)
+
+
+def _round_half_even(value: Fraction) -> int:
+    return round(value)
+
+
+def _round_towards_zero(value: Fraction) -> int:
+    return int(value)
+
+
+ROUNDINGS: Final[Mapping[str, Callable[[Fraction], int]]] = {
+    "up": round_away,
+    "half_away": round_half_away,
+    "half_even": _round_half_even,
+    "towards_zero": _round_towards_zero,
+}
+"""Ways to make an amount a whole number, by the names that the switches have for them."""
 
 
 def is_tellable(*amounts: int) -> bool:
@@ -213,11 +232,27 @@ def rollover_commission_of(spec: SymbolSpec, volume: int) -> Fraction:
     return Fraction(volume, spec.lot_size) * Fraction(spec.rollover_commission, 100_000_000)
 
 
-def conversion_fee_of(spec: SymbolSpec, gross: int, deposit_asset: int) -> int:
-    """Return the fee for converting a profit or loss, 0 or negative, in its unit."""
+def conversion_fee_of(
+    spec: SymbolSpec, gross: int, deposit_asset: int, switches: Switches | None = None
+) -> int:
+    """Return what converting a profit or loss brings, negative where it costs.
+
+    Args:
+        spec: The symbol.
+        gross: The profit or loss, in the unit of the result.
+        deposit_asset: The currency that it is converted to.
+        switches: How losses are charged and fees rounded; the defaults if it is not given.
+    """
     if spec.quote == deposit_asset or not spec.conversion_fee_rate:
         return 0
-    return -round_away(Fraction(abs(gross) * spec.conversion_fee_rate, 10_000))
+    switches = switches or Switches()
+    charged = gross
+    if switches.conversion_fee_of_losses == "charged":
+        charged = abs(gross)
+    elif switches.conversion_fee_of_losses == "none":
+        charged = max(0, gross)
+    rounded = ROUNDINGS[switches.conversion_fee_rounding]
+    return -rounded(Fraction(charged * spec.conversion_fee_rate, 10_000))
 
 
 def margin_of(

@@ -12,7 +12,6 @@ from typing import Final
 from ctrader.proto import ProtoOAMarginCallTriggerEvent, ProtoOAStopOutStrategy
 from ctrader.simulator.accounts.exposure import Exposure, Exposures
 from ctrader.simulator.accounts.margin import Margin
-from ctrader.simulator.accounts.money import conversion_fee_of, round_half_away
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.messages.account import margin_call_message
@@ -152,5 +151,5 @@ class Supervision:
         market = quote.bid if position.is_buy else quote.ask
         commission = self._valuation.commission(book, position.symbol, volume, market)
         gross, _ = self._valuation.profit(book, position)
-        share = round_half_away(Fraction(gross * volume, position.volume))
-        return commission - conversion_fee_of(position.symbol, share, book.deposit_asset)
+        share = self._valuation.rounded(Fraction(gross * volume, position.volume))
+        return commission - self._valuation.conversion_fee(book, position.symbol, share)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from ctrader.simulator.accounts.money import (
+    ROUNDINGS,
     Converter,
     commission_of,
+    conversion_fee_of,
     rollover_commission_of,
-    round_half_away,
     swap_of,
 )
 from ctrader.simulator.book import AccountBook, Entry, Position
@@ -40,6 +41,8 @@ class Valuation:
         self._converter = converter
         self._catalogue = catalogue
         self._switches = Switches() if switches is None else switches
+        self.rounded = ROUNDINGS[self._switches.money_rounding]
+        """Makes an amount a whole number of the smallest unit of its currency."""
         self._usd = catalogue.asset_named("USD").asset_id
 
     def quote(self, symbol: SymbolSpec) -> Quote:
@@ -87,7 +90,7 @@ class Valuation:
             quote_to_deposit=lambda: self.quote_to_deposit(book, symbol),
             minimum_to_deposit=lambda: self._minimum_rate(book, symbol),
         )
-        return round_half_away(amount * 10**book.spec.money_digits)
+        return self.rounded(amount * 10**book.spec.money_digits)
 
     def check_rates(self, book: AccountBook, symbol: SymbolSpec) -> None:
         """Refuse a symbol that the account could trade, but not pay for, settle or value.
@@ -120,7 +123,7 @@ class Valuation:
                 return 0
             cost = rollover_commission_of(symbol, position.volume) * days
             rate = self._converter.rate(self._usd, book.deposit_asset)
-            return -round_half_away(cost * rate * scale)
+            return -self.rounded(cost * rate * scale)
         quote = self._outside.quote(symbol.symbol_id)
         price = position.price / PRICE_UNITS
         if quote is not None:
@@ -132,10 +135,10 @@ class Valuation:
             long=position.is_buy,
             year=self._switches.swap_days_of_year,
         )
-        return round_half_away(amount * days * self.quote_to_deposit(book, symbol) * scale)
+        return self.rounded(amount * days * self.quote_to_deposit(book, symbol) * scale)
 
-    @staticmethod
     def gross(
+        self,
         book: AccountBook,
         position: Position,
         entries: Iterable[Entry],
@@ -150,7 +153,11 @@ class Valuation:
         sign = 1 if position.is_buy else -1
         moved = sum(entry.volume * (market - entry.price) for entry in entries) * sign
         scale = 10**book.spec.money_digits
-        return round_half_away(Fraction(moved * scale, 100 * PRICE_UNITS) * rate)
+        return self.rounded(Fraction(moved * scale, 100 * PRICE_UNITS) * rate)
+
+    def conversion_fee(self, book: AccountBook, symbol: SymbolSpec, gross: int) -> int:
+        """Return what converting a profit or loss brings, negative where it costs."""
+        return conversion_fee_of(symbol, gross, book.deposit_asset, self._switches)
 
     def profit(self, book: AccountBook, position: Position) -> tuple[int, int]:
         """Return what a position would bring now: gross, and net of swap and commission.

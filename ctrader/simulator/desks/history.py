@@ -54,7 +54,7 @@ def _deals(
     session: ServerSession, request: ProtoOADealListReq, _: str | None
 ) -> ProtoOADealListRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, session.exchange.switches.lists_span)
+    start, end = _window(session, request, of_position=False)
     size = session.exchange.switches.lists_page_size
     if request.HasField("maxRows") and request.maxRows > 0:
         size = min(size, request.maxRows)
@@ -70,7 +70,7 @@ def _orders(
     session: ServerSession, request: ProtoOAOrderListReq, _: str | None
 ) -> ProtoOAOrderListRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, session.exchange.switches.lists_span)
+    start, end = _window(session, request, of_position=False)
     orders, more = _newest(
         session,
         _ended_orders(book),
@@ -91,7 +91,7 @@ def _deals_of_position(
     session: ServerSession, request: ProtoOADealListByPositionIdReq, _: str | None
 ) -> ProtoOADealListByPositionIdRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, None)
+    start, end = _window(session, request, of_position=True)
     deals, more = _newest(
         session,
         [deal for deal in book.deals if deal.position_id == request.positionId],
@@ -112,7 +112,7 @@ def _orders_of_position(
     session: ServerSession, request: ProtoOAOrderListByPositionIdReq, _: str | None
 ) -> ProtoOAOrderListByPositionIdRes:
     book = session.account(request.ctidTraderAccountId).book
-    start, end = _window(session, request, None)
+    start, end = _window(session, request, of_position=True)
     orders, more = _newest(
         session,
         [
@@ -203,24 +203,26 @@ def _window(
     | ProtoOAOrderListReq
     | ProtoOADealListByPositionIdReq
     | ProtoOAOrderListByPositionIdReq,
-    span: int | None,
+    *,
+    of_position: bool,
 ) -> tuple[int, int]:
     """Return the borders of a list.
 
     Args:
-        span: How long before its end a list begins that names no beginning; None is always. Lists
-            of a position have none, and no longest window either.
+        of_position: Whether it is a list of one position, which has no longest window.
 
     Raises:
         Refusal: no server would take them.
     """
+    switches = session.exchange.switches
+    span = switches.position_lists_span if of_position else switches.lists_span
     end = session.exchange.market_now()
     if request.HasField("toTimestamp"):
         end = request.toTimestamp
     start = 0 if span is None else max(0, end - span)
     if request.HasField("fromTimestamp"):
         start = request.fromTimestamp
-    check_window(start, end, None if span is None else session.exchange.switches.lists_window)
+    check_window(start, end, None if of_position else switches.lists_window)
     return start, end
 
 

@@ -223,7 +223,11 @@ def _bars(
     exchange, switches = session.exchange, session.exchange.switches
     offered_symbols(session, [request.symbolId])
     period, now = int(request.period), exchange.market_now()
-    end = request.toTimestamp if request.HasField("toTimestamp") else now
+    end = now
+    if request.HasField("toTimestamp"):
+        end = request.toTimestamp
+    elif switches.bars_without_end == "window" and request.HasField("fromTimestamp"):
+        end = min(_LATEST, request.fromTimestamp + WINDOW_LIMITS[period])
     start = max(0, end - WINDOW_LIMITS[period])
     if switches.bars_without_beginning == "page":
         start = 0

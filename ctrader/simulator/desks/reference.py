@@ -146,6 +146,9 @@ def _conversion(
     for asset_id in (request.firstAssetId, request.lastAssetId):
         if asset_id not in known:
             raise Refusal("ENTITY_NOT_FOUND", f"Asset not found with id {asset_id}")
+    refused = exchange.switches.same_asset_chain_code
+    if refused is not None and request.firstAssetId == request.lastAssetId:
+        raise Refusal(refused, f"Asset {request.firstAssetId} needs no conversion to itself")
     chain = exchange.converter.chain(request.firstAssetId, request.lastAssetId)
     return ProtoOASymbolsForConversionRes(
         ctidTraderAccountId=request.ctidTraderAccountId,

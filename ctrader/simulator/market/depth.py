@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ctrader.proto import ProtoOADepthEvent
 from ctrader.simulator.market.draws import MASK
+from ctrader.simulator.market.ladder import MovingLadder, Rung
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ctrader.simulator.market.ladder import Ladder
+    from ctrader.simulator.catalogue import SymbolSpec
+    from ctrader.simulator.market.prices import Quote
 
 __all__ = ["DepthFeed", "DepthSubscription"]
 
@@ -28,16 +30,11 @@ class DepthSubscription:
     """Puts an event on the connection."""
 
 
-# Plain pairs, for there are dozens of them in each tick of each watched book.
-_Entry: TypeAlias = tuple[int, int]  # the id that it was told with, and its size
-_Place: TypeAlias = tuple[bool, int]  # whether it is a bid, and the wire price
-
-
 @dataclass(slots=True)
 class _Book:
     """What the watchers of one symbol were told."""
 
-    entries: dict[_Place, _Entry] = field(default_factory=dict[_Place, _Entry])
+    ladder: MovingLadder
     subscriptions: list[DepthSubscription] = field(default_factory=list[DepthSubscription])
 
 
@@ -50,8 +47,10 @@ class DepthFeed:
 
     def __init__(
         self,
-        ladder: Callable[[int], Ladder | None],
+        symbols: Mapping[int, SymbolSpec],
+        quote: Callable[[int], Quote | None],
         *,
+        seed: int,
         watch: Callable[[int], None],
         unwatch: Callable[[int], None],
         first_id: int,
@@ -60,13 +59,17 @@ class DepthFeed:
         """Begin without any watchers.
 
         Args:
-            ladder: Returns the depth of a symbol as it is now, None where there is no price.
+            symbols: The symbols on their present terms, by id.
+            quote: Returns both sides of a symbol as they are now, None where there is no price.
+            seed: Decides where levels stand and how big they are.
             watch: Keeps a symbol ticking.
             unwatch: Lets go of a symbol once.
             first_id: Id of the first entry; later ones count on.
             ids_come_back: Whether a new entry takes the id of one that leaves with its coming.
         """
-        self._ladder = ladder
+        self._symbols = symbols
+        self._quote = quote
+        self._seed = seed
         self._watch = watch
         self._unwatch = unwatch
         self._ids = count(first_id)
@@ -78,7 +81,8 @@ class DepthFeed:
         symbol_id = subscription.symbol_id
         book = self._books.get(symbol_id)
         if book is None:
-            book = self._books[symbol_id] = _Book()
+            ladder = MovingLadder(self._symbols[symbol_id], seed=self._seed)
+            book = self._books[symbol_id] = _Book(ladder)
             self._update(symbol_id, book)
         book.subscriptions.append(subscription)
         self._watch(symbol_id)
@@ -94,8 +98,11 @@ class DepthFeed:
     def send_book(self, subscription: DepthSubscription) -> None:
         """Send the whole book; nothing without a price, or once the watcher left."""
         book = self._books.get(subscription.symbol_id)
-        if book is not None and book.entries and subscription in book.subscriptions:
-            subscription.send(_event(subscription, book.entries, ()))
+        if book is None or subscription not in book.subscriptions:
+            return
+        rungs = [*book.ladder.bids, *book.ladder.asks]
+        if rungs:
+            subscription.send(_event(subscription, rungs, ()))
 
     def renew(self, symbol_id: int) -> None:
         """Tell the watchers of a symbol what has changed in its book."""
@@ -109,37 +116,21 @@ class DepthFeed:
 
     # Private
 
-    def _update(self, symbol_id: int, book: _Book) -> tuple[dict[_Place, _Entry], list[int]]:
-        """Bring a book up to the ladder; return what is new or has another size, and what left."""
-        ladder, known = self._ladder(symbol_id), book.entries
-        entries: dict[_Place, _Entry] = {}
-        changed: dict[_Place, _Entry] = {}
-        new: list[_Place] = []
-        if ladder is not None:
-            for is_bid, levels in ((True, ladder.bids), (False, ladder.asks)):
-                for price, size in levels:
-                    place = (is_bid, price)
-                    entry = known.get(place)
-                    if entry is None:
-                        new.append(place)
-                        entry = changed[place] = (0, size)  # its id follows
-                    elif entry[1] != size:
-                        entry = changed[place] = (entry[0], size)
-                    entries[place] = entry
-        gone = [known[place][0] for place in known.keys() - entries.keys()]
-        gone.sort()
+    def _update(self, symbol_id: int, book: _Book) -> tuple[list[Rung], list[int]]:
+        """Bring a book up to the quote; return what is new or has another size, and what left."""
+        book.ladder.change_symbol(self._symbols[symbol_id])
+        changed, left = book.ladder.follow(self._quote(symbol_id))
+        gone = sorted(rung.quote_id for rung in left if rung.quote_id is not None)
         returning = iter(gone if self._ids_come_back else ())
-        for place in new:
-            quote_id = next(returning, None)
-            if quote_id is None:
-                quote_id = next(self._ids) & MASK
-            entries[place] = changed[place] = (quote_id, changed[place][1])
-        book.entries = entries
+        for rung in changed:
+            if rung.quote_id is None:
+                quote_id = next(returning, None)
+                rung.quote_id = next(self._ids) & MASK if quote_id is None else quote_id
         return changed, gone
 
 
 def _event(
-    subscription: DepthSubscription, entries: dict[_Place, _Entry], gone: list[int] | tuple[()]
+    subscription: DepthSubscription, rungs: Sequence[Rung], gone: Sequence[int]
 ) -> ProtoOADepthEvent:
     event = ProtoOADepthEvent(
         ctidTraderAccountId=subscription.account_id,
@@ -147,9 +138,9 @@ def _event(
         deletedQuotes=gone,
     )
     add = event.newQuotes.add
-    for (is_bid, price), (quote_id, size) in entries.items():
-        if is_bid:
-            add(id=quote_id, size=size, bid=price)
+    for rung in rungs:
+        if rung.is_bid:
+            add(id=rung.quote_id, size=rung.size, bid=rung.price)
         else:
-            add(id=quote_id, size=size, ask=price)
+            add(id=rung.quote_id, size=rung.size, ask=rung.price)
     return event

@@ -7,6 +7,7 @@ that a level keeps its place while the quote moves, and sizes that change every 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ctrader.simulator.catalogue import SymbolSpec
     from ctrader.simulator.market.prices import Quote
 
-__all__ = ["LEVELS", "Ladder", "Level", "ladder_of"]
+__all__ = ["LEVELS", "Ladder", "Level", "MovingLadder", "Rung", "ladder_of"]
 
 LEVELS: Final = 12
 """Levels on either side, fewer only where prices end."""
@@ -49,53 +50,172 @@ def ladder_of(symbol: SymbolSpec, quote: Quote, *, seed: int = 0) -> Ladder:
     Args:
         seed: Decides where levels stand and how big they are.
     """
-    key = _drawn((seed & MASK) ^ crc32(symbol.name.encode()))
-    return Ladder(
-        bids=_side(symbol, quote.bid, -1, quote.time, _drawn(key)),
-        asks=_side(symbol, quote.ask, 1, quote.time, _drawn(key ^ 1)),
-    )
+    moving = MovingLadder(symbol, seed=seed)
+    moving.follow(quote)
+    return Ladder(bids=_levels(moving.bids), asks=_levels(moving.asks))
+
+
+@dataclass(slots=True, eq=False)
+class Rung:
+    """A level of a moving ladder, the same object for as long as there is one at its price."""
+
+    is_bid: bool
+    price: int
+    """Wire price, in 1/100000."""
+    draw: int
+    """What the seed has drawn for its price."""
+    phase: int
+    """Milliseconds by which its times are ahead of the clock's."""
+    place: int
+    """How many levels it is behind the best price, counted from 2."""
+    age: int | None = None
+    """Which of its times it is in, None before the first."""
+    share: int = 0
+    """Twentieths of a lot that it holds in this time, once for each place."""
+    size: int = -1
+    """Volume in cents of a unit, negative before it has one."""
+    quote_id: int | None = None
+    """Id that its watchers know it by, None before they were told of it."""
+
+
+class MovingLadder:
+    """A symbol's depth that follows its quote, and works out only what each step changes."""
+
+    def __init__(self, symbol: SymbolSpec, *, seed: int) -> None:
+        """Begin without any levels, as before there is a price.
+
+        Args:
+            seed: Decides where levels stand and how big they are.
+        """
+        self._seed = seed & MASK
+        self._bids, self._asks = _Side(is_bid=True), _Side(is_bid=False)
+        self._symbol: SymbolSpec | None = None
+        self.change_symbol(symbol)
+
+    @property
+    def bids(self) -> Collection[Rung]:
+        """Levels under the quote, the best price first."""
+        return self._bids.rungs.values()
+
+    @property
+    def asks(self) -> Collection[Rung]:
+        """Levels over the quote, the best price first."""
+        return self._asks.rungs.values()
+
+    def change_symbol(self, symbol: SymbolSpec) -> None:
+        """Go by other terms of the symbol from the next step on."""
+        if symbol is not self._symbol:
+            self._symbol = symbol
+            key = _drawn(self._seed ^ crc32(symbol.name.encode()))
+            self._bids.set_terms(symbol, _drawn(key))
+            self._asks.set_terms(symbol, _drawn(key ^ 1))
+
+    def follow(self, quote: Quote | None) -> tuple[list[Rung], list[Rung]]:
+        """Step to a quote, which may be older than the last one, or to none at all.
+
+        Returns: The levels that are new or have another size, in order, the bids first; and those
+            that are no more.
+        """
+        changed: list[Rung] = []
+        gone: list[Rung] = []
+        if quote is None:
+            self._bids.clear(gone)
+            self._asks.clear(gone)
+        else:
+            self._bids.follow(quote.bid, quote.time, changed, gone)
+            self._asks.follow(quote.ask, quote.time, changed, gone)
+        return changed, gone
 
 
 # Private
 
 
-def _side(symbol: SymbolSpec, best: int, away: int, time: int, key: int) -> tuple[Level, ...]:
-    spacing = symbol.grid * max(1, symbol.spread // 8)
-    lot, least, step = symbol.lot_size, symbol.min_volume, symbol.step_volume
-    # The lattice counts from zero, not from the quote, which may stand between two of its points.
-    price = (best if away < 0 else best + spacing) // spacing * spacing
-    if price == best:
-        price += away * spacing
-    spacing *= away
-    levels: list[Level] = []
-    place, at, draw = 2, best, _drawn(key ^ best)
-    while True:
-        # Half a lot and more at the best price, and ever more behind.
-        size = lot * _share(draw, (time + draw % _SIZE_LASTS) // _SIZE_LASTS) * place // 20
-        size -= size % step
-        levels.append(Level(at, size if size > least else least))
-        if place > LEVELS:
-            break
-        place += 1
-        while price > 0:
-            at, draw = price, _drawn(key ^ price)
-            price += spacing
-            if draw >> 62:  # three points of four have a level
-                break
-        else:
-            break
-    return tuple(levels)
+class _Side:
+    """One side of a moving ladder."""
+
+    def __init__(self, *, is_bid: bool) -> None:
+        self.rungs: dict[int, Rung] = {}
+        """Levels by price, the best first."""
+        self._is_bid = is_bid
+        self._best: int | None = None
+        self._key = self._spacing = self._lot = self._least = self._step = 1
+
+    def set_terms(self, symbol: SymbolSpec, key: int) -> None:
+        self._key = key
+        self._spacing = symbol.grid * max(1, symbol.spread // 8)
+        self._lot, self._least, self._step = symbol.lot_size, symbol.min_volume, symbol.step_volume
+        self._best = None
+
+    def clear(self, gone: list[Rung]) -> None:
+        gone.extend(self.rungs.values())
+        self.rungs.clear()
+        self._best = None
+
+    def follow(self, best: int, time: int, changed: list[Rung], gone: list[Rung]) -> None:
+        has_moved = best != self._best
+        if has_moved:
+            self._move(best, gone)
+        lot, step, least = self._lot, self._step, self._least
+        for rung in self.rungs.values():
+            age = (time + rung.phase) // _SIZE_LASTS
+            if age != rung.age:
+                rung.age = age
+                rung.share = 5 + (mix(rung.draw ^ _drawn(age)) & 31)
+            elif not has_moved:
+                continue
+            # Half a lot and more at the best price, and ever more behind.
+            size = lot * rung.share * rung.place // 20
+            size -= size % step
+            if size < least:
+                size = least
+            if size != rung.size:
+                rung.size = size
+                changed.append(rung)
+
+    def _move(self, best: int, gone: list[Rung]) -> None:
+        """Let the levels stand behind another best price, or on other terms."""
+        spacing, is_bid = self._spacing, self._is_bid
+        # The lattice counts from zero, not from the quote, which may stand between two of its
+        # points.
+        first = (best if is_bid else best + spacing) // spacing * spacing
+        away = -spacing if is_bid else spacing
+        if first == best:
+            first += away
+        known, now = self.rungs, dict[int, Rung]()
+        place = 2
+        for price, draw in ((best, _drawn(self._key ^ best)), *_points(self._key, first, away)):
+            rung = known.pop(price, None)
+            if rung is None:
+                rung = Rung(is_bid, price, draw, draw % _SIZE_LASTS, place)
+            elif rung.draw != draw:  # the symbol has another name
+                rung.draw, rung.phase, rung.age = draw, draw % _SIZE_LASTS, None
+            rung.place = place
+            now[price] = rung
+            place += 1
+        gone.extend(known.values())
+        self._best, self.rungs = best, now
+
+
+def _levels(rungs: Collection[Rung]) -> tuple[Level, ...]:
+    return tuple(Level(rung.price, rung.size) for rung in rungs)
 
 
 # The same points and the same few seconds are asked for at each tick.
 
 
+@lru_cache(maxsize=1024)
+def _points(key: int, first: int, away: int) -> tuple[tuple[int, int], ...]:
+    """Return the prices behind the best one that have a level, each with its draw."""
+    points: list[tuple[int, int]] = []
+    price = first
+    while price > 0 and len(points) < LEVELS - 1:
+        draw = _drawn(key ^ price)
+        if draw >> 62:  # three points of four have a level
+            points.append((price, draw))
+        price += away
+    return tuple(points)
+
+
 @lru_cache(maxsize=16_384)
 def _drawn(point: int) -> int:
     return mix(point)
-
-
-@lru_cache(maxsize=4096)
-def _share(draw: int, age: int) -> int:
-    """Return the twentieths of a lot that a level holds in one of its times."""
-    return 5 + (mix(draw ^ mix(age)) & 31)

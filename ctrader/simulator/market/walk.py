@@ -9,8 +9,9 @@ its hours and its ticks always agree.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from math import sqrt
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -125,11 +126,13 @@ class _Walk:
         self._hours = hours
         self._halves: dict[tuple[int, int], tuple[_Stretch, _Stretch]] = {}
         self._minutes: dict[int, tuple[Tick, ...]] = {}
+        self._quotes: dict[int, tuple[list[int], list[Quote]]] = {}
 
     def keep_hours(self, hours: TradingHours, since: int) -> None:
         # The minute that has begun is kept, or ticks that were seen would never have been.
         self._hours = hours.following(self._hours, since - since % MINUTE + MINUTE)
         self._minutes.clear()
+        self._quotes.clear()
 
     def ticks(self, start: int, end: int) -> Sequence[Tick]:
         found: list[Tick] = []
@@ -142,15 +145,12 @@ class _Walk:
         return found
 
     def quote(self, at: int) -> Quote | None:
+        times, quotes = self._quotes_of(at // MINUTE)
+        known = bisect_right(times, at)
+        if known:
+            return quotes[known - 1]
         last = self.previous_time(at + 1)
-        if last is None:
-            return None
-        bid = ask = 0
-        # The first tick of every minute has both sides.
-        for tick in takewhile(lambda tick: tick.time <= last, self._ticks_of(last // MINUTE)):
-            bid = bid if tick.bid is None else tick.bid
-            ask = ask if tick.ask is None else tick.ask
-        return Quote(bid, ask, last)
+        return None if last is None else self._quotes_of(last // MINUTE)[1][-1]
 
     def bar(self, start: int, end: int) -> Bar | None:
         first, last = -(-start // MINUTE), end // MINUTE
@@ -312,6 +312,23 @@ class _Walk:
             ticks = self._draw_ticks(minute, self._minute(minute))
         self._minutes[minute] = ticks
         return ticks
+
+    def _quotes_of(self, minute: int) -> tuple[list[int], list[Quote]]:
+        """Return the times of a minute's ticks, and both sides as each of them left them."""
+        known = self._quotes.get(minute)
+        if known is not None:
+            return known
+        if len(self._quotes) >= _MINUTES_KEPT:
+            self._quotes.clear()
+        quotes: list[Quote] = []
+        bid = ask = 0
+        # The first tick of every minute has both sides.
+        for tick in self._ticks_of(minute):
+            bid = bid if tick.bid is None else tick.bid
+            ask = ask if tick.ask is None else tick.ask
+            quotes.append(Quote(bid, ask, tick.time))
+        known = self._quotes[minute] = [quote.time for quote in quotes], quotes
+        return known
 
     def _draw_ticks(self, minute: int, node: _Stretch) -> tuple[Tick, ...]:
         draw = mix(self._key ^ mix(minute * 8 + 5))

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from ctrader.proto import ProtoOAChangeBalanceType
-from ctrader.simulator.accounts.money import round_half_away
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.catalogue import SymbolSpec
@@ -97,7 +96,7 @@ class Guarantees:
             return
         rate = self._valuation.quote_to_deposit(book, symbol)
         amount = Fraction(volume * symbol.guaranteed_charge, 100 * _CHARGE_UNITS) * rate
-        booked = round_half_away(amount * 10**book.spec.money_digits)
+        booked = self._valuation.rounded(amount * 10**book.spec.money_digits)
         if booked:
             self._charge(
                 book,

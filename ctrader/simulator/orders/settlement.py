@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from ctrader.proto import ProtoOAPositionStatus
 from ctrader.simulator.accounts.margin import Margin
-from ctrader.simulator.accounts.money import check_tellable, conversion_fee_of, round_half_away
+from ctrader.simulator.accounts.money import check_tellable
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import (
     AccountBook,
@@ -155,11 +156,11 @@ class Settlement:
         Raises:
             Refusal: an amount of the deal, or the balance after it, does not fit into a message.
         """
-        parts = _oldest(position, volume)
-        swap = round_half_away(Fraction(position.swap * volume, position.volume))
+        parts = _oldest(position, volume, self._valuation.rounded)
+        swap = self._valuation.rounded(Fraction(position.swap * volume, position.volume))
         commission = sum(each.commission for each in parts) - rates.commission
         gross = self._valuation.gross(book, position, parts, market, rates.quote_to_deposit)
-        fee = conversion_fee_of(position.symbol, gross, book.deposit_asset)
+        fee = self._valuation.conversion_fee(book, position.symbol, gross)
         balance = book.balance + gross + swap + commission + fee
         check_tellable(rates.commission, commission, gross, fee, balance)
 
@@ -168,13 +169,13 @@ class Settlement:
     ) -> ClosedPart:
         """Book what the closing of a deal's volume settled, and return it."""
         volume, market = deal.filled_volume, deal.price
-        swap = round_half_away(Fraction(position.swap * volume, position.volume))
+        swap = self._valuation.rounded(Fraction(position.swap * volume, position.volume))
         position.swap -= swap
-        taken = _take_oldest(position, volume)
+        taken = _take_oldest(position, volume, self._valuation.rounded)
         book.offsets.extend(Offset(each.deal_id, deal.deal_id, each.volume) for each in taken)
         commission = sum(each.commission for each in taken) - rates.commission
         gross = self._valuation.gross(book, position, taken, market, rates.quote_to_deposit)
-        fee = conversion_fee_of(position.symbol, gross, book.deposit_asset)
+        fee = self._valuation.conversion_fee(book, position.symbol, gross)
         book.book(gross + swap + commission + fee, now, deal_id=deal.deal_id)
         book.last_closing = now
         return ClosedPart(
@@ -211,7 +212,7 @@ class Settlement:
         return deal
 
 
-def _oldest(position: Position, volume: int) -> list[Entry]:
+def _oldest(position: Position, volume: int, rounded: Callable[[Fraction], int]) -> list[Entry]:
     """Return a volume of a position's oldest entries, each with its share of the commission."""
     found: list[Entry] = []
     left = volume
@@ -219,15 +220,17 @@ def _oldest(position: Position, volume: int) -> list[Entry]:
         part = min(left, entry.volume)
         if not part:
             break
-        share = round_half_away(Fraction(entry.commission * part, entry.volume))
+        share = rounded(Fraction(entry.commission * part, entry.volume))
         found.append(Entry(part, entry.price, share, entry.margin_rate, entry.deal_id))
         left -= part
     return found
 
 
-def _take_oldest(position: Position, volume: int) -> list[Entry]:
+def _take_oldest(
+    position: Position, volume: int, rounded: Callable[[Fraction], int]
+) -> list[Entry]:
     """Take a volume out of a position's oldest entries."""
-    taken = _oldest(position, volume)
+    taken = _oldest(position, volume, rounded)
     for entry, part in zip(position.entries, taken, strict=False):
         entry.volume -= part.volume
         entry.commission -= part.commission

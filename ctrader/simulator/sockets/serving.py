@@ -85,7 +85,7 @@ class ServingLoop:
         self._selector = DefaultSelector()
         self._links: dict[int, Link] = {}
         self._counted: set[int] = set()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._paused = False
         self._resumed = False
         self._lagging = False
@@ -130,7 +130,7 @@ class ServingLoop:
         Raises:
             RuntimeError: the thread is stuck, or had failed before.
         """
-        self._stopping = True  # without the lock, which the thread may hold for a while
+        self._stopping.set()  # without the lock, which the thread may hold for a while
         self.wake()
         self._thread.join(_JOIN_TIMEOUT)
         if self._thread.is_alive():
@@ -178,12 +178,12 @@ class ServingLoop:
             while True:
                 with self._lock:
                     # Asked again after each pass, which may have taken the wake with the others.
-                    if self._stopping:
+                    if self._stopping.is_set():
                         return
                     timeout = self._timeout()
                 events = self._selector.select(timeout)
                 with self._lock:
-                    if self._stopping:
+                    if self._stopping.is_set():
                         return
                     self._pass(events)
         except BaseException as error:
@@ -210,7 +210,7 @@ class ServingLoop:
 
     def _pass(self, events: Sequence[tuple[Any, int]]) -> None:
         if not self._paused:
-            self._lagging = not catch_up(self._exchange, lambda: self._stopping)
+            self._lagging = not catch_up(self._exchange, self._stopping.is_set)
         for key, mask in events:
             listener = self._listeners.get(key.fileobj)
             if listener is not None:
@@ -264,7 +264,7 @@ class ServingLoop:
         except OSError:  # it has reset the connection
             transport.close()
             return
-        catch_up(self._exchange, lambda: self._stopping)  # on pause its clock stands still
+        catch_up(self._exchange, self._stopping.is_set)  # on pause its clock stands still
         link = Link(transport, listener.make_session(), self._context)
         self._links[link.number] = link
         if listener.is_counted:
