@@ -18,6 +18,7 @@ from ctrader.api import (
 from ctrader.config import ClientConfig
 from ctrader.driver import Driver
 from ctrader.protocol.mailbox import CAPACITY
+from ctrader.protocol.routing import check_event_type
 from ctrader.streams import EventStream
 
 if TYPE_CHECKING:
@@ -330,8 +331,9 @@ class CTraderClient:
 
         Raises:
             ClientClosedError: the client is closed.
-            ValueError: this type of event has no such field.
+            ValueError: it is no type of event, or this type has no such field.
         """
+        check_event_type(event_type)
         return EventStream(
             self._driver,
             event_type,

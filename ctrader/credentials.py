@@ -30,7 +30,7 @@ class AccountCredentials(GuardedModel):
         "Keep the tokens where secrets are kept, and make the credentials in the other process."
     )
 
-    account_id: int = Field(gt=0)
+    account_id: int = Field(gt=0, le=2**63 - 1)
     """The server's id of the account (ctidTraderAccountId), not the trader's login."""
     access_token: Secret
     """Token that opens the account."""

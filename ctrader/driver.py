@@ -407,8 +407,10 @@ class Driver:
                     if self._writing is closing:
                         self._writing = None
                     closing.scope.cancel()
-            case PhaseChanged(phase):
+            case PhaseChanged(phase, warning):
                 logger.debug("the session is %s", phase.value)
+                if warning is not None:
+                    logger.warning("%s", warning)
             case Finished(error):
                 self._finish(error)
             case _:

@@ -160,6 +160,8 @@ _SECONDS_BELOW: Final = (
 )  # a Unix time under this is in seconds (year 5138), else milliseconds
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MASK: Final = "***"
+# How OpenSSL calls an answer that is no TLS; the second since its version 3.2.
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
 
 
 class CTraderError(Exception):
@@ -202,20 +204,25 @@ class CTraderConnectionFailedError(CTraderConnectionError):
 
     def __init__(self, host: str, port: int, cause: BaseException | None = None) -> None:
         super().__init__(
-            f"Cannot connect to {host}:{port}{_because(cause)}. {self._remedy()}",
+            f"Cannot connect to {host}:{port}{_because(cause)}. {self._remedy(cause)}",
         )
         self.host = host
         self.port = port
         self.cause = cause
 
-    def _remedy(self) -> str:
+    def _remedy(self, cause: BaseException | None) -> str:
+        if getattr(cause, "reason", None) in _NO_TLS:
+            return (
+                "The server speaks no TLS there: check the host and the port, then call connect() "
+                "again. use_ssl=False is only for a simulator of your own without TLS."
+            )
         return "Check the host, the port and the network, then call connect() again."
 
 
 class TlsVerificationError(CTraderConnectionFailedError):
     """The server's certificate could not be verified, so nothing was sent."""
 
-    def _remedy(self) -> str:
+    def _remedy(self, cause: BaseException | None) -> str:
         return (
             "Check the host name and this computer's clock; if a proxy or a private server signs "
             "with its own authority, name that authority's PEM file in ca_file."
@@ -258,14 +265,25 @@ class CTraderConnectionTimeoutError(CTraderConnectionError):
     """Time that was allowed, in seconds."""
     operation: str
     """What was being done, for example the name of the request."""
+    cause: BaseException | None
+    """What ended the last link, or kept the next from standing; None for nothing."""
 
-    def __init__(self, timeout: float, operation: str = "operation") -> None:
+    def __init__(
+        self,
+        timeout: float,
+        operation: str = "operation",
+        cause: BaseException | None = None,
+        *,
+        reason: str | None = None,
+    ) -> None:
+        why = "." if reason is None else f": {_one_line(reason)}"
         super().__init__(
-            f"{operation} got no answer within {timeout:.3g} s. "
+            f"{operation} got no answer within {timeout:.3g} s{why} "
             "Repeat it, or allow more time with timeout=.",
         )
         self.timeout = timeout
         self.operation = operation
+        self.cause = cause
 
     @property
     def timeout_seconds(self) -> float:
@@ -948,7 +966,9 @@ class OrderOutcomeUnknownError(OrderError):
     ) -> None:
         what = _order_text(client_order_id, account_id, request_type, order_id, position_id)
         super().__init__(
-            f"The outcome of {what} is unknown{_because(cause)}. It may have been executed: "
+            # What to do about the cause, such as to repeat it, is not what to do about an order.
+            f"The outcome of {what} is unknown{_because(cause).partition('. ')[0]}. It may have "
+            "been executed: "
             "do not repeat it before it is resolved.",
             client_order_id=client_order_id,
         )

@@ -315,23 +315,31 @@ def _show(value: int | float | Decimal) -> str:
     return str(float(value)) if isinstance(value, float) else str(value)
 
 
-def _exact(value: int | float | Decimal, field: str) -> Fraction:
+def _exact(value: object, field: str) -> Fraction:
     """Return the number that a person sees: for a float, that of its shortest text."""
     if isinstance(value, float):
         # float() first: subclasses such as numpy.float64 have another repr.
-        value = Decimal(repr(float(value)))
+        number = Decimal(repr(float(value)))
     elif isinstance(value, int):
-        value = Decimal(int(value))
-    if not value.is_finite():
-        raise OrderInvalidError(f"{field} must be a finite number, not {value}.", field=field)
-    if not value:
+        number = Decimal(int(value))
+    elif isinstance(value, Decimal):
+        number = value
+    else:
+        raise OrderInvalidError(
+            f"{field} must be a number as an int, a float or a Decimal, not {value!r}.", field=field
+        )
+    if not number.is_finite():
+        raise OrderInvalidError(f"{field} must be a finite number, not {number}.", field=field)
+    if not number:
         return Fraction(0)
-    exponent = value.as_tuple().exponent
-    if value.adjusted() > _MAX_EXPONENT or not isinstance(exponent, int):
-        raise OrderInvalidError(f"{field} {value} is too large.", field=field, value=value)
+    exponent = number.as_tuple().exponent
+    if number.adjusted() > _MAX_EXPONENT or not isinstance(exponent, int):
+        raise OrderInvalidError(f"{field} {number} is too large.", field=field, value=number)
     if exponent < -10 * _MAX_EXPONENT:
-        raise OrderInvalidError(f"{field} {value} has too many decimals.", field=field, value=value)
-    return Fraction(value)
+        raise OrderInvalidError(
+            f"{field} {number} has too many decimals.", field=field, value=number
+        )
+    return Fraction(number)
 
 
 def _whole(

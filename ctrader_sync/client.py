@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from ctrader.config import ClientConfig
 from ctrader.protocol.mailbox import CAPACITY
+from ctrader.protocol.routing import check_event_type
 from ctrader_sync.api import (
     AccountsAPI,
     AuthManager,
@@ -320,8 +321,9 @@ class SyncCTraderClient:
 
         Raises:
             ClientClosedError: the client is closed.
-            ValueError: this type of event has no such field.
+            ValueError: it is no type of event, or this type has no such field.
         """
+        check_event_type(event_type)
         return EventStream(
             self._driver,
             event_type,

@@ -375,8 +375,10 @@ class Pump:
                 self._open(epoch, now)
             case CloseConnection(epoch, discards):
                 self._close(epoch, now, discards=discards)
-            case PhaseChanged(phase):
+            case PhaseChanged(phase, warning):
                 logger.debug("The client is %s.", phase.value)
+                if warning is not None:
+                    logger.warning("%s", warning)
             case Finished(error):
                 self._finish(error)
             case _:

@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 import re
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -417,6 +418,19 @@ def test_duplicate_id_names_the_id():
 def test_outcome_and_not_sent_say_whether_it_may_be_repeated():
     assert "safe to place it again" in str(OrderNotSentError("c1", "not ready"))
     assert "do not repeat it" in str(OrderOutcomeUnknownError("c1"))
+
+
+@pytest.mark.parametrize("reason", ["WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"])
+def test_failure_to_find_tls_at_the_server_says_so(reason: str):
+    cause = ssl.SSLError(1, f"[SSL: {reason}]")
+    cause.reason = reason
+    error = CTraderConnectionFailedError("localhost", 5035, cause)
+    assert str(error).endswith(
+        "The server speaks no TLS there: check the host and the port, then call connect() again. "
+        "use_ssl=False is only for a simulator of your own without TLS."
+    )
+    other = CTraderConnectionFailedError("localhost", 5035, ssl.SSLError(1, "[SSL] something"))
+    assert "use_ssl" not in str(other)
 
 
 def test_timeout_has_its_older_name():

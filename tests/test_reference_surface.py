@@ -355,16 +355,17 @@ ADDED_METHODS: Final[Mapping[str, Mapping[str, str]]] = {
         "wait": "timeout=None",
         "stream": "event_type * account_id=None symbol_id=None",
     },
-    # The surface that was there before the older client renamed it.
+    # The surface that was there before the older client renamed it. The 30 seconds that were each
+    # method's own default are now that of `ClientConfig.request_timeout`, which holds for all.
     "AuthManager": {
         "__init__": "protocol client_id client_secret on_tokens_refreshed=None",
-        "authenticate_app": "timeout=30",
-        "authenticate_account": "credentials timeout=30 reauth=False reconnect=False",
+        "authenticate_app": "timeout=None",
+        "authenticate_account": "credentials timeout=None reauth=False reconnect=False",
         "authenticate_by_trader_login": (
-            "trader_login access_token refresh_token expires_at timeout=30"
+            "trader_login access_token refresh_token expires_at timeout=None"
         ),
-        "get_accounts": "access_token timeout=30",
-        "resolve_account_id": "access_token trader_login timeout=30",
+        "get_accounts": "access_token timeout=None",
+        "resolve_account_id": "access_token trader_login timeout=None",
     },
     "Protocol": {"send": "message timeout=None"},
 }
@@ -376,8 +377,6 @@ ADDED_PROPERTIES: Final[Mapping[str, str]] = {"CTraderClient": "is_ready"}
 CHANGED: Final[Mapping[str, str]] = {
     # Live is spelled out: a forgotten host must not trade real money.
     "ClientConfig.host": "demo.ctraderapi.com",
-    # Waiting for the application's answer has a limit of its own.
-    "AuthManager.authenticate_app(timeout)": "30",
     # One name for one thing: the account's id is `account_id` everywhere.
     "APIError.__init__(ctid_trader_account_id)": "account_id",
     "AccountAuthError.__init__(ctid_trader_account_id)": "account_id",
@@ -552,13 +551,7 @@ def wanted_parameters(label: str, parameters: str) -> list[tuple[str, str | None
         key = f"{label}({parameter})"
         if parameter == "*" or key in LATER:
             continue
-        change = CHANGED.get(key)
-        if change is None:
-            wanted.append((parameter, default))
-        elif change[0].isdigit():
-            wanted.append((parameter, change))
-        else:
-            wanted.append((change, default))
+        wanted.append((CHANGED.get(key, parameter), default))
     return wanted
 
 

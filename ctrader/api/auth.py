@@ -94,7 +94,7 @@ class AuthManager(BaseAPI):
         """
         return self._runner.change(lambda session, now: session.remove_account(account_id, now))
 
-    async def authenticate_app(self, timeout: float | None = 30.0) -> ProtoOAApplicationAuthRes:
+    async def authenticate_app(self, timeout: float | None = None) -> ProtoOAApplicationAuthRes:
         """Wait until the application is authenticated; calling it again is fine.
 
         The session sends `ProtoOAApplicationAuthReq` by itself as soon as the link stands.
@@ -111,7 +111,7 @@ class AuthManager(BaseAPI):
     async def authenticate_account(
         self,
         credentials: AccountCredentials,
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
         reauth: bool = False,
         reconnect: bool = False,
     ) -> ProtoOAAccountAuthRes:
@@ -156,7 +156,7 @@ class AuthManager(BaseAPI):
         access_token: str,
         refresh_token: str,
         expires_at: float,
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
     ) -> AccountCredentials:
         """Find the account that has a login, and authenticate it.
 
@@ -205,7 +205,7 @@ class AuthManager(BaseAPI):
         return await self._runner.run(auth.logout(account_id), timeout)
 
     async def get_accounts(
-        self, access_token: str, timeout: float | None = 30.0
+        self, access_token: str, timeout: float | None = None
     ) -> list[AccountSummary]:
         """List the accounts that an access token opens, live and demo alike.
 
@@ -221,7 +221,7 @@ class AuthManager(BaseAPI):
         return await self._runner.run(accounts.list_by_token(access_token), timeout)
 
     async def resolve_account_id(
-        self, access_token: str, trader_login: int, timeout: float | None = 30.0
+        self, access_token: str, trader_login: int, timeout: float | None = None
     ) -> int:
         """Find the id of an account by login; see `AccountsAPI.resolve_account_id`.
 

@@ -90,7 +90,8 @@ class TradingAPI(BaseAPI):
                 pending one; "accepted" waits for the acceptance of either.
 
         Returns: For an order at market the event that ended it: look at `execution_type` and
-            `order.executed_volume`, as it may have been cancelled or expired for want of a price.
+            `order.executed_volume`, as it may have been cancelled or expired for want of a price,
+            and its rest rejected after a part was filled.
             For a pending order its acceptance; its fill comes as an event.
 
         Raises:

@@ -247,6 +247,13 @@ def _whole_number(value: object, info: ValidationInfo, least: int, most: int, wh
 
 
 def _volume(value: object, info: ValidationInfo) -> int:
+    if isinstance(value, float | Decimal):
+        raise OrderInvalidError(
+            f"{info.field_name} must be a volume in hundredths of a unit as an int, not {value}; "
+            f"lots are converted by symbol.lots_to_volume({value}).",
+            field=info.field_name,
+            value=value,
+        )
     return _whole_number(value, info, 1, _MAX_INT64, "a volume in hundredths of a unit")
 
 

@@ -10,6 +10,7 @@ from ctrader.errors import AccountNotFoundError, ConfigurationError
 from ctrader.models.accounts import Account, AccountSummary, CtidProfile, DepositWithdraw
 from ctrader.models.risk import DynamicLeverage, ExpectedMargin, MarginCall
 from ctrader.models.wire import enum_of, money_digits_of
+from ctrader.operations.arguments import takes_ids, volumes_of
 from ctrader.operations.base import Op, change, read
 from ctrader.operations.market_data import API_OWNER
 from ctrader.operations.money import digits_for
@@ -59,6 +60,7 @@ __all__ = [
 ]
 
 
+@takes_ids
 def get_trader(account_id: int) -> Op[Account]:
     """Ask for an account's balance, leverage and rights."""
     request = ProtoOATraderReq(ctidTraderAccountId=account_id)
@@ -130,6 +132,7 @@ def get_profile(access_token: str) -> Op[CtidProfile]:
     return CtidProfile.from_proto(answer.profile)
 
 
+@takes_ids
 def get_cash_flow(
     account_id: int, from_timestamp: datetime, to_timestamp: datetime
 ) -> Op[list[DepositWithdraw]]:
@@ -159,18 +162,20 @@ def get_cash_flow(
     return [DepositWithdraw.from_proto(row, digits) for row in rows]
 
 
+@takes_ids
 def get_expected_margin(
     account_id: int, symbol_id: int, volumes: Sequence[int]
 ) -> Op[list[ExpectedMargin]]:
     """Ask what margin orders of some volumes would use, in the account's currency."""
     request = ProtoOAExpectedMarginReq(
-        ctidTraderAccountId=account_id, symbolId=symbol_id, volume=volumes
+        ctidTraderAccountId=account_id, symbolId=symbol_id, volume=volumes_of(volumes)
     )
     answer = yield from read(request, ProtoOAExpectedMarginRes, account_id=account_id)
     digits = money_digits_of(answer, (yield from digits_for(account_id, [answer])))
     return [ExpectedMargin.from_proto(margin, digits) for margin in answer.margin]
 
 
+@takes_ids
 def get_dynamic_leverage(account_id: int, leverage_id: int) -> Op[DynamicLeverage]:
     """Ask for a scale of dynamic leverage, as `Symbol.leverage_id` names it."""
     request = ProtoOAGetDynamicLeverageByIDReq(
@@ -180,6 +185,7 @@ def get_dynamic_leverage(account_id: int, leverage_id: int) -> Op[DynamicLeverag
     return DynamicLeverage.from_proto(answer.leverage)
 
 
+@takes_ids
 def get_margin_calls(account_id: int) -> Op[list[MarginCall]]:
     """List the margin levels at which the server warns."""
     request = ProtoOAMarginCallListReq(ctidTraderAccountId=account_id)
@@ -187,6 +193,7 @@ def get_margin_calls(account_id: int) -> Op[list[MarginCall]]:
     return [MarginCall.from_proto(margin_call) for margin_call in answer.marginCall]
 
 
+@takes_ids
 def update_margin_call(
     account_id: int, margin_call_type: NotificationType, margin_level_threshold: Decimal | float
 ) -> Op[None]:
@@ -198,6 +205,7 @@ def update_margin_call(
     yield from change(request, ProtoOAMarginCallUpdateRes, account_id=account_id)
 
 
+@takes_ids
 def subscribe_pnl(account_id: int) -> Op[None]:
     """Ask for the profit of the open positions whenever it changes.
 
@@ -207,6 +215,7 @@ def subscribe_pnl(account_id: int) -> Op[None]:
     yield Subscribe((PnLTopic(account_id),), API_OWNER)
 
 
+@takes_ids
 def unsubscribe_pnl(account_id: int) -> Op[None]:
     """Stop asking for the profit of the open positions."""
     yield Unsubscribe((PnLTopic(account_id),), API_OWNER)

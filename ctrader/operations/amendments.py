@@ -15,16 +15,16 @@ from ctrader.errors import (
     OrderError,
     OrderNotSentError,
     OrderRejectedError,
+    PositionNotFoundError,
     ProtocolError,
 )
 from ctrader.models.orders import OrderTerms, check_rules, names_what_a_symbol_rules
 from ctrader.models.positions import AmendPositionRequest, Protection
 from ctrader.models.request import CLEAR
 from ctrader.models.symbols import TradingRules
-from ctrader.operations.checks import READS, Inquiry, write_order
+from ctrader.operations.checks import FRESH_POSITION, READS, Inquiry, write_order
 from ctrader.protocol.commands import Completion, Lacking, Pause, Subject, Thing, WaitSettled
 from ctrader.protocol.terms import is_open
-from ctrader.units import MILLISECOND
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ctrader.operations.checks import Purpose
     from ctrader.proto import ProtoOAReconcileRes
     from ctrader.protocol.terms import Promise, Terms
-    from ctrader.units import Nanos
 
 __all__ = ["OrderAmendment", "PositionAmendment"]
 
@@ -43,8 +42,6 @@ ROUNDS: Final = 5
 """How often what is changed may have changed since it was read, before the request is given up."""
 SYMBOL_SHARE: Final = 0.25
 """Part of the time left that reading the symbol of a position may take."""
-
-_FRESH_POSITION: Final[Nanos] = 200 * MILLISECOND  # the server may not find one for 100 ms
 
 H = TypeVar("H", Protection, OrderTerms)
 
@@ -85,12 +82,19 @@ class Amendment(ABC, Generic[H]):
             self._held = held = self._read(state)
             if held is None and not has_looked and self._may_be_hidden:
                 has_looked = True
-                yield from self._purpose.carry_out(Pause(_FRESH_POSITION))
+                yield from self._purpose.carry_out(Pause(FRESH_POSITION))
                 continue
             if held is None:
                 raise self._missing()
             message = yield from self._write(held)
-            outcome = yield from self._purpose.send(self._may_send, message, self._completion)
+            try:
+                outcome = yield from self._purpose.send(self._may_send, message, self._completion)
+            except PositionNotFoundError:
+                if has_looked:
+                    raise
+                has_looked = True
+                yield from self._purpose.carry_out(Pause(FRESH_POSITION))
+                continue
             if not isinstance(outcome, Lacking):
                 return outcome
             yield from self._find_out(outcome)

@@ -6,6 +6,7 @@ from ctrader.credentials import AccountCredentials
 from ctrader.errors import CTraderError, TokenRefreshError
 from ctrader.models.wire import text_of
 from ctrader.operations import accounts
+from ctrader.operations.arguments import takes_ids
 from ctrader.operations.base import Op, change, command
 from ctrader.proto import (
     ProtoOAAccountAuthRes,
@@ -77,6 +78,7 @@ def authenticate_by_trader_login(
     return credentials
 
 
+@takes_ids
 def logout(account_id: int) -> Op[None]:
     """End an account's session at the server, and keep the account no longer.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from ctrader.enums import OrderSide
 from ctrader.errors import (
     APIError,
     ApplicationAuthError,
@@ -20,6 +21,7 @@ from ctrader.errors import (
     OrderInvalidError,
     OrderNotSentError,
     OrderRejectedError,
+    PositionNotFoundError,
     ProtocolError,
     SymbolNotFoundError,
     api_error,
@@ -37,11 +39,13 @@ from ctrader.protocol.commands import (
     Call,
     Completion,
     Lacking,
+    Pause,
     Priority,
     Subject,
     Thing,
     WaitSettled,
 )
+from ctrader.units import MILLISECOND, price_from_wire
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -50,9 +54,18 @@ if TYPE_CHECKING:
     from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
     from ctrader.models.positions import ClosePositionRequest
     from ctrader.protocol.commands import Command, Guard
-    from ctrader.protocol.terms import Terms
+    from ctrader.protocol.terms import Sides, Terms
+    from ctrader.units import Nanos
 
-__all__ = ["READS", "Inquiry", "Purpose", "send_close", "send_order", "write_order"]
+__all__ = [
+    "FRESH_POSITION",
+    "READS",
+    "Inquiry",
+    "Purpose",
+    "send_close",
+    "send_order",
+    "write_order",
+]
 
 M = TypeVar("M", bound="Message")
 
@@ -60,6 +73,8 @@ _SESSION_ENDED: Final = "the account's session ended"
 
 READS: Final = 2
 """How often one request reads one thing: an answer that tells nothing tells nothing twice."""
+FRESH_POSITION: Final[Nanos] = 200 * MILLISECOND
+"""After which a position is looked for again: the server may not find a new one for 100 ms."""
 CLOSE_SHARE: Final = 0.25
 """Part of the time left that a read before a close may take."""
 
@@ -300,6 +315,7 @@ def send_order(
         if isinstance(rules, Lacking):
             return rules
         check_rules(request, rules, now=terms.now)
+        _check_distances(request, rules, terms.quote(purpose.account_id, request.symbol_id))
         return None
 
     while True:
@@ -325,8 +341,17 @@ def send_close(
     """
     check = _CloseCheck(purpose, request)
     message = request.to_proto(purpose.account_id)
+    has_waited = False
     while True:
-        outcome = yield from purpose.send(check, message, completion)
+        try:
+            outcome = yield from purpose.send(check, message, completion)
+        except PositionNotFoundError:
+            # Refused for certain, so nothing is closed twice if it is asked again.
+            if has_waited:
+                raise
+            has_waited = True
+            yield from purpose.carry_out(Pause(FRESH_POSITION))
+            continue
         if not isinstance(outcome, Lacking):
             return outcome
         yield from check.find_out(outcome)
@@ -403,3 +428,49 @@ def write_order(
             raise refusal from None
     check_rules(request, rules)
     return on_grid(request, rules).to_proto(purpose.account_id)
+
+
+# Private
+
+
+def _check_distances(request: NewOrderRequest, rules: TradingRules, quote: Sides) -> None:
+    """Refuse a distance that is not below the price, where a price is known: pips are meant.
+
+    With 20 in place of 0.0020 a sale would be filled with its stop loss out of reach, which is no
+    protection at all.
+    """
+    price = request.limit_price or request.stop_price or request.base_slippage_price
+    if price is None:
+        points = quote[1 if request.side is OrderSide.BUY else 0]
+        if points is None or points <= 0:
+            return
+        price = price_from_wire(points)
+    for level, is_below in (
+        ("stop_loss", request.side is OrderSide.BUY),
+        ("take_profit", request.side is OrderSide.SELL),
+    ):
+        distance: float | None = getattr(request, f"relative_{level}")
+        if distance is None or distance < price:
+            continue
+        given = f"{distance:.15g}"
+        shown = f"{price:.15g}" if rules.digits is None else f"{price:.{rules.digits}f}"
+        text = (
+            f"relative_{level} {given} is refused: it is a distance in price units, and the price "
+            f"of symbol {request.symbol_id} is {shown}. For {given} pips give "
+            f"symbol.pips_to_price({given})."
+        )
+        if not is_below:
+            # Above the price there is no end, so this could be meant; below it, it could not.
+            is_pending = request.limit_price is not None or request.stop_price is not None
+            way = (
+                f"as a price: {level}"
+                if is_pending
+                else "to the open position, as a price: amend_position()"
+            )
+            text += f" A level that far away can be given {way}."
+        raise OrderInvalidError(
+            text,
+            client_order_id=request.client_order_id or None,
+            field=f"relative_{level}",
+            value=distance,
+        )

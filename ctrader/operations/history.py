@@ -11,6 +11,7 @@ from ctrader.errors import ProtocolError
 from ctrader.models.deals import Deal, DealOffset
 from ctrader.models.market import TickData, Trendbar, bars_from_proto, ticks_from_proto
 from ctrader.models.orders import Order
+from ctrader.operations.arguments import period_of, takes_ids
 from ctrader.operations.base import Op, read
 from ctrader.operations.money import digits_for
 from ctrader.operations.windows import (
@@ -85,19 +86,22 @@ _BAR_WINDOWS: Final[Mapping[TrendbarPeriod, int]] = MappingProxyType(
 # Prices
 
 
+@takes_ids
 def get_trendbars(
     account_id: int,
     symbol_id: int,
-    period: TrendbarPeriod,
+    period: TrendbarPeriod | str,
     from_timestamp: datetime,
     to_timestamp: datetime,
 ) -> Op[list[Trendbar]]:
     """Read the bars that start inside a span, ends included, oldest first, each once.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is naive or outside what the server accepts, the first is the later, or
+            there is no such period.
         ProtocolError: the server says that there are more bars, and sends none.
     """
+    period = period_of(period)
     first, last = span(from_timestamp, to_timestamp)
     length = _BAR_WINDOWS.get(period, _SHORTEST_BAR_WINDOW)
     found: dict[int, Trendbar] = {}
@@ -129,10 +133,11 @@ def get_trendbars(
     return [found[at] for at in sorted(found) if first <= at * _MINUTE <= last]
 
 
+@takes_ids
 def get_last_trendbars(
     account_id: int,
     symbol_id: int,
-    period: TrendbarPeriod,
+    period: TrendbarPeriod | str,
     count: int,
     to_timestamp: datetime | None = None,
     *,
@@ -149,9 +154,11 @@ def get_last_trendbars(
         now: The present time.
 
     Raises:
-        ValueError: the count is below 1, or the time is naive or outside what the server accepts.
+        ValueError: the count is below 1, the time is naive or outside what the server accepts, or
+            there is no such period.
         ProtocolError: the server says that there are more bars, and sends none.
     """
+    period = period_of(period)
     if count < 1:
         raise ValueError(f"count must be 1 or more, not {count}")
     last = end = millis_from_datetime(now + CLOCK_SLACK if to_timestamp is None else to_timestamp)
@@ -183,6 +190,7 @@ def get_last_trendbars(
     return [found[at] for at in sorted(found)[-count:]]
 
 
+@takes_ids
 def get_tick_data(
     account_id: int,
     symbol_id: int,
@@ -237,6 +245,7 @@ def get_tick_data(
 # Deals and orders
 
 
+@takes_ids
 def get_deals(
     account_id: int,
     from_timestamp: datetime | None = None,
@@ -279,6 +288,7 @@ def get_deals(
     return (yield from _deals(account_id, rows))
 
 
+@takes_ids
 def get_orders(
     account_id: int,
     from_timestamp: datetime | None = None,
@@ -317,6 +327,7 @@ def get_orders(
     return _orders(rows)
 
 
+@takes_ids
 def get_deals_by_position_id(
     account_id: int,
     position_id: int,
@@ -355,6 +366,7 @@ def get_deals_by_position_id(
     return (yield from _deals(account_id, rows))
 
 
+@takes_ids
 def get_orders_by_position_id(
     account_id: int,
     position_id: int,
@@ -393,6 +405,7 @@ def get_orders_by_position_id(
     return _orders(rows)
 
 
+@takes_ids
 def get_order_details(account_id: int, order_id: int) -> Op[tuple[Order, list[Deal]]]:
     """Read one order of any status with its deals, oldest first.
 
@@ -404,6 +417,7 @@ def get_order_details(account_id: int, order_id: int) -> Op[tuple[Order, list[De
     return Order.from_proto(answer.order), (yield from _deals(account_id, answer.deal))
 
 
+@takes_ids
 def get_deal_offsets(
     account_id: int, deal_id: int
 ) -> Op[tuple[list[DealOffset], list[DealOffset]]]:

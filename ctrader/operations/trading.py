@@ -9,6 +9,7 @@ from ctrader.models.orders import Order
 from ctrader.models.positions import Position, PositionUnrealizedPnL
 from ctrader.models.wire import money_digits_of
 from ctrader.operations.amendments import OrderAmendment, PositionAmendment
+from ctrader.operations.arguments import takes_ids, takes_ids_of_orders
 from ctrader.operations.base import Op, read, trade
 from ctrader.operations.checks import Purpose, send_close, send_order
 from ctrader.operations.money import digits_for
@@ -50,6 +51,7 @@ Until: TypeAlias = Literal["done", "accepted"]
 AT_MARKET: Final = frozenset({OrderType.MARKET, OrderType.MARKET_RANGE})
 
 
+@takes_ids_of_orders
 def place_order(
     account_id: int, request: NewOrderRequest, *, until: Until = "done"
 ) -> Op[ExecutionEvent]:
@@ -58,7 +60,8 @@ def place_order(
     It is checked against its symbol first; the symbol is read if the session does not know it.
 
     Returns: For an order at market the event that ends it: filled, or cancelled or expired where
-        not all of it could be filled. For a pending order its acceptance; its fill is an event.
+        not all of it could be filled, or rejected where a part of it was. For a pending order its
+        acceptance; its fill is an event.
         With `until="accepted"` the acceptance in either case.
 
     Raises:
@@ -74,10 +77,12 @@ def place_order(
     return (yield from send_order(purpose, request, completion))
 
 
+@takes_ids_of_orders
 def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
     """Cancel a pending order.
 
     Raises:
+        OrderInvalidError: the id is none; nothing was sent.
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it: the order was filled meanwhile, say.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
@@ -86,6 +91,7 @@ def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
     return (yield from trade(request, Completion.CANCELLED, account_id=account_id))
 
 
+@takes_ids_of_orders
 def close_position(
     account_id: int, request: ClosePositionRequest, *, until: Until = "done"
 ) -> Op[ExecutionEvent]:
@@ -106,6 +112,7 @@ def close_position(
     return (yield from send_close(purpose, request, completion))
 
 
+@takes_ids_of_orders
 def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEvent]:
     """Change a pending order; what the request does not name stays as it is.
 
@@ -124,6 +131,7 @@ def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEven
     return (yield from OrderAmendment(purpose, request).run())
 
 
+@takes_ids_of_orders
 def amend_position(account_id: int, request: AmendPositionRequest) -> Op[ExecutionEvent]:
     """Change a position's stop loss and take profit; a level that is not named stays.
 
@@ -149,6 +157,7 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
 # What is open
 
 
+@takes_ids
 def reconcile(
     account_id: int, *, protection_orders: bool = False
 ) -> Op[tuple[list[Position], list[Order]]]:
@@ -169,12 +178,14 @@ def reconcile(
     return positions, [Order.from_proto(order) for order in answer.order]
 
 
+@takes_ids
 def get_open_positions(account_id: int) -> Op[list[Position]]:
     """Ask for the open positions."""
     positions, _ = yield from reconcile(account_id)
     return positions
 
 
+@takes_ids
 def get_pending_orders(account_id: int, *, protection_orders: bool = False) -> Op[list[Order]]:
     """Ask for the pending orders.
 
@@ -186,6 +197,7 @@ def get_pending_orders(account_id: int, *, protection_orders: bool = False) -> O
     return orders
 
 
+@takes_ids
 def get_unrealized_pnl_per_position(account_id: int) -> Op[list[PositionUnrealizedPnL]]:
     """Ask for the profit of each open position at the present price."""
     request = ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account_id)

@@ -215,6 +215,7 @@ class Authentication:
             return
         if error is None or is_already_done(error):
             self._application_backoff.reset()
+            self._context.setbacks.over()
             self._authorization.application = AuthState.DONE
             for pending in self._pending.of(WaitApplication):
                 self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
+
+from ctrader.enums import TrendbarPeriod
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.credentials import AccountCredentials
-    from ctrader.enums import TrendbarPeriod
     from ctrader.protocol.terms import Terms
     from ctrader.units import Nanos
 
@@ -42,7 +43,10 @@ __all__ = [
     "WaitApplication",
     "WaitReady",
     "WaitSettled",
+    "check_id",
 ]
+
+_MAX_ID: Final = 2**63 - 1  # the wire counts ids in 64 bits with a sign
 
 CallId: TypeAlias = int
 """Names one submitted command for the life of a session."""
@@ -149,6 +153,9 @@ class Call:
         """Name the request's type only: a request may hold a secret or tokens."""
         return f"Call(<{type(self.request).__name__}>, account_id={self.account_id})"
 
+    def __str__(self) -> str:
+        return type(self.request).__name__
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -161,12 +168,18 @@ class Pause:
 class WaitApplication:
     """Wait for the answer to the application's authentication."""
 
+    def __str__(self) -> str:
+        return "authenticating the application (ProtoOAApplicationAuthReq)"
+
 
 @dataclass(frozen=True, slots=True)
 class WaitReady:
     """Wait until an account is authenticated and everything wanted on it is restored."""
 
     account_id: int
+
+    def __str__(self) -> str:
+        return f"waiting for account {self.account_id} to be authenticated and restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +188,9 @@ class NextEvent:
 
     kinds: tuple[type, ...]
     predicate: Callable[[object], bool]
+
+    def __str__(self) -> str:
+        return f"waiting for {' or '.join(kind.__name__ for kind in self.kinds)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +204,9 @@ class Authorize:
     reauth: bool = False
     reconnect: bool = False
 
+    def __str__(self) -> str:
+        return f"authenticating account {self.credentials.account_id} (ProtoOAAccountAuthReq)"
+
 
 @dataclass(frozen=True, slots=True)
 class Logout:
@@ -197,6 +216,12 @@ class Logout:
     """
 
     account_id: int
+
+    def __post_init__(self) -> None:
+        check_id("account_id", self.account_id)
+
+    def __str__(self) -> str:
+        return f"ending the session of account {self.account_id} (ProtoOAAccountLogoutReq)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,37 +245,64 @@ class WaitSettled:
     share: float = 1.0
     """Part of the time left that it may take."""
 
+    def __str__(self) -> str:
+        subject = self.subject
+        return (
+            f"waiting for another request about {subject.thing.value} {subject.id} of account "
+            f"{subject.account_id}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SpotTopic:
     """Live prices of one symbol on one account."""
 
+    words: ClassVar[str] = "live prices"
+
     account_id: int
     symbol_id: int
+
+    def __post_init__(self) -> None:
+        _check_topic(self)
 
 
 @dataclass(frozen=True, slots=True)
 class TrendbarTopic:
     """Live bars of one symbol and period; they need the symbol's live prices."""
 
+    words: ClassVar[str] = "live bars"
+
     account_id: int
     symbol_id: int
     period: TrendbarPeriod
+
+    def __post_init__(self) -> None:
+        _check_topic(self)
 
 
 @dataclass(frozen=True, slots=True)
 class DepthTopic:
     """Live depth of one symbol; it needs the symbol's live prices."""
 
+    words: ClassVar[str] = "depth of market"
+
     account_id: int
     symbol_id: int
+
+    def __post_init__(self) -> None:
+        _check_topic(self)
 
 
 @dataclass(frozen=True, slots=True)
 class PnLTopic:
     """The profit of all open positions of one account; not every server sends it."""
 
+    words: ClassVar[str] = "profits"
+
     account_id: int
+
+    def __post_init__(self) -> None:
+        _check_topic(self)
 
 
 SymbolTopic: TypeAlias = SpotTopic | TrendbarTopic | DepthTopic
@@ -267,6 +319,9 @@ class Subscribe:
     topics: tuple[Topic, ...]
     owner: Hashable
 
+    def __str__(self) -> str:
+        return f"subscribing to {_words(self.topics)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
@@ -274,6 +329,9 @@ class Unsubscribe:
 
     topics: tuple[Topic, ...]
     owner: Hashable
+
+    def __str__(self) -> str:
+        return f"unsubscribing from {_words(self.topics)}"
 
 
 Command: TypeAlias = (
@@ -301,3 +359,33 @@ class CancelResult(Enum):
     """It was handed to the transport: what it did at the server is not known."""
     FINISHED = "finished"
     """It had ended before."""
+
+
+def _words(topics: tuple[Topic, ...]) -> str:
+    kinds = ", ".join(dict.fromkeys(topic.words for topic in topics))
+    accounts = ", ".join(dict.fromkeys(str(topic.account_id) for topic in topics))
+    return f"{kinds} on account {accounts}"
+
+
+def check_id(name: str, value: object) -> None:
+    """Refuse what is no id, before anything is built on it.
+
+    What is wanted is kept and asked for again on every link: what cannot be sent must not get in.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_ID:
+        return
+    remedy = "; client.symbols.get_by_name() finds a symbol" if name == "symbol_id" else ""
+    raise ValueError(f"{name} must be an int from 1 to {_MAX_ID}, not {value!r}{remedy}")
+
+
+def _check_topic(topic: Topic) -> None:
+    check_id("account_id", topic.account_id)
+    if isinstance(topic, PnLTopic):
+        return
+    check_id("symbol_id", topic.symbol_id)
+    if isinstance(topic, TrendbarTopic) and topic.period not in tuple(TrendbarPeriod):
+        periods = ", ".join(period.name for period in TrendbarPeriod)
+        raise ValueError(f"period must be a TrendbarPeriod, one of {periods}, not {topic.period!r}")

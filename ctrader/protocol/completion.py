@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import ExecutionType
 from ctrader.models.wire import required_enum_of
-from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.proto import ProtoOAExecutionEvent, ProtoOAOrderStatus, ProtoOAOrderType
 from ctrader.protocol.commands import Completion
 
 if TYPE_CHECKING:
@@ -70,9 +70,17 @@ def judge(call: PendingCall, message: Message) -> Verdict:
         )
     if not isinstance(message, ProtoOAExecutionEvent):
         return Verdict.UNEXPECTED
+    is_order = completion in (Completion.ACCEPTED, Completion.FILLED)
+    if is_order and message.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT:
+        return Verdict.PROGRESS  # the order that guards the position comes and goes with it
     kind = required_enum_of(message, "executionType", ExecutionType)
     if kind in _REFUSED:
-        return Verdict.REFUSED
+        # An order of which a part was filled was not refused: its rest was, and that is its end.
+        is_rest = call.filled_in_part is not None or message.order.executedVolume > 0
+        return Verdict.DONE if is_order and is_rest else Verdict.REFUSED
     if kind in _DONE[completion]:
         return Verdict.DONE
+    is_whole = message.order.orderStatus == ProtoOAOrderStatus.ORDER_STATUS_FILLED
+    if completion is Completion.FILLED and kind is ExecutionType.ORDER_PARTIAL_FILL and is_whole:
+        return Verdict.DONE  # the last part
     return Verdict.PROGRESS

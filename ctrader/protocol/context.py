@@ -10,6 +10,7 @@ from ctrader.errors import APIError, scrub
 from ctrader.protocol.backoff import Backoff
 from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
 from ctrader.protocol.limiter import LONGEST_HINT
+from ctrader.protocol.setbacks import Setbacks
 from ctrader.protocol.timers import TimerTable
 from ctrader.units import SECOND, to_nanos
 
@@ -39,6 +40,7 @@ class Context:
         "rng",
         "secrets",
         "sent_secrets",
+        "setbacks",
         "timers",
         "watch",
     )
@@ -53,6 +55,8 @@ class Context:
         self.timers = TimerTable()
         self.effects: list[Effect] = []
         """What the driver shall do next, in order."""
+        self.setbacks = Setbacks(config)
+        """Why no link holds."""
         self.sent_secrets: deque[str] = deque(maxlen=_SECRETS_REMEMBERED)
         """Secrets inside requests that were sent, of accounts known here or not."""
         self.secrets: Callable[[], list[str]] = lambda: [config.client_secret]
@@ -68,10 +72,10 @@ class Context:
         """Whether the link stands."""
         return self.phase is Phase.CONNECTED
 
-    def change_phase(self, phase: Phase) -> None:
-        """Move to another phase and tell the driver."""
+    def change_phase(self, phase: Phase, warning: str | None = None) -> None:
+        """Move to another phase and tell the driver, perhaps with a warning for the log."""
         self.phase = phase
-        self.effects.append(PhaseChanged(phase))
+        self.effects.append(PhaseChanged(phase, warning))
 
     def emit(self, event: object) -> None:
         """Deliver an event behind what was delivered before it.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ctrader.proto import ProtoOAExecutionEvent
     from ctrader.units import Nanos
 
 __all__ = ["Correlator", "PendingCall"]
@@ -36,6 +37,8 @@ class PendingCall:
     deadline: Nanos = 0
     payload_type: int = 0
     lane: Lane = Lane.NORMAL
+    filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)
+    """The newest event that filled a part of the order, None while nothing of it is filled."""
 
     def __post_init__(self) -> None:
         self.payload_type = PAYLOAD_TYPE_BY_MESSAGE[type(self.request)]

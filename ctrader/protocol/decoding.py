@@ -126,6 +126,10 @@ class EventDecoder:
         """Return with how many decimals an account keeps its money, None if nobody told."""
         return self._money_digits.get(account_id)
 
+    def sides(self, account_id: int, symbol_id: int) -> tuple[int | None, int | None]:
+        """Return a symbol's last bid and ask on this link, in 1/100000; None where unseen."""
+        return self._sides.get((account_id, symbol_id), _UNSEEN)
+
     def wait_for(self, kinds: tuple[type, ...]) -> None:
         """Want some types until `wait_over`, besides what is listened to."""
         for kind in kinds:

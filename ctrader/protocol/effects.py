@@ -96,6 +96,8 @@ class PhaseChanged:
     """The session moved to another phase."""
 
     phase: Phase
+    warning: str | None = None
+    """What the user should know of it, for the log; None for nothing unusual."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,7 @@ class Link:
             # Somebody else answers in the server's place: trying again cannot make it right.
             self._finish(error)
         else:
+            self._context.setbacks.failed(error)
             self._wait_for_next(error)
 
     def _lost(self, cause: Exception) -> None:
@@ -271,8 +272,11 @@ class Link:
         if not self._may_try_again():
             self._give_up(cause)
             return
+        warning = self._context.setbacks.lost(
+            cause, was_authenticated=self._authorization.is_application_authenticated
+        )
         # The new phase comes first: what ends below may let somebody submit again.
-        self._wait_for_next(cause)
+        self._wait_for_next(cause, warning)
         self._authentication.lost(heard_at)
         self._requests.lost(cause)
         self._subscriber.lost()
@@ -282,12 +286,12 @@ class Link:
         is_refused = self._authorization.application_error is not None
         return not is_refused and (limit is None or self._attempts < limit)
 
-    def _wait_for_next(self, cause: Exception) -> None:
+    def _wait_for_next(self, cause: Exception, warning: str | None = None) -> None:
         if not self._may_try_again():
             self._give_up(cause)
             return
         self._attempts += 1
-        self._context.change_phase(Phase.WAITING)
+        self._context.change_phase(Phase.WAITING, warning)
         self._context.timers.set(Timer.RECONNECT, self._context.now + self._backoff.next())
 
     def _give_up(self, cause: Exception) -> None:

@@ -94,8 +94,8 @@ def trading_failure(call: PendingCall, reason: str, cause: Exception | None = No
             cause,
             account_id=call.call.account_id,
             request_type=request_type,
-            order_id=getattr(call.request, "orderId", None),
-            position_id=getattr(call.request, "positionId", None) or None,
+            order_id=getattr(call.request, "orderId", None) or _order_of(call),
+            position_id=getattr(call.request, "positionId", None) or _position_of(call),
         )
     return OrderNotSentError(
         call.client_order_id,
@@ -106,6 +106,16 @@ def trading_failure(call: PendingCall, reason: str, cause: Exception | None = No
     )
 
 
+def _order_of(call: PendingCall) -> int | None:
+    event = call.filled_in_part
+    return None if event is None else event.order.orderId or None
+
+
+def _position_of(call: PendingCall) -> int | None:
+    event = call.filled_in_part
+    return None if event is None else event.position.positionId or None
+
+
 def trading_refusal(
     call: PendingCall,
     error: APIError,
@@ -114,6 +124,8 @@ def trading_refusal(
     position_id: int | None = None,
 ) -> Exception:
     """Return how a trading call ends that the server answered with an error code."""
+    if call.filled_in_part is not None:
+        return trading_failure(call, "a part of it was filled", error)
     if not code_proves_refusal(error.error_code):
         return trading_failure(call, "the server's answer proves nothing", error)
     rejected = OrderRejectedError.from_api_error(

@@ -45,6 +45,9 @@ Answered: TypeAlias = Callable[["Pending", Exception | None], None]
 class Connect:
     """Wait for the link to stand; `Session.start` submits it."""
 
+    def __str__(self) -> str:
+        return "connecting"
+
 
 @dataclass(slots=True, eq=False)
 class Pending:
@@ -64,7 +67,7 @@ class Pending:
     @property
     def name(self) -> str:
         """What it is called in an error's text."""
-        return type(self.command if self.call is None else self.call.request).__name__
+        return str(self.command)
 
     @property
     def is_sent(self) -> bool:
@@ -207,7 +210,11 @@ class PendingCommands:
         name = pending.name
         if pending.call is not None and not pending.call.is_sent:
             name += ", which could not be sent yet,"
-        self.abandon(pending, CTraderConnectionTimeoutError(pending.timeout, name))
+        setbacks = self._context.setbacks
+        error = CTraderConnectionTimeoutError(
+            pending.timeout, name, setbacks.cause, reason=setbacks.reason()
+        )
+        self.abandon(pending, error)
 
 
 class Waits:

@@ -27,6 +27,7 @@ from ctrader.proto import (
     ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
     ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetCtidProfileByTokenReq,
     ProtoOAOrderErrorEvent,
@@ -264,6 +265,11 @@ class Requests:
             )
             return
         verdict = judge(call, message)
+        if (
+            isinstance(message, ProtoOAExecutionEvent)
+            and message.executionType == ProtoOAExecutionType.ORDER_PARTIAL_FILL
+        ):
+            call.filled_in_part = message
         match verdict:
             case Verdict.PROGRESS:
                 pass
@@ -349,7 +355,10 @@ class Requests:
             return "the application is not authenticated yet"
         account = None if account_id is None else self._authorization.accounts.get(account_id)
         if account is None:
-            return f"account {account_id} was not authenticated with this client"
+            return (
+                f"account {account_id} was not authenticated with this client; do that first, by "
+                "client.auth.authenticate_account()"
+            )
         if not account.is_ready:
             return f"account {account_id} is not ready"
         if self._outbox.blocked_until(call.payload_type, self._context.now) is not None:

@@ -11,7 +11,7 @@ from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 if TYPE_CHECKING:
     from ctrader.protocol.mailbox import Mailbox
 
-__all__ = ["Route", "Router"]
+__all__ = ["Route", "Router", "check_event_type"]
 
 
 @dataclass(eq=False, slots=True)
@@ -39,11 +39,7 @@ class Router:
             ValueError: it is no type of event, so that nothing would ever come; or it filters by
                 a field that this type of event does not have, or by what is no id.
         """
-        if not _is_event_type(route.event_type):
-            raise ValueError(
-                f"{route.event_type!r} is no type of event: take a class of ctrader.events, such "
-                "as SpotEvent, or a message class of ctrader.proto"
-            )
+        check_event_type(route.event_type)
         for field in ("account_id", "symbol_id"):
             wanted: object = getattr(route, field)
             if wanted is None:
@@ -96,6 +92,19 @@ class Router:
                 return frozenset(self._routes), None
             symbols.add(route.symbol_id)
         return frozenset(self._routes), frozenset(symbols)
+
+
+def check_event_type(kind: object) -> None:
+    """Refuse what is no type of event, so that nothing would ever come.
+
+    Raises:
+        ValueError: so it is; the message says what to take.
+    """
+    if not _is_event_type(kind):
+        raise ValueError(
+            f"{kind!r} is no type of event: take a class of ctrader.events, such as SpotEvent, or "
+            "a message class of ctrader.proto"
+        )
 
 
 def _is_event_type(kind: object) -> bool:

@@ -32,7 +32,7 @@ from ctrader.proto import (
 from ctrader.proto.registry import SPOT_EVENT
 from ctrader.protocol.auth import Authorization
 from ctrader.protocol.authentication import Authentication
-from ctrader.protocol.commands import CallId, CancelResult, Command
+from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
 from ctrader.protocol.context import Context
 from ctrader.protocol.decoding import SERVER_TEXTS, EventDecoder, bare_spot, open_message
 from ctrader.protocol.effects import Effect, Phase
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.correlation import PendingCall
+    from ctrader.protocol.terms import Sides
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
@@ -94,6 +95,7 @@ class Session:
             self._subscriber,
             self._decoder,
         )
+        self._requests.terms.quote = self._quote
         self._frames = FrameBuffer()
 
     # Transport
@@ -334,6 +336,12 @@ class Session:
             if self.finished_error is not None:
                 raise self.finished_error
             raise ClientClosedError
+
+    def _quote(self, account_id: int, symbol_id: int) -> Sides:
+        # What was sent before a symbol was unsubscribed is still remembered, and may be old.
+        if self._subscriber.is_sent(SpotTopic(account_id, symbol_id)):
+            return self._decoder.sides(account_id, symbol_id)
+        return None, None
 
     def _fired(self, deadline: Deadline) -> None:
         timer, key = deadline.timer, deadline.key

@@ -14,7 +14,12 @@ from ctrader.events import SubscriptionRestoreFailedEvent
 from ctrader.protocol.auth import AuthState
 from ctrader.protocol.commands import PnLTopic, SpotTopic, Subscribe, Topic, Unsubscribe
 from ctrader.protocol.effects import Phase
-from ctrader.protocol.subscriptions import LedgerEntry, SubscriptionLedger, WireRequest
+from ctrader.protocol.subscriptions import (
+    LedgerEntry,
+    Standing,
+    SubscriptionLedger,
+    WireRequest,
+)
 from ctrader.protocol.timers import Timer
 
 if TYPE_CHECKING:
@@ -102,6 +107,11 @@ class Subscriber:
                 if isinstance(entry.topic, SpotTopic) and entry.is_kept
             )
         )
+
+    def is_sent(self, topic: Topic) -> bool:
+        """Whether the server sends a topic at present, as far as it has said."""
+        entry = self._ledger.get(topic)
+        return entry is not None and entry.standing is Standing.ACTIVE
 
     def forget_account(self, account_id: int, cause: Exception) -> None:
         """Drop everything that an account wanted."""

@@ -8,7 +8,7 @@ until the link or the account's session ends, or a new session of the account be
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from ctrader.errors import ProtocolError
 from ctrader.models.orders import OrderTerms
@@ -33,6 +33,7 @@ from ctrader.protocol.commands import Subject, Thing
 from ctrader.units import PRICE_DIGITS, SECOND, price_from_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from google.protobuf.message import Message
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.context import Context
     from ctrader.protocol.unsettled import Unsettled
 
-__all__ = ["OpenPosition", "Promise", "Terms", "is_open"]
+__all__ = ["OpenPosition", "Promise", "Sides", "Terms", "is_open"]
 
 CAPACITY: Final = 50_000
 """Symbols, positions and orders that are remembered; the oldest give way. Brokers have a few
@@ -54,6 +55,9 @@ _FILLS: Final = frozenset(
 
 V = TypeVar("V")
 _Key = tuple[int, int]
+
+Sides: TypeAlias = tuple[int | None, int | None]
+"""The last bid and ask of a symbol, in 1/100000; None where it is not known."""
 
 
 class Promise(NamedTuple):
@@ -94,6 +98,7 @@ class Terms:
         "_sessions",
         "_symbols",
         "_unsettled",
+        "quote",
     )
 
     def __init__(self, context: Context, unsettled: Unsettled) -> None:
@@ -104,6 +109,8 @@ class Terms:
         self._orders: dict[_Key, OrderTerms | None] = {}
         self._links = 0
         self._sessions: dict[int, int] = {}
+        self.quote: Callable[[int, int], Sides] = _no_quote
+        """Returns the last quote of a symbol on an account, while the server sends its prices."""
 
     @property
     def now(self) -> datetime:
@@ -285,3 +292,8 @@ def _drop(known: dict[_Key, V], account_id: int | None) -> None:
         return
     for key in [key for key in known if key[0] == account_id]:
         del known[key]
+
+
+def _no_quote(_account_id: int, _symbol_id: int) -> Sides:
+    """Stand in until somebody knows quotes."""
+    return None, None

@@ -96,7 +96,7 @@ class AuthManager(BaseAPI):
         """
         return self._runner.change(lambda session, now: session.remove_account(account_id, now))
 
-    def authenticate_app(self, timeout: float | None = 30.0) -> ProtoOAApplicationAuthRes:
+    def authenticate_app(self, timeout: float | None = None) -> ProtoOAApplicationAuthRes:
         """Wait until the application is authenticated; calling it again is fine.
 
         The session sends `ProtoOAApplicationAuthReq` by itself as soon as the link stands.
@@ -113,7 +113,7 @@ class AuthManager(BaseAPI):
     def authenticate_account(
         self,
         credentials: AccountCredentials,
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
         reauth: bool = False,
         reconnect: bool = False,
     ) -> ProtoOAAccountAuthRes:
@@ -158,7 +158,7 @@ class AuthManager(BaseAPI):
         access_token: str,
         refresh_token: str,
         expires_at: float,
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
     ) -> AccountCredentials:
         """Find the account that has a login, and authenticate it.
 
@@ -206,7 +206,7 @@ class AuthManager(BaseAPI):
         """
         return self._runner.run(auth.logout(account_id), timeout)
 
-    def get_accounts(self, access_token: str, timeout: float | None = 30.0) -> list[AccountSummary]:
+    def get_accounts(self, access_token: str, timeout: float | None = None) -> list[AccountSummary]:
         """List the accounts that an access token opens, live and demo alike.
 
         Backed by `ProtoOAGetAccountListByAccessTokenReq`.
@@ -221,7 +221,7 @@ class AuthManager(BaseAPI):
         return self._runner.run(accounts.list_by_token(access_token), timeout)
 
     def resolve_account_id(
-        self, access_token: str, trader_login: int, timeout: float | None = 30.0
+        self, access_token: str, trader_login: int, timeout: float | None = None
     ) -> int:
         """Find the id of an account by login; see `AccountsAPI.resolve_account_id`.
 

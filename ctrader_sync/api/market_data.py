@@ -52,7 +52,9 @@ class MarketDataAPI(BaseAPI):
             symbol_ids: Ids of symbols.
             timeout: Seconds; None takes the client's default.
 
-        Raises: SymbolNotFoundError: the account has no such symbol.
+        Raises:
+            ValueError: an id is none, or the period; nothing was sent.
+            SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(operations.subscribe_spots(account_id, symbol_ids), timeout)
 
@@ -75,7 +77,7 @@ class MarketDataAPI(BaseAPI):
         self,
         account_id: int,
         symbol_id: int,
-        period: TrendbarPeriod,
+        period: TrendbarPeriod | str,
         timeout: float | None = None,
     ) -> None:
         """Subscribe to live bars, which come inside `SpotEvent.trendbars`.
@@ -87,10 +89,12 @@ class MarketDataAPI(BaseAPI):
         Args:
             account_id: The account; it must be authenticated.
             symbol_id: The symbol.
-            period: Length of the bars.
+            period: Length of the bars: `TrendbarPeriod.H1`, for example, or its name.
             timeout: Seconds; None takes the client's default.
 
-        Raises: SymbolNotFoundError: the account has no such symbol.
+        Raises:
+            ValueError: an id is none, or the period; nothing was sent.
+            SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(
             operations.subscribe_trendbars(account_id, symbol_id, period), timeout
@@ -100,7 +104,7 @@ class MarketDataAPI(BaseAPI):
         self,
         account_id: int,
         symbol_id: int,
-        period: TrendbarPeriod,
+        period: TrendbarPeriod | str,
         timeout: float | None = None,
     ) -> None:
         """Unsubscribe from live bars, and from the prices that only they needed.
@@ -110,7 +114,7 @@ class MarketDataAPI(BaseAPI):
         Args:
             account_id: The account.
             symbol_id: The symbol.
-            period: Length of the bars.
+            period: Length of the bars: `TrendbarPeriod.H1`, for example, or its name.
             timeout: Seconds; None takes the client's default.
         """
         return self._runner.run(
@@ -131,7 +135,9 @@ class MarketDataAPI(BaseAPI):
             symbol_ids: Ids of symbols.
             timeout: Seconds; None takes the client's default.
 
-        Raises: SymbolNotFoundError: the account has no such symbol.
+        Raises:
+            ValueError: an id is none, or the period; nothing was sent.
+            SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(operations.subscribe_depth(account_id, symbol_ids), timeout)
 
@@ -153,7 +159,7 @@ class MarketDataAPI(BaseAPI):
         self,
         account_id: int,
         symbol_id: int,
-        period: TrendbarPeriod,
+        period: TrendbarPeriod | str,
         from_timestamp: datetime,
         to_timestamp: datetime,
         timeout: float | None = None,
@@ -174,7 +180,7 @@ class MarketDataAPI(BaseAPI):
         Args:
             account_id: The account; it must be authenticated.
             symbol_id: The symbol.
-            period: Length of the bars.
+            period: Length of the bars: `TrendbarPeriod.H1`, for example, or its name.
             from_timestamp: Begin, an aware datetime; a bar that starts then is included.
             to_timestamp: End, an aware datetime; a bar that starts then is included.
             timeout: Seconds for each request; None takes the client's default.
@@ -182,7 +188,8 @@ class MarketDataAPI(BaseAPI):
         Returns: The bars, oldest first, each once.
 
         Raises:
-            ValueError: a time is naive or outside 1970 to 2038, or the first is the later.
+            ValueError: a time is naive or outside 1970 to 2038, the first is the later, or there
+                is no such period.
             SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(
@@ -195,7 +202,7 @@ class MarketDataAPI(BaseAPI):
         self,
         account_id: int,
         symbol_id: int,
-        period: TrendbarPeriod,
+        period: TrendbarPeriod | str,
         count: int,
         to_timestamp: datetime | None = None,
         timeout: float | None = None,
@@ -214,7 +221,7 @@ class MarketDataAPI(BaseAPI):
         Args:
             account_id: The account; it must be authenticated.
             symbol_id: The symbol.
-            period: Length of the bars.
+            period: Length of the bars: `TrendbarPeriod.H1`, for example, or its name.
             count: How many bars.
             to_timestamp: End, an aware datetime; a bar that starts then is included. None for now.
             timeout: Seconds for each request; None takes the client's default.
@@ -222,7 +229,8 @@ class MarketDataAPI(BaseAPI):
         Returns: The bars, oldest first, each once; fewer where the server has no more.
 
         Raises:
-            ValueError: the count is below 1, or the time is naive or outside 1970 to 2038.
+            ValueError: the count is below 1, the time is naive or outside 1970 to 2038, or there
+                is no such period.
             SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(

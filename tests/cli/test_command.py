@@ -171,8 +171,31 @@ def test_simulator_serves_until_it_is_interrupted():
 def test_simulator_help_lists_its_own_options(capsys: pytest.CaptureFixture[str]):
     assert command("simulator", "--help") == 0
     output = capsys.readouterr().out
-    for option in ("--plain", "--port", "--seed", "--replay", "--speed"):
+    for option in ("--plain", "--port", "--seed", "--replay", "--speed", "--name", "--ca-file"):
         assert option in output
+
+
+def test_simulator_counts_wrong_arguments_as_such(capsys: pytest.CaptureFixture[str]):
+    assert command("simulator", "--plain", "--start", "yesterday") == 2
+    assert "argument --start: 'yesterday'" in capsys.readouterr().err
+    assert command("simulator", "--plain", "--speed", "fast") == 2
+    assert "argument --speed: " in capsys.readouterr().err
+
+
+def test_simulator_prints_how_others_reach_it(tmp_path: Path):
+    file = tmp_path / "ca.pem"
+    names = ("--name", "broker.example", "--name", "192.0.2.7")
+    with process("simulator", "--host", "0.0.0.0", *names, "--ca-file", str(file)) as running:
+        assert running.stdout is not None
+        ready = json.loads(running.stdout.readline())
+        assert ready["host"] == "broker.example"
+        assert ready["oauth_url"].startswith("https://broker.example:")
+        assert ready["ca_file"] == str(file)
+        running.send_signal(signal.SIGINT)
+        _, problems = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0
+    assert not problems
+    assert not file.exists()
 
 
 # The rest

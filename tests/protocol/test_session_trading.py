@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import Message
 
 from ctrader.errors import (
     ClientClosedError,
@@ -27,10 +28,14 @@ from ctrader.proto import (
     ProtoOAApplicationAuthRes,
     ProtoOACancelOrderReq,
     ProtoOAClosePositionReq,
+    ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
     ProtoOAOrder,
     ProtoOAOrderErrorEvent,
+    ProtoOAOrderStatus,
+    ProtoOAOrderType,
+    ProtoOAPositionStatus,
     ProtoOASubscribeSpotsReq,
     ProtoOASymbolByIdReq,
     ProtoOASymbolByIdRes,
@@ -40,6 +45,7 @@ from ctrader.proto import (
 from ctrader.protocol.commands import (
     Authorize,
     Call,
+    CallId,
     CancelResult,
     Completion,
     Priority,
@@ -173,6 +179,111 @@ def test_execution_event_may_reject_it():
     assert (error.error_code, error.order_id) == ("TRADING_BAD_VOLUME", 9)
 
 
+def part(
+    peer: Peer, kind: str, filled: int, status: str, **fields: object
+) -> ProtoOAExecutionEvent:
+    """What is told of an order of 300 of which something is filled."""
+    event = peer.execution(kind, **fields)
+    event.order.orderId = 9
+    event.order.tradeData.CopyFrom(ProtoOATradeData(symbolId=1, volume=300, tradeSide="BUY"))
+    event.order.orderType = ProtoOAOrderType.MARKET
+    event.order.orderStatus = getattr(ProtoOAOrderStatus, f"ORDER_STATUS_{status}")
+    event.order.executedVolume = filled
+    return event
+
+
+def filled_volume(peer: Peer, call_id: CallId) -> int:
+    event = peer.results[call_id]
+    assert isinstance(event, ProtoOAExecutionEvent)
+    return event.order.executedVolume
+
+
+def test_order_of_which_a_part_was_filled_was_not_refused():
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    message_id = peer.sent[0].message_id
+    peer.push(part(peer, "ORDER_PARTIAL_FILL", 100, "ACCEPTED"), message_id=message_id)
+    assert call_id not in peer.results
+    peer.push(
+        part(peer, "ORDER_REJECTED", 100, "REJECTED", errorCode="NO_QUOTES"), message_id=message_id
+    )
+    assert filled_volume(peer, call_id) == 100
+
+
+def test_rejection_itself_may_say_that_a_part_was_filled():
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    peer.answer(ORDER, part(peer, "ORDER_REJECTED", 100, "REJECTED"))
+    assert filled_volume(peer, call_id) == 100
+
+
+@pytest.mark.parametrize("completion", [Completion.REPLACED, Completion.CANCELLED])
+def test_refused_change_of_a_partly_filled_order_is_a_refusal(completion: Completion):
+    peer = ready()
+    cancel = ProtoOACancelOrderReq(ctidTraderAccountId=ACCOUNT, orderId=9)
+    call_id = peer.submit(trade_call(cancel, completion))
+    peer.answer(ProtoOACancelOrderReq, part(peer, "ORDER_CANCEL_REJECTED", 100, "ACCEPTED"))
+    assert isinstance(peer.errors[call_id], OrderRejectedError)
+
+
+@pytest.mark.parametrize("kind", ["ORDER_CANCELLED", "ORDER_REJECTED", "ORDER_FILLED"])
+def test_protective_order_that_goes_first_does_not_end_a_close(kind: str):
+    peer = ready()
+    close = ProtoOAClosePositionReq(ctidTraderAccountId=ACCOUNT, positionId=5, volume=300)
+    call_id = peer.submit(trade_call(close))
+    message_id = peer.sent[0].message_id
+    guard = part(peer, kind, 0, "CANCELLED")
+    guard.order.orderType = ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+    peer.push(guard, message_id=message_id)
+    assert call_id not in peer.results
+    assert call_id not in peer.errors
+    peer.push(part(peer, "ORDER_FILLED", 300, "FILLED"), message_id=message_id)
+    assert filled_volume(peer, call_id) == 300
+
+
+def test_last_part_ends_the_order():
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    message_id = peer.sent[0].message_id
+    peer.push(part(peer, "ORDER_PARTIAL_FILL", 100, "ACCEPTED"), message_id=message_id)
+    assert call_id not in peer.results
+    peer.push(part(peer, "ORDER_PARTIAL_FILL", 300, "FILLED"), message_id=message_id)
+    assert filled_volume(peer, call_id) == 300
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ProtoOAOrderErrorEvent(ctidTraderAccountId=ACCOUNT, errorCode="NO_QUOTES"),
+        ProtoOAErrorRes(ctidTraderAccountId=ACCOUNT, errorCode="MARKET_CLOSED"),
+    ],
+)
+def test_error_after_a_part_was_filled_leaves_the_outcome_unknown(answer: Message):
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    message_id = peer.sent[0].message_id
+    filled = part(peer, "ORDER_PARTIAL_FILL", 100, "ACCEPTED")
+    filled.position.positionId = 5
+    filled.position.tradeData.CopyFrom(filled.order.tradeData)
+    filled.position.positionStatus = ProtoOAPositionStatus.POSITION_STATUS_OPEN
+    filled.position.swap = 0
+    peer.push(filled, message_id=message_id)
+    peer.push(answer, message_id=message_id)
+    error = unknown(peer, call_id)
+    assert (error.order_id, error.position_id) == (9, 5)
+    assert answer.errorCode in str(error)  # type: ignore[attr-defined]  # both have it
+
+
+def test_outcome_that_is_unknown_after_a_timeout_advises_no_second_order():
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    peer.advance(60)
+    text = str(unknown(peer, call_id))
+    assert "got no answer within" in text
+    assert "Repeat it" not in text
+    assert "do not repeat it before it is resolved" in text
+
+
 def test_rejection_without_a_code_says_what_it_was():
     peer = ready()
     cancel = ProtoOACancelOrderReq(ctidTraderAccountId=ACCOUNT, orderId=5)
@@ -238,7 +349,11 @@ def test_order_before_the_application_is_not_sent():
 def test_order_on_an_unknown_account_is_not_sent():
     peer = Peer()
     peer.connect_application()
-    not_sent(peer, peer.submit(trade_call()))
+    error = not_sent(peer, peer.submit(trade_call()))
+    assert str(error).endswith(
+        f"was not sent: account {ACCOUNT} was not authenticated with this client; do that first, "
+        "by client.auth.authenticate_account(). It is safe to place it again."
+    )
     not_sent(
         peer,
         peer.submit(Call(market_order(), completion=Completion.FILLED, priority=Priority.TRADING)),

@@ -20,6 +20,7 @@ from ctrader.proto import (
     ProtoOAOrder,
     ProtoOAPosition,
     ProtoOAReconcileRes,
+    ProtoOASpotEvent,
     ProtoOASymbol,
     ProtoOASymbolByIdRes,
     ProtoOASymbolChangedEvent,
@@ -27,6 +28,7 @@ from ctrader.proto import (
     ProtoOATrader,
     ProtoOATraderRes,
     ProtoOATrailingSLChangedEvent,
+    ProtoOAUnsubscribeSpotsReq,
 )
 from ctrader.protocol import terms as terms_module
 from ctrader.protocol.commands import (
@@ -36,6 +38,7 @@ from ctrader.protocol.commands import (
     Guard,
     Lacking,
     Priority,
+    SpotTopic,
     Subject,
     Thing,
     ToldMoneyDigits,
@@ -99,6 +102,9 @@ class Look:
 
     def symbol(self, symbol_id: int = 1, account_id: int = ACCOUNT) -> Any:
         return self(lambda terms: terms.symbol(account_id, symbol_id))
+
+    def quote(self, symbol_id: int = 1, account_id: int = ACCOUNT) -> Any:
+        return self(lambda terms: terms.quote(account_id, symbol_id))
 
     def position(self, position_id: int = 5, account_id: int = ACCOUNT) -> Any:
         return self(lambda terms: terms.position(account_id, position_id))
@@ -546,3 +552,29 @@ def test_digits_of_money_are_told_at_once_as_far_as_they_are_known(peer: Peer):
     known = peer.submit(ToldMoneyDigits(ACCOUNT))
     assert (peer.results[unknown], peer.results[known]) == (None, 8)
     assert peer.sent == []
+
+
+# Quotes
+
+
+def spot(**sides: Any) -> ProtoOASpotEvent:
+    return ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, **sides)
+
+
+def test_last_quote_of_a_subscribed_symbol_is_known(peer: Peer, look: Look) -> None:
+    peer.hold_spots(1)
+    assert look.quote() == (None, None)
+    peer.push(spot(bid=110_000, ask=110_010))
+    peer.push(spot(ask=110_020))
+
+    assert look.quote() == (110_000, 110_020)
+    assert look.quote(2) == (None, None)
+
+
+def test_quote_that_is_not_sent_any_more_is_not_known(peer: Peer, look: Look) -> None:
+    peer.hold_spots(1)
+    peer.push(spot(bid=110_000, ask=110_010))
+    peer.unsubscribe(SpotTopic(ACCOUNT, 1))
+    assert look.quote() == (None, None)
+    peer.answer(ProtoOAUnsubscribeSpotsReq)
+    assert look.quote() == (None, None)

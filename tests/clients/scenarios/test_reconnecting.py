@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ctrader.enums import AuthTrigger, OrderSide, TrendbarPeriod
@@ -43,6 +45,32 @@ from tests.clients.scenarios.test_connecting import received
 pytestmark = pytest.mark.anyio
 
 LINK_EVENTS = (DisconnectedEvent, ConnectedEvent, DataGapEvent, ReadyEvent, ReconnectedEvent)
+
+
+async def test_subscription_that_makes_no_sense_leaves_the_others_alone(
+    stage: Stage, brisk: Simulator
+):
+    async with at_desk(stage, brisk) as desk:
+        market_data: Any = desk.client.market_data  # as a program that no type checker has seen
+        brisk.clear_frames()
+        for wrong in ["EURUSD"], [1.5], [2**63], [None]:
+            with pytest.raises(ValueError, match="symbol_id"):
+                await market_data.subscribe_spots(desk.account_id, wrong)
+            with pytest.raises(ValueError, match="symbol_id"):
+                await market_data.subscribe_depth(desk.account_id, wrong)
+        for wrong_period in "H7", None, 99:
+            with pytest.raises(ValueError, match="TrendbarPeriod"):
+                await market_data.subscribe_trendbars(desk.account_id, 1, wrong_period)
+        with pytest.raises(ValueError, match="account_id"):
+            await market_data.subscribe_spots("me", [1])
+        await market_data.subscribe_spots(desk.account_id, [1])
+        async with desk.client.stream(SpotEvent) as quotes:
+            async with desk.client.stream(ReconnectedEvent) as links:
+                brisk.disconnect_all()
+                await links.get(BOUND)
+            await quotes.get(BOUND)
+        asked = brisk.sent_by_client(ProtoOASubscribeSpotsReq)
+        assert [list(request.symbolId) for request in asked] == [[1], [1]]
 
 
 async def test_quotes_go_on_after_a_cut_and_handlers_see_the_gap(stage: Stage, brisk: Simulator):

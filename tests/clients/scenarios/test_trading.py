@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from google.protobuf.message import Message
 
 from ctrader.enums import ExecutionType, OrderSide, OrderStatus, OrderType
 from ctrader.errors import (
@@ -30,7 +31,11 @@ from ctrader.models import (
     NewOrderRequest,
 )
 from ctrader.models.positions import Position
-from ctrader.proto import ProtoOAClosePositionReq, ProtoOANewOrderReq
+from ctrader.proto import (
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOAClosePositionReq,
+    ProtoOANewOrderReq,
+)
 from ctrader.simulator import DEFAULT_APPLICATIONS, Simulator, Tick, TickPrices
 from tests.clients.scenarios.stage import BOUND, Desk, Record, Stage, at_desk, eventually, impatient
 from tests.clients.scenarios.test_connecting import received
@@ -117,6 +122,37 @@ async def test_part_of_a_position_is_closed(stage: Stage, simulator: Simulator):
         rest = await only_position(desk)
         assert (rest.position_id, rest.volume) == (position.position_id, 2 * MICRO_LOT)
         assert rest.side is OrderSide.SELL
+
+
+async def test_position_that_the_server_does_not_know_yet_is_looked_for_once_more(
+    stage: Stage, simulator: Simulator
+):
+    async with at_desk(stage, simulator) as desk:
+        trading, account_id = desk.client.trading, desk.account_id
+        opened = await trading.place_order(account_id, market_order())
+        assert opened.position is not None
+        position_id = opened.position.position_id
+
+        def hide(kind: type[Message], times: int) -> None:
+            pick = simulator.script.next_request(kind, times=times)
+            pick.refuse("POSITION_NOT_FOUND", frame="order")
+
+        amend = AmendPositionRequest(position_id=position_id, stop_loss=0.5)
+        hide(ProtoOAAmendPositionSLTPReq, 2)
+        with pytest.raises(PositionNotFoundError):
+            await trading.amend_position(account_id, amend)
+        hide(ProtoOAAmendPositionSLTPReq, 1)
+        await trading.amend_position(account_id, amend)
+        assert received(simulator, ProtoOAAmendPositionSLTPReq) == 4
+
+        close = ClosePositionRequest(position_id=position_id, volume=MICRO_LOT)
+        hide(ProtoOAClosePositionReq, 2)
+        with pytest.raises(PositionNotFoundError):
+            await trading.close_position(account_id, close)
+        hide(ProtoOAClosePositionReq, 1)
+        closed = await trading.close_position(account_id, close)
+        assert closed.deal is not None
+        assert received(simulator, ProtoOAClosePositionReq) == 4
 
 
 async def test_levels_as_prices_are_refused_here_and_nothing_is_sent(
