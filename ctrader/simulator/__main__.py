@@ -11,13 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
+from typing import Any, Final
+from urllib.parse import urlsplit
 
-from ctrader.errors import CTraderError
+from ctrader.errors import ConfigurationError, CTraderError
+from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
 from ctrader.simulator.ledger import ledger_of
 from ctrader.simulator.market.replay import BarFileError
-from ctrader.simulator.server import Simulator
+from ctrader.simulator.server import ListenError, Simulator
 
 __all__ = ["main", "ready_line", "serve"]
+
+_WRONG_ARGUMENTS: Final = 2  # as argparse ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--oauth-port", type=int, default=0, help="port of the authorisation server (any free one)"
     )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name or address by which other machines or containers call this one; "
+        "the certificate is good for it too (may be repeated)",
+    )
+    parser.add_argument(
+        "--ca-file",
+        metavar="FILE",
+        help="where to write the certificate's authority, readable by all, until it ends "
+        "(a temporary file of this user)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="decides every price")
     parser.add_argument("--replay", metavar="FILE", help="CSV file of real bars to replay")
     parser.add_argument("--symbol", help="symbol whose bars the file holds (EURUSD)")
@@ -61,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         port=options.port,
         other_port=options.other_port,
         oauth_port=options.oauth_port,
+        names=options.name,
+        ca_file=options.ca_file,
         plain=options.plain,
         live=options.live,
         seed=options.seed,
@@ -78,6 +99,8 @@ def serve(
     port: int = 0,
     other_port: int = 0,
     oauth_port: int = 0,
+    names: Sequence[str] = (),
+    ca_file: str | None = None,
     plain: bool = False,
     live: bool = False,
     seed: int = 1,
@@ -89,8 +112,9 @@ def serve(
 ) -> int:
     """Serve in the foreground until SIGINT or SIGTERM; return the exit status.
 
-    The one line of JSON on standard output says how to reach the simulator. What is wrong with the
-    options is one line on standard error, and the status 1.
+    The one line of JSON on standard output says how to reach the simulator. A failure is one line
+    on standard error: the status is 2 where an argument makes no sense here, such as a port that
+    is in use, and 1 for all else. Arguments not told of here are those of `Simulator`.
 
     Args:
         start: The market's time at the start as ISO text, UTC unless it says otherwise.
@@ -106,9 +130,9 @@ def serve(
     try:
         if ledger is not None:
             _try_to_write(Path(ledger))  # it is told now, not after a day's work
-        simulator = Simulator(
+        simulator = _made(
             seed=seed,
-            start=None if start is None else _instant(start),
+            start=start,
             replay=replay,
             replay_symbol=replay_symbol,
             speed=speed,
@@ -118,6 +142,8 @@ def serve(
             port=port,
             other_port=other_port,
             oauth_port=oauth_port,
+            names=names,
+            ca_file=ca_file,
         )
         before = {
             number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)
@@ -138,7 +164,14 @@ def serve(
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-    except (CTraderError, BarFileError, ValueError, OSError, RuntimeError) as error:
+    except _WrongArgumentError as error:
+        print(f"ctrader simulator: error: {error}", file=sys.stderr)
+        return _WRONG_ARGUMENTS
+    except ListenError as error:
+        option = error.argument.replace("_", "-")
+        print(f"ctrader simulator: error: argument --{option}: {error.problem}", file=sys.stderr)
+        return _WRONG_ARGUMENTS
+    except (CTraderError, ValueError, OSError, RuntimeError) as error:
         print(f"ctrader simulator: {error}", file=sys.stderr)
         return 1
     return 0
@@ -153,26 +186,71 @@ def _has_come(signals: SimpleQueue[int], timeout: float) -> bool:
     return True
 
 
-def _try_to_write(file: Path) -> None:
-    """Find out whether a file can be written, and leave all as it was.
+class _WrongArgumentError(Exception):
+    """An argument of the command makes no sense; the text names it."""
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"argument {option}: {problem}")
+
+
+def _made(*, start: str | None, **options: Any) -> Simulator:  # Any: they are Simulator's own
+    """Make the simulator of a command line.
 
     Raises:
-        OSError: it cannot.
+        _WrongArgumentError: an argument makes no sense.
     """
-    was_there = file.exists()
-    with file.open("a", encoding="utf-8"):
-        pass
-    if not was_there:
-        file.unlink()
+    market_start = None if start is None else _instant(start)
+    if options["replay"] is not None:
+        name, known = options["replay_symbol"], DEFAULT_CATALOGUE.symbols
+        if not any(each.name == name for each in known):
+            names = ", ".join(each.name for each in known)
+            raise _WrongArgumentError("--symbol", f"there is no symbol {name!r}; known are {names}")
+    try:
+        return Simulator(start=market_start, **options)
+    except ConfigurationError as error:
+        # These begin with the argument of Simulator that they are about.
+        argument = str(error).partition(" ")[0]
+        option = "name" if argument == "names" else argument.replace("_", "-")
+        raise _WrongArgumentError(f"--{option}", str(error)) from error
+    except BarFileError as error:
+        raise _WrongArgumentError("--replay", str(error)) from error
+    except OSError as error:
+        problem = f"{options['replay']} cannot be read: {error.strerror}; name a CSV file of bars"
+        raise _WrongArgumentError("--replay", problem) from error
+
+
+def _try_to_write(file: Path) -> None:
+    """Find out whether the file of the books can be written, and leave all as it was.
+
+    Raises:
+        _WrongArgumentError: it cannot.
+    """
+    try:
+        was_there = file.exists()
+        with file.open("a", encoding="utf-8"):
+            pass
+        if not was_there:
+            file.unlink()
+    except OSError as error:
+        raise _WrongArgumentError(
+            "--ledger",
+            f"{file} cannot be written: {error.strerror}; name a file in a folder that is there "
+            "and that this user may write to",
+        ) from error
 
 
 def _instant(text: str) -> datetime:
     """Return the instant of an ISO text, UTC unless it says otherwise.
 
     Raises:
-        ValueError: it is none.
+        _WrongArgumentError: it is none.
     """
-    given = datetime.fromisoformat(text)
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _WrongArgumentError(
+            "--start", f"{text!r} is no ISO time; write one such as 2024-05-08T12:00, in UTC"
+        ) from error
     return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
 
 
@@ -181,7 +259,7 @@ def ready_line(simulator: Simulator) -> str:
     credentials = simulator.credentials()
     return json.dumps(
         {
-            "host": simulator.host,
+            "host": urlsplit(simulator.oauth_url).hostname,  # a wildcard is no place to connect to
             "port": simulator.port,
             "demo_port": simulator.demo_port,
             "live_port": simulator.live_port,

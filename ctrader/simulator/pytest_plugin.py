@@ -46,9 +46,30 @@ def ctrader_simulator(
     from ctrader.simulator.server import Simulator
 
     options: dict[str, Any] = {"record_frames": True, **ctrader_simulator_options}
+    _check_options(options, "the fixture ctrader_simulator_options")
     for mark in reversed(list(request.node.iter_markers(_MARKER))):
         if mark.args:
             raise pytest.UsageError(f"the marker {_MARKER} takes options by name only")
+        _check_options(mark.kwargs, f"the marker {_MARKER}")
         options.update(mark.kwargs)
     with Simulator(**options) as simulator:
         yield simulator
+
+
+def _check_options(options: Mapping[str, Any], origin: str) -> None:
+    """Refuse what is no option of `Simulator`.
+
+    Raises:
+        pytest.UsageError: one is none; the text names it, and the one that may be meant.
+    """
+    from difflib import get_close_matches
+    from inspect import signature
+
+    from ctrader.simulator.server import Simulator
+
+    known = list(signature(Simulator).parameters)
+    for name in options:
+        if name not in known:
+            alike = get_close_matches(str(name), known, 1)
+            hint = f"did you mean {alike[0]!r}?" if alike else f"there are {', '.join(known)}"
+            raise pytest.UsageError(f"{origin} has no option {name!r}; {hint}")

@@ -6,10 +6,11 @@ through `Simulator.locked`, which holds that thread off meanwhile.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -35,10 +36,12 @@ from ctrader.simulator.market.prices import PriceSource
 from ctrader.simulator.market.replay import ReplayPrices
 from ctrader.simulator.market.walk import RandomWalkPrices
 from ctrader.simulator.recording import Frame
+from ctrader.simulator.scripting.named import known_kind
 from ctrader.simulator.scripting.script import Script
 from ctrader.simulator.scripting.terminal import Terminal
 from ctrader.simulator.session import ServerSession
-from ctrader.simulator.sockets.certificates import Certificate
+from ctrader.simulator.sockets.certificates import Certificate, authority_path, check_names
+from ctrader.simulator.sockets.link import LinkedSession
 from ctrader.simulator.sockets.listener import Listener, open_listener
 from ctrader.simulator.sockets.serving import ServingLoop, catch_up
 from ctrader.simulator.switches import Switches
@@ -49,13 +52,41 @@ if TYPE_CHECKING:
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
 
-__all__ = ["Simulator"]
+__all__ = ["ListenError", "Simulator"]
 
 M = TypeVar("M", bound=Message)
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # walks begin in 1999
 _LATEST: Final = datetime(2038, 1, 1, tzinfo=UTC)  # timestamps of the API end soon after
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where to reach wildcards
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the text says which, and what to do."""
+
+    def __init__(self, argument: str, host: str, port: int, cause: OSError | UnicodeError) -> None:
+        """Tell of a failure.
+
+        Args:
+            argument: Argument of `Simulator` that asked for the port.
+            host: Address that was to be listened on.
+            port: Port that was to be listened on, 0 for any free one.
+            cause: What the system said.
+        """
+        number = cause.errno if isinstance(cause, OSError) else None
+        told = cause.strerror if isinstance(cause, OSError) else None
+        if number in (errno.EADDRINUSE, errno.EACCES):
+            remedy = "choose another port; 0 takes any free one"
+            where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        else:
+            argument, where = "host", host
+            remedy = "give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
+        problem = f"{where} cannot be listened on: {told or cause}; {remedy}"
+        super().__init__(number, f"{argument}: {problem}")
+        self.argument = argument
+        """Argument of `Simulator` that is to blame."""
+        self.problem = problem
+        """What is wrong, and what to do."""
 
 
 class Simulator:
@@ -86,6 +117,8 @@ class Simulator:
         port: int = 0,
         other_port: int = 0,
         oauth_port: int = 0,
+        names: Sequence[str] = (),
+        ca_file: str | os.PathLike[str] | None = None,
         switches: Switches | None = None,
         catalogue: Catalogue = DEFAULT_CATALOGUE,
         accounts: Sequence[AccountSpec] = DEFAULT_ACCOUNTS,
@@ -111,6 +144,12 @@ class Simulator:
             port: Port to listen on, 0 for any free one.
             other_port: Port for the accounts of the other kind.
             oauth_port: Port of the authorisation server.
+            names: Host names and addresses by which other machines and containers call this one.
+                The certificate is good for them too, and `oauth_url` uses the first.
+            ca_file: Where to write the certificate's authority, readable by every user; by default
+                a temporary file that only this one can read. A file that is there must be empty,
+                or what another simulator left behind. Either goes when the simulator stops, unless
+                another one has written there since.
             switches: What to do where the real server's behaviour is not known.
             catalogue: What the broker lists.
             accounts: The trading accounts.
@@ -131,12 +170,22 @@ class Simulator:
                 "The simulator needs at least one account and one application."
             )
         if not 1e-6 <= speed < 1e9:
-            raise ConfigurationError(f"The speed must be a number from 0.000001 on, not {speed}.")
-        for each in (port, other_port, oauth_port):
+            raise ConfigurationError(f"speed must be a number from 0.000001 on, not {speed}.")
+        ports = {"port": port, "other_port": other_port, "oauth_port": oauth_port}
+        for name, each in ports.items():
             if not 0 <= each <= 65_535:
-                raise ConfigurationError(f"The port must be from 0 to 65535, not {each}.")
+                raise ConfigurationError(f"{name} must be from 0 to 65535, not {each}.")
+        self._names = check_names(names)
+        if ca_file is not None and not tls:
+            raise ConfigurationError(
+                "ca_file says where to write the authority of the certificate, and without TLS "
+                "there is none: leave it out, or tls=False (--plain)."
+            )
+        self._authority_file = None if ca_file is None else authority_path(ca_file)
         if start is not None and (replay is not None or getattr(prices, "start", None) is not None):
-            raise ConfigurationError("What is replayed has its own beginning: leave `start` out.")
+            raise ConfigurationError(
+                "start is not for what is replayed: that has its own beginning."
+            )
         switches = Switches() if switches is None else switches
         if replay is not None:
             prices = ReplayPrices(
@@ -150,7 +199,7 @@ class Simulator:
         self._tls = tls
         self._live = live
         self._host = host
-        self._wanted_ports = (port, other_port, oauth_port)
+        self._wanted_ports = ports
         self._lock = threading.RLock()
         self._frame_arrived = threading.Condition(self._lock)
         self._exchange = Exchange(
@@ -184,19 +233,23 @@ class Simulator:
         """Listen and serve on a thread of its own.
 
         Raises:
-            ConfigurationError: TLS is wanted and trustme is not installed.
-            OSError: the address cannot be listened on.
+            ConfigurationError: TLS is wanted and trustme is not installed, or no certificate
+                holds one of the names.
+            ListenError: the address cannot be listened on; an `OSError`.
+            OSError: the authority's file cannot be written.
             RuntimeError: it runs already.
         """
         if self._loop is not None:
             raise RuntimeError("the simulator runs already")
         listeners: list[Listener] = []
         try:
+            self._listen(listeners)
             if self._tls:
                 self._certificate = Certificate(
-                    *(() if self._host in _LOOPBACK else (self._host,))  # a wildcard is no name
+                    *(() if self._host in _LOOPBACK else (self._host,)),  # a wildcard is no name
+                    *self._names,
+                    authority_file=self._authority_file,
                 )
-            self._listen(listeners)
             context = None if self._certificate is None else self._certificate.context
             self._ports = tuple(listener.port for listener in listeners)
             loop = ServingLoop(self._exchange, self._lock, listeners, context)
@@ -326,10 +379,13 @@ class Simulator:
     def oauth_url(self) -> str:
         """Address of the authorisation server, without a path.
 
+        Its host is the first of the names given; without any, that at which programs on this
+        machine reach it.
+
         Raises:
             RuntimeError: it does not run.
         """
-        host = _LOOPBACK.get(self._host, self._host)
+        host = self._names[0] if self._names else _LOOPBACK.get(self._host, self._host)
         scheme = "https" if self._tls else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._port(2)}"
 
@@ -403,17 +459,18 @@ class Simulator:
         """Return the present tokens of an account.
 
         Args:
-            account: Place of the account among `accounts`.
+            account: Place of the account among `accounts`, from 0; not its id.
 
         Raises:
             IndexError: there is no such account.
+            TypeError: this is no place.
         """
         from ctrader.credentials import AccountCredentials
 
         with self._lock:
             grant = self._exchange.grants.grants[0]
             return AccountCredentials(
-                account_id=self._accounts[account].account_id,
+                account_id=self._account_id(account),
                 access_token=grant.access_token,
                 refresh_token=grant.refresh_token,
                 expires_at=float(grant.expires_at),
@@ -435,8 +492,9 @@ class Simulator:
         """Give a symbol a price, and hold it there; the same as `script.set_price`.
 
         Raises:
-            KeyError: the broker has no such symbol.
-            ValueError: a side is not a positive number, or the bid lies over the ask.
+            KeyError: the broker has no such symbol; the text lists those that it has.
+            ValueError: a side is not a positive number, or has too many digits, or the bid lies
+                over the ask.
         """
         self._script.set_price(symbol, bid, ask)
 
@@ -444,12 +502,13 @@ class Simulator:
         """Sit down at another terminal of an account.
 
         Args:
-            account: Place of the account among `accounts`.
+            account: Place of the account among `accounts`, from 0; not its id.
 
         Raises:
             IndexError: there is no such account.
+            TypeError: this is no place.
         """
-        return self._script.terminal(self._accounts[account].account_id)
+        return self._script.terminal(self._account_id(account))
 
     @property
     def exchange(self) -> Exchange:
@@ -491,9 +550,13 @@ class Simulator:
         Args:
             kind: The kind of message, such as `ProtoOANewOrderReq`.
             connection: Only those of one connection, counted from 1.
+
+        Raises:
+            TypeError: the kind is no class of messages.
+            ValueError: no frame carries such a message by itself.
         """
         with self._lock:
-            return self._exchange.recording.sent_by_client(kind, connection=connection)
+            return self._exchange.recording.sent_by_client(known_kind(kind), connection=connection)
 
     def sent_by_server(self, kind: type[M], *, connection: int | None = None) -> list[M]:
         """Return the messages of one kind that clients were sent, in order, if recorded.
@@ -501,9 +564,13 @@ class Simulator:
         Args:
             kind: The kind of message, such as `ProtoOAExecutionEvent`.
             connection: Only those of one connection, counted from 1.
+
+        Raises:
+            TypeError: the kind is no class of messages.
+            ValueError: no frame carries such a message by itself.
         """
         with self._lock:
-            return self._exchange.recording.sent_by_server(kind, connection=connection)
+            return self._exchange.recording.sent_by_server(known_kind(kind), connection=connection)
 
     def wait_for_client(self, kind: type[M], *, count: int = 1, timeout: float = 5.0) -> list[M]:
         """Wait until clients have sent messages of one kind; return all of them so far.
@@ -518,7 +585,10 @@ class Simulator:
         Raises:
             TimeoutError: they did not come in time; the text says what did.
             RuntimeError: frames are not recorded, so nobody would notice.
+            TypeError: the kind is no class of messages.
+            ValueError: no frame carries such a message by itself.
         """
+        known_kind(kind)
         recording = self._exchange.recording
         if not recording.is_on:
             raise RuntimeError(
@@ -561,18 +631,35 @@ class Simulator:
 
     def _listen(self, listeners: list[Listener]) -> None:
         """Open the doors: for the chosen kind of account, for the other, and for browsers."""
-        port, other_port, oauth_port = self._wanted_ports
+        exchange, live = self._exchange, self._live
+        doors: dict[str, Callable[[], LinkedSession]] = {
+            "port": lambda: ServerSession(exchange, is_live=live),
+            "other_port": lambda: ServerSession(exchange, is_live=not live),
+            "oauth_port": lambda: HttpSession(exchange),
+        }
+        for name, port in self._wanted_ports.items():
+            try:
+                listener = open_listener(
+                    self._host, port, doors[name], is_counted=name != "oauth_port"
+                )
+            except (OSError, UnicodeError) as error:  # the latter for names that no host has
+                raise ListenError(name, self._host, port, error) from error
+            listeners.append(listener)
 
-        def open_door(live: bool) -> ServerSession:
-            return ServerSession(self._exchange, is_live=live)
-
-        listeners.append(open_listener(self._host, port, lambda: open_door(self._live)))
-        listeners.append(open_listener(self._host, other_port, lambda: open_door(not self._live)))
-        listeners.append(
-            open_listener(
-                self._host, oauth_port, lambda: HttpSession(self._exchange), is_counted=False
+    def _account_id(self, given: object) -> int:
+        """Return the id of the account at a place."""
+        ids = [each.account_id for each in self._accounts]
+        told = f"account must be a place, 0 to {len(ids) - 1}, not {given!r}"
+        if not isinstance(given, int):
+            raise TypeError(f"{told}; `accounts` lists them")
+        if not -len(ids) <= given < len(ids):
+            hint = (
+                f"that is the id of the account at place {ids.index(given)}"
+                if given in ids
+                else "`accounts` lists them"
             )
-        )
+            raise IndexError(f"{told}; {hint}")
+        return ids[given]
 
     def _leave(self, error: BaseException | None) -> None:
         """Stop at the end of a block.

@@ -354,6 +354,9 @@ class Switches:
     """Whether an account is told anew after its terms changed, such as its leverage."""
     trader_updated_after_closing: bool = False
     """Whether an account is told anew after a closing changed its balance."""
+    negative_balance_protection: bool = False
+    """Whether a balance that a stop-out leaves below zero, when nothing is open any more, is
+    brought back to zero. The schema names the type of such a deposit, but not who has it."""
     bonus_counts_in_equity: bool = False
     """Whether bonuses are part of the equity that margins are compared with."""
     swap_days_of_year: int = 360

@@ -129,6 +129,9 @@ class World:
         self._count = 0
         self._waiting: dict[CallId, Task[Any]] = {}
         self._carrying = False
+        # When either side wants to be woken, as it was found by `_next`.
+        self._client_due: Nanos | None = None
+        self._server_due: Nanos | None = None
 
     # Operations
 
@@ -241,11 +244,12 @@ class World:
 
     def _next(self) -> Nanos | None:
         deadline = self.session.next_deadline()
-        first = None if deadline is None else deadline.at
+        first = self._client_due = None if deadline is None else deadline.at
         moment = self.exchange.next_deadline()
         if moment is not None and (first is None or moment < first):
             first = moment
         moment = None if self._wire is None else self._wire.server.next_deadline()
+        self._server_due = moment
         if moment is not None and (first is None or moment < first):
             first = moment
         if self._heap and (first is None or self._heap[0][0] < first):
@@ -255,10 +259,11 @@ class World:
     def _advance(self, at: Nanos) -> None:
         self.now = at
         self.exchange.advance(at)
-        if self._wire is not None:
+        # Most steps are ticks, which concern neither side's timers. What they make due is done at
+        # the next step, which is at the same moment.
+        if self._wire is not None and self._server_due is not None and self._server_due <= at:
             self._wire.server.handle_timer(at)
-        deadline = self.session.next_deadline()
-        concerns_client = deadline is not None and deadline.at <= at
+        concerns_client = self._client_due is not None and self._client_due <= at
         while self._heap and self._heap[0][0] <= at:
             heappop(self._heap)[2]()
             concerns_client = True
@@ -266,8 +271,7 @@ class World:
             self.session.handle_timer(at)
             self._settle()
         else:
-            # Where nothing was put into the client nothing comes out of it: most steps are
-            # ticks, and the server's alone.
+            # Where nothing was put into the client nothing comes out of it.
             self._move_down()
 
     def _settle(self) -> None:

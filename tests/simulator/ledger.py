@@ -18,6 +18,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from ctrader.proto import (
+    ProtoOAChangeBalanceType,
     ProtoOADeal,
     ProtoOADealStatus,
     ProtoOADepositWithdraw,
@@ -26,10 +27,12 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOALightSymbol,
     ProtoOAMarginChangedEvent,
+    ProtoOAOrder,
     ProtoOAOrderType,
     ProtoOAPosition,
     ProtoOASymbol,
     ProtoOATradeSide,
+    ProtoOATrailingSLChangedEvent,
 )
 
 __all__ = ["Chain", "Ledger", "LedgerError", "Terms"]
@@ -38,6 +41,12 @@ Chain: TypeAlias = tuple[ProtoOALightSymbol, ...]
 """Symbols that lead from one asset to another, as the server names them."""
 
 _FILLS = (ProtoOAExecutionType.ORDER_FILLED, ProtoOAExecutionType.ORDER_PARTIAL_FILL)
+_ENDS = (
+    ProtoOAExecutionType.ORDER_CANCELLED,
+    ProtoOAExecutionType.ORDER_EXPIRED,
+    ProtoOAExecutionType.ORDER_REJECTED,
+)
+_AT_MARKET = (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
 _CENT = 100
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
@@ -82,6 +91,10 @@ class _Holding:
     used_margin: int = 0
     rolled: int = 0
     """Until when its rollovers are accounted for, milliseconds UTC."""
+    stop: Fraction | None = None
+    is_guaranteed: bool = False
+    covered: int = 0
+    """Volume whose guarantee is paid for."""
 
     @property
     def volume(self) -> int:
@@ -99,6 +112,20 @@ class _Holding:
     def base_to_deposit(self) -> Fraction:
         weighed = (lot.volume * lot.base_to_deposit for lot in self.lots)
         return sum(weighed, Fraction(0)) / self.volume
+
+
+@dataclass
+class _UnderWay:
+    """An order that may open something and has not ended."""
+
+    symbol_id: int
+    is_long: bool
+    position_id: int
+    left: int
+    waits: bool
+    """Whether it waits for a price, so that its money is asked for when that has come."""
+    begun: set[int] = field(default_factory=set[int])
+    """When its sequences of fills were released."""
 
 
 class Ledger:
@@ -122,6 +149,7 @@ class Ledger:
         margin_calculation: str = "SUM",
         fair_stop_out: bool = False,
         most_losing_first: bool = False,
+        limited_risk: str | None = None,
     ) -> None:
         """Open the books.
 
@@ -135,6 +163,8 @@ class Ledger:
             margin_calculation: SUM, MAX or NET, of the two sides of each symbol.
             fair_stop_out: Whether a stop-out closes no more than it must.
             most_losing_first: Whether stop-outs begin with the greatest loss, not margin.
+            limited_risk: How margins follow from guaranteed stop losses, LEVERAGE, GSL or
+                GSL_AND_LEVERAGE; None on an account that is not of limited risk.
         """
         self.balance = balance
         self.balance_version = balance_version
@@ -164,9 +194,16 @@ class Ledger:
         self._margin_calculation = margin_calculation
         self._is_fair = fair_stop_out
         self._most_losing_first = most_losing_first
+        self._limited_risk = limited_risk
         self.bonus = 0
         self.partial_stop_outs = 0
         self.checked_money = 0
+        self.checked_refusals = 0
+        self.charges = 0
+        self.margins_by_stop = 0
+        self._under_way: dict[int, _UnderWay] = {}
+        self._owed_charges: list[tuple[int, int]] = []
+        """When a guarantee was given, and what it costs."""
 
     # Frames
 
@@ -177,6 +214,25 @@ class Ledger:
                 self._take_execution(frame)
             elif isinstance(frame, ProtoOAMarginChangedEvent):
                 self._take_margin(frame)
+            elif isinstance(frame, ProtoOATrailingSLChangedEvent):
+                # It binds no other margin: that is told with what binds it anew.
+                self.holdings[frame.positionId].stop = _decimal(frame.stopPrice)
+
+    def check_settled(self) -> None:
+        """Make sure that nothing is owed when everything had its time."""
+        _same("charges for guarantees that never came", [], self._owed_charges)
+
+    def check_refusal(
+        self, symbol_id: int, is_long: bool, volume: int, position_id: int, at: int
+    ) -> None:
+        """Make sure that the money for an order at the market was lacking when it was refused.
+
+        What other orders keep for themselves is not told, so that with any this says nothing.
+        """
+        if self._under_way:
+            return
+        opened = volume - self._opposite(symbol_id, is_long, position_id)
+        self._check_lack(symbol_id, is_long, opened, position_id, at)
 
     def change_leverage(self, leverage: Fraction, at: int) -> None:
         """Enter that the account's leverage was changed."""
@@ -207,8 +263,11 @@ class Ledger:
 
     def used_margin(self) -> int:
         """Return the margin that all positions bind together."""
+        return self._used(self.holdings.values())
+
+    def _used(self, holdings: Iterable[_Holding]) -> int:
         sides: dict[int, list[int]] = {}
-        for holding in self.holdings.values():
+        for holding in holdings:
             both = sides.setdefault(holding.symbol_id, [0, 0])
             both[holding.is_long] += holding.used_margin
         if self._margin_calculation == "MAX":
@@ -221,15 +280,32 @@ class Ledger:
         """Return what is left for new positions."""
         return self.equity(at) - self.used_margin()
 
+    def spare(self, symbol_id: int, is_long: bool, at: int) -> tuple[int, int]:
+        """Return what a new order closes before it opens anything, and the money for the rest."""
+        closed = self._closed_by(symbol_id, is_long, 0)
+        if closed is None:
+            return 0, self.free_margin(at)
+        return closed.volume, self.free_margin(at) + self._freed_by(closed)
+
+    def imbalance(self, symbol_id: int, is_long: bool) -> int:
+        """Return how much more of a symbol is held on the other side, or less."""
+        return sum(
+            each.volume if each.is_long != is_long else -each.volume
+            for each in self.holdings.values()
+            if each.symbol_id == symbol_id
+        )
+
     def price_of(self, symbol_id: int, is_long: bool, volume: int, at: int) -> int:
-        """Return what opening a volume takes at once: its margin and its commission."""
+        """Return what opening a volume takes at once: its commission, and what margin it adds."""
         bid, ask = self._quote_at(symbol_id, at)
         price = Fraction(ask if is_long else bid, 100_000)
         terms = self._terms[symbol_id]
         rate = self._base_rate(terms, self._deposit_asset, price, at)
         last = max(self.holdings, default=0) + 1
         thought = _Holding(last, symbol_id, is_long, at, [_Lot(0, volume, price, 0, rate)])
-        return self._margin(thought, at) + self._commission(terms, volume, price, at)
+        thought.used_margin = self._margin(thought, at)
+        growth = self._used([*self.holdings.values(), thought]) - self.used_margin()
+        return growth + self._commission(terms, volume, price, at)
 
     def agree_with(self, position: ProtoOAPosition) -> None:
         """Compare an open position that the client was told of."""
@@ -245,6 +321,7 @@ class Ledger:
         _same("commission of position", position.commission, holding.commission)
         _same("margin rate", position.marginRate, float(holding.base_to_deposit))
         _same("used margin", position.usedMargin, holding.used_margin)
+        _same("guarantee of a position", position.guaranteedStopLoss, holding.is_guaranteed)
 
     def roll_until(self, at: int) -> None:
         """Make sure that no rollover was left out until a time."""
@@ -259,43 +336,141 @@ class Ledger:
     # Private, what frames say
 
     def _take_execution(self, event: ProtoOAExecutionEvent) -> None:
-        if event.executionType in _FILLS:
+        kind = event.executionType
+        if event.HasField("order"):
+            self._follow(event)
+        if kind in _FILLS:
             self._take_deal(event)
-        elif event.order.isStopOut and (event.executionType == ProtoOAExecutionType.ORDER_ACCEPTED):
+        elif event.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT:
+            self._take_protection(event)
+        elif event.order.isStopOut and kind == ProtoOAExecutionType.ORDER_ACCEPTED:
             at = event.order.tradeData.openTimestamp
             _same("stop-out is due", True, self.must_be_stopped_out(at))
             self._check_stop_out(event.order.positionId, event.order.tradeData.volume, at)
             self.stop_outs += 1
-        elif event.executionType == ProtoOAExecutionType.ORDER_ACCEPTED:
-            self._take_acceptance(event)
-        elif event.executionType == ProtoOAExecutionType.BONUS_DEPOSIT_WITHDRAW:
+        elif kind == ProtoOAExecutionType.BONUS_DEPOSIT_WITHDRAW:
             bonus = event.bonusDepositWithdraw
             self.bonus += bonus.managerDelta
             _same("bonus", bonus.managerBonus, self.bonus)
-        elif event.executionType == ProtoOAExecutionType.SWAP:
+        elif kind == ProtoOAExecutionType.SWAP:
             self._take_swap(event.position)
-        elif event.executionType == ProtoOAExecutionType.DEPOSIT_WITHDRAW:
+        elif kind == ProtoOAExecutionType.DEPOSIT_WITHDRAW:
             self._take_cash(event.depositWithdraw)
 
-    def _take_acceptance(self, event: ProtoOAExecutionEvent) -> None:
-        """Make sure that what is opened at the market was affordable when it was accepted."""
-        order = event.order
-        data = order.tradeData
-        at_market = order.orderType in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
-        # With the other rules the margin of a new position depends on the other side.
-        if not at_market or order.closingOrder or self._margin_calculation != "SUM":
+    # Private, what orders need
+
+    def _follow(self, event: ProtoOAExecutionEvent) -> None:
+        """Keep the list of orders that may open something, and check the money for them."""
+        order, kind = event.order, event.executionType
+        if order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT or order.isStopOut:
             return
+        if kind == ProtoOAExecutionType.ORDER_ACCEPTED:
+            self._accept(order)
+        known = self._under_way.get(order.orderId)
+        if known is None:
+            return
+        if kind == ProtoOAExecutionType.ORDER_REPLACED:
+            known.left = order.tradeData.volume - order.executedVolume
+        elif kind in _FILLS:
+            deal = event.deal
+            if known.waits and deal.createTimestamp not in known.begun:
+                known.begun.add(deal.createTimestamp)
+                self._check_money(order.orderId, known, deal.executionTimestamp)
+            known.left -= deal.filledVolume
+        elif event.errorCode == "NOT_ENOUGH_MONEY" and len(self._under_way) == 1:
+            opened = known.left - self._opposite(known.symbol_id, known.is_long, known.position_id)
+            at = order.utcLastUpdateTimestamp
+            self._check_lack(known.symbol_id, known.is_long, opened, known.position_id, at)
+        if kind in _ENDS or not known.left:
+            del self._under_way[order.orderId]
+
+    def _accept(self, order: ProtoOAOrder) -> None:
+        data = order.tradeData
         is_long = data.tradeSide == ProtoOATradeSide.BUY
-        opposite = sum(
-            each.volume
-            for each in self.holdings.values()
-            if each.position_id == order.positionId and each.is_long != is_long
+        at_market = order.orderType in _AT_MARKET
+        opposite = self._opposite(data.symbolId, is_long, order.positionId)
+        if at_market and data.volume <= opposite:
+            return  # it only closes
+        known = _UnderWay(
+            data.symbolId, is_long, order.positionId, data.volume, waits=not at_market
         )
-        if data.volume > opposite:
-            at = data.openTimestamp
-            needed = self.price_of(data.symbolId, is_long, data.volume - opposite, at)
-            _same("money for an order was free", needed <= self.free_margin(at), True)
-            self.checked_money += 1
+        self._under_way[order.orderId] = known
+        if at_market:
+            self._check_money(order.orderId, known, data.openTimestamp)
+
+    def _opposite(self, symbol_id: int, is_long: bool, position_id: int) -> int:
+        """Return what an order closes before it opens anything."""
+        closed = self._closed_by(symbol_id, is_long, position_id)
+        return 0 if closed is None else closed.volume
+
+    def _closed_by(self, symbol_id: int, is_long: bool, position_id: int) -> _Holding | None:
+        for each in self.holdings.values():
+            # A netted account has one position of a symbol, whatever the order was told to have.
+            is_its = each.position_id == position_id or self._is_netted
+            if is_its and each.symbol_id == symbol_id and each.is_long != is_long:
+                return each
+        return None
+
+    def _check_money(self, order_id: int, order: _UnderWay, at: int) -> None:
+        """Make sure that an order could pay for what it opens when it was let through."""
+        opened = order.left - self._opposite(order.symbol_id, order.is_long, order.position_id)
+        if opened <= 0:
+            return
+        others = [each for number, each in self._under_way.items() if number != order_id]
+        # Where sides are set against each other, what others bind meanwhile decides as well.
+        if self._margin_calculation != "SUM" and any(
+            each.symbol_id == order.symbol_id for each in others
+        ):
+            return
+        needed = self._needed(order.symbol_id, order.is_long, opened, order.position_id, at)
+        _same("money for an order was free", needed <= max(0, self.free_margin(at)), True)
+        self.checked_money += 1
+
+    def _check_lack(
+        self, symbol_id: int, is_long: bool, opened: int, position_id: int, at: int
+    ) -> None:
+        needed = self._needed(symbol_id, is_long, opened, position_id, at)
+        _same("money for a refused order was free", needed <= max(0, self.free_margin(at)), False)
+        self.checked_refusals += 1
+
+    def _needed(self, symbol_id: int, is_long: bool, opened: int, position_id: int, at: int) -> int:
+        """Return what opening a volume takes, when what it closes has set its margin free."""
+        closed = self._closed_by(symbol_id, is_long, position_id)
+        if closed is None:
+            return self.price_of(symbol_id, is_long, opened, at)
+        del self.holdings[closed.position_id]
+        needed = self.price_of(symbol_id, is_long, opened, at)
+        self.holdings[closed.position_id] = closed
+        return needed - self._freed_by(closed)
+
+    def _freed_by(self, closed: _Holding) -> int:
+        """Return the margin that a position's end sets free."""
+        others = (each for each in self.holdings.values() if each is not closed)
+        return self.used_margin() - self._used(others)
+
+    # Private, guarantees
+
+    def _take_protection(self, event: ProtoOAExecutionEvent) -> None:
+        """Enter the levels of a position, with what follows from a guarantee."""
+        position, at = event.position, event.order.utcLastUpdateTimestamp
+        holding = self.holdings.get(position.positionId)
+        if holding is None:
+            return  # it was closed, and so its protection ends
+        holding.stop = _decimal(position.stopLoss) if position.HasField("stopLoss") else None
+        holding.is_guaranteed = position.guaranteedStopLoss
+        if holding.is_guaranteed:
+            self._renew_margins(holding, at)
+            self.margins_by_stop += self._limited_risk not in (None, "LEVERAGE")
+        self.agree_with(position)
+        uncovered = holding.volume - holding.covered
+        if not holding.is_guaranteed or holding.stop is None or uncovered <= 0:
+            return
+        holding.covered = holding.volume
+        terms = self._terms[holding.symbol_id]
+        quoted = Fraction(uncovered, _CENT) * _ten_to_8(terms.full.gslCharge)
+        charge = _half_away(quoted * self._rate(terms.light.quoteAssetId, at) * self._scale)
+        if charge:
+            self._owed_charges.append((at, charge))
 
     def _check_stop_out(self, position_id: int, volume: int, at: int) -> None:
         """Hold a stop-out against the account's strategy."""
@@ -411,6 +586,7 @@ class Ledger:
         _same("balance version", detail.balanceVersion, self.balance_version)
         rate = self._rate(self._terms[holding.symbol_id].light.quoteAssetId, at)
         _same("rate of the profit", detail.quoteToDepositConversionRate, float(rate))
+        holding.covered = min(holding.covered, holding.volume)
         if not holding.lots:
             _same("swap that is left", holding.swap, 0)
             del self.holdings[holding.position_id]
@@ -450,6 +626,11 @@ class Ledger:
             holding.rolled = due
 
     def _take_cash(self, cash: ProtoOADepositWithdraw) -> None:
+        if cash.operationType == ProtoOAChangeBalanceType.BALANCE_WITHDRAW_GSL_CHARGE:
+            _same("a guarantee is to be paid", bool(self._owed_charges), True)
+            due = self._owed_charges.pop(0)
+            _same("charge for a guarantee", (cash.changeBalanceTimestamp, -cash.delta), due)
+            self.charges += 1
         self.balance += cash.delta
         self.balance_version += 1
         _same("balance after cash", cash.balance, self.balance)
@@ -593,6 +774,19 @@ class Ledger:
                 holding.used_margin = self._margin(holding, at)
 
     def _margin(self, holding: _Holding, at: int) -> int:
+        if self._limited_risk is None or holding.stop is None or not holding.is_guaranteed:
+            return self._margin_by_leverage(holding, at)
+        terms = self._terms[holding.symbol_id]
+        lost = Fraction(holding.volume, _CENT) * abs(holding.price - holding.stop)
+        by_stop = _half_away(lost * self._rate(terms.light.quoteAssetId, at) * self._scale)
+        if self._limited_risk == "GSL":
+            return by_stop
+        by_leverage = self._margin_by_leverage(holding, at)
+        if self._limited_risk == "LEVERAGE":
+            return by_leverage
+        return max(by_stop, by_leverage)
+
+    def _margin_by_leverage(self, holding: _Holding, at: int) -> int:
         terms = self._terms[holding.symbol_id]
         to_dollar = self._rate(terms.light.baseAssetId, at, self._dollar)
         before = sum(

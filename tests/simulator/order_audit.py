@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ctrader.enums import OrderType
 from ctrader.events import ExecutionEvent
@@ -31,10 +31,24 @@ from ctrader.proto import (
 )
 from ctrader.units import millis_from_datetime
 
-__all__ = ["OrderAudit", "OrderAuditError"]
+__all__ = ["OrderAudit", "OrderAuditError", "Rules"]
 
 QuoteAt: TypeAlias = Callable[[int, int], tuple[int, int]]
 """Returns bid and ask of a symbol at a time."""
+DepthAt: TypeAlias = Callable[[int, bool, int], list[tuple[int, int]]]
+"""Returns prices and volumes that a symbol's market had at a time, the best first: of the asks for
+True, of the bids for False."""
+
+
+class Rules(NamedTuple):
+    """What of a symbol's terms concerns its orders."""
+
+    grid: int
+    """Smallest price step."""
+    step_volume: int
+    guaranteed_distance: int
+    """Smallest distance of a guaranteed stop loss, in 1/100000."""
+
 
 _FILLS: Final = (ProtoOAExecutionType.ORDER_FILLED, ProtoOAExecutionType.ORDER_PARTIAL_FILL)
 _ENDS: Final = (
@@ -51,7 +65,9 @@ _STATUSES: Final = {
     ProtoOAExecutionType.ORDER_EXPIRED: ProtoOAOrderStatus.ORDER_STATUS_EXPIRED,
     ProtoOAExecutionType.ORDER_REJECTED: ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
 }
+_AT_MARKET: Final = (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
 _PROTECTIVE: Final = ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+_ENDLESS: Final = 2**63
 _UNDER_WAY: Final = 300_000  # milliseconds of the market in which what happened is told
 
 
@@ -77,6 +93,7 @@ class _Watched:
     stop_distance: int | None = None
     target_distance: int | None = None
     trails: bool = False
+    guaranteed: bool = False
     executed: int = 0
     spent: int = 0
     last_fill: int = 0
@@ -86,8 +103,9 @@ class _Watched:
         default_factory=list[tuple[int, int | None, int | None]]
     )
     """Stop and limit from a time on."""
-    begun: dict[int, int] = field(default_factory=dict[int, int])
-    """The price of each sequence of fills, by the time of what released it."""
+    begun: dict[int, list[list[int]]] = field(default_factory=dict[int, "list[list[int]]"])
+    """What each sequence of fills still has to bring, by the time of what released it: prices,
+    each with a volume."""
     trailing_distance: int | None = None
 
     @property
@@ -108,32 +126,47 @@ class _Owed:
     stop: int | None
     target: int | None
     trailing_distance: int | None
+    guaranteed: bool
 
 
 class OrderAudit:
     """What was asked for on one account, and what became of it."""
 
-    def __init__(self, quote_at: QuoteAt, grids: dict[int, int], delay: int) -> None:
+    def __init__(
+        self,
+        quote_at: QuoteAt,
+        rules: dict[int, Rules],
+        delay: int,
+        *,
+        depth_at: DepthAt | None = None,
+        is_limited_risk: bool = False,
+    ) -> None:
         """Begin without orders.
 
         Args:
             quote_at: The market.
-            grids: Smallest price step by symbol id.
+            rules: The terms of the symbols by their ids.
             delay: From the release of an order to its fill, and from there to its levels.
+            depth_at: The depth through which orders are filled; None fills them at the best price.
+            is_limited_risk: Whether nothing may be open without a guaranteed stop loss.
         """
         self.triggers = 0
         self.trailed = 0
         self.parts = 0
+        self.levels_taken = 0
+        self.guaranteed_hits = 0
         self._quote_at = quote_at
-        self._grids = grids
+        self._rules = rules
         self._delay = delay
+        self._depth_at = depth_at
+        self._is_limited_risk = is_limited_risk
         self._asked: dict[str, NewOrderRequest] = {}
         self._closings: list[tuple[int, int]] = []
         self._amended: dict[int, int] = {}
         self._orders: dict[int, _Watched] = {}
         self._owed: list[_Owed] = []
-        self._open: dict[int, bool] = {}
-        """Whether each position that holds anything is long."""
+        self._open: dict[int, tuple[bool, int]] = {}
+        """Whether each position that holds anything is long, and how much it holds."""
 
     # What is asked for
 
@@ -181,12 +214,22 @@ class OrderAudit:
         for order in self._orders.values():
             if order.is_over:
                 continue
-            if order.kind in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
+            if order.kind in _AT_MARKET:
                 raise OrderAuditError(f"order {order.order_id} was never filled nor ended")
             if order.expiration is not None and order.expiration < now - _UNDER_WAY:
                 raise OrderAuditError(f"order {order.order_id} outlived its expiration")
             if order.last_fill <= last_tick(order.symbol_id) or not order.last_fill:
                 self._check_not_reached(order, now)
+            if order.kind == _PROTECTIVE:
+                _, held = self._open[order.position_id]
+                _same("what a protective order closes", order.volume - order.executed, held)
+        if self._is_limited_risk:
+            guarded = {
+                order.position_id
+                for order in self._orders.values()
+                if order.guaranteed and order.stop is not None and not order.is_over
+            }
+            _same("positions without a guaranteed stop loss", self._open.keys() - guarded, set())
 
     def check_orders(self, waiting: Iterable[Order]) -> None:
         """Compare the pending orders that the client was told of."""
@@ -235,7 +278,7 @@ class OrderAudit:
         elif kind in _FILLS:
             self._fill(event)
         elif kind in _ENDS and order.orderId in self._orders:
-            self._orders[order.orderId].is_over = True
+            self._end(self._orders[order.orderId], order, kind)
         watched = self._orders.get(order.orderId)
         if watched is not None:
             self._agree(watched, order)
@@ -266,6 +309,10 @@ class OrderAudit:
             self._protect(watched, order, at)
         elif order.clientOrderId in self._asked:
             self._compare_asked(watched, self._asked[order.clientOrderId])
+            if watched.guaranteed and not order.closingOrder:
+                least = self._rules[watched.symbol_id].guaranteed_distance
+                is_far = (watched.stop_distance or 0) >= least
+                _same("a guaranteed stop is far enough", is_far, True)
         elif not order.isStopOut:
             asked = (order.positionId, data.volume)
             _same("a closing was asked for", asked in self._closings, True)
@@ -287,6 +334,7 @@ class OrderAudit:
         watched.stop_distance = _units(request.relative_stop_loss)
         watched.target_distance = _units(request.relative_take_profit)
         watched.trails = bool(request.trailing_stop_loss)
+        watched.guaranteed = bool(request.guaranteed_stop_loss)
 
     def _replace(self, order: ProtoOAOrder) -> None:
         watched = self._orders[order.orderId]
@@ -305,10 +353,38 @@ class OrderAudit:
         )
         if watched.kind == _PROTECTIVE:
             self._protect(watched, order, at)
+        elif not watched.executed:
+            # The levels of what is filled count from its first fill, whatever comes later.
+            relative = order.relativeStopLoss if order.HasField("relativeStopLoss") else None
+            watched.stop_distance = relative
+            relative = order.relativeTakeProfit if order.HasField("relativeTakeProfit") else None
+            watched.target_distance = relative
+            watched.trails = order.trailingStopLoss
+            watched.guaranteed = order.tradeData.guaranteedStopLoss
         watched.levels.append((at, watched.stop, watched.limit))
+
+    def _end(self, watched: _Watched, order: ProtoOAOrder, kind: int) -> None:
+        watched.is_over = True
+        if kind != ProtoOAExecutionType.ORDER_CANCELLED or watched.kind == _PROTECTIVE:
+            return
+        _same("what an ended order could still have", self._left_of(watched), [])
+        if watched.kind == ProtoOAOrderType.MARKET_RANGE and not watched.executed:
+            worst = self._slipped(watched, watched.base)
+            had = self._on_offer(watched, order.utcLastUpdateTimestamp, worst)
+            _same("what an order could have had that found nothing", had, [])
 
     def _protect(self, watched: _Watched, order: ProtoOAOrder, at: int) -> None:
         """Look whether new levels of a position are those that were owed to it."""
+        was_guaranteed, watched.guaranteed = (
+            watched.guaranteed,
+            order.tradeData.guaranteedStopLoss,
+        )
+        if was_guaranteed and watched.levels:
+            _same("a guarantee stays", watched.guaranteed, True)
+            before = watched.levels[-1][1]
+            assert before is not None
+            stop_now = watched.sign * 10**12 if watched.stop is None else watched.stop
+            _same("a guaranteed stop never gets worse", _gap(watched, stop_now, before) <= 0, True)
         owed = next(
             (
                 each
@@ -319,8 +395,14 @@ class OrderAudit:
         )
         if owed is not None:
             self._owed.remove(owed)
+            if owed.guaranteed:
+                _same("the guarantee that was asked for", watched.guaranteed, True)
             if owed.stop is not None:
-                _same("stop loss from a distance", watched.stop, owed.stop)
+                due = owed.stop
+                if was_guaranteed and watched.levels and watched.levels[-1][1] is not None:
+                    kept = watched.levels[-1][1]
+                    due = kept if _gap(watched, due, kept) > 0 else due
+                _same("stop loss from a distance", watched.stop, due)
             if owed.target is not None:
                 _same("take profit from a distance", watched.limit, owed.target)
         if not order.trailingStopLoss or watched.stop is None:
@@ -364,10 +446,10 @@ class OrderAudit:
         watched = self._orders[order.orderId]
         price = _units(deal.executionPrice)
         assert price is not None
-        self._check_price(watched, deal, price)
         if watched.kind == _PROTECTIVE:
             # It closes what there is, and that may have changed while it was on its way.
-            watched.volume = order.tradeData.volume
+            watched.volume = watched.executed + self._open[deal.positionId][1]
+        self._check_price(watched, deal, price)
         watched.position_id = deal.positionId
         watched.executed += deal.filledVolume
         watched.spent += deal.filledVolume * price
@@ -378,8 +460,8 @@ class OrderAudit:
         watched.is_over = is_whole
         self.parts += not is_whole
         if event.position.tradeData.volume:
-            is_long = event.position.tradeData.tradeSide == ProtoOATradeSide.BUY
-            self._open[deal.positionId] = is_long
+            data = event.position.tradeData
+            self._open[deal.positionId] = data.tradeSide == ProtoOATradeSide.BUY, data.volume
         else:
             self._open.pop(deal.positionId, None)
             for each in self._orders.values():
@@ -401,6 +483,7 @@ class OrderAudit:
                 None if stop is None else price - watched.sign * stop,
                 None if target is None else price + watched.sign * target,
                 stop if watched.trails else None,
+                watched.guaranteed,
             )
         )
 
@@ -409,40 +492,100 @@ class OrderAudit:
 
     def _check_price(self, watched: _Watched, deal: ProtoOADeal, price: int) -> None:
         released, at = deal.createTimestamp, deal.executionTimestamp
-        if released in watched.begun:
-            _same("price of a further part", price, watched.begun[released])
+        if released not in watched.begun:
+            _same("what a sequence of fills left", self._left_of(watched), [])
+            _same("delay of a fill", abs(at - released - self._delay) <= 1, True)
+            self._check_untouched(watched, released, at)
+            watched.begun[released] = self._due(watched, released, at)
+        due = watched.begun[released]
+        _same(f"something is left for a fill of order {watched.order_id}", bool(due), True)
+        _same(f"price of a fill of order {watched.order_id}", price, due[0][0])
+        # One part may be two deals: what closes a netted position, and what opens another.
+        due[0][1] -= deal.filledVolume
+        _same("volume at this price", due[0][1] >= 0, True)
+        if not due[0][1]:
+            due.pop(0)
+            self.levels_taken += self._depth_at is not None
+
+    def _check_untouched(self, watched: _Watched, released: int, at: int) -> None:
+        """Make sure that an order stayed as it was while it was on its way to its fill."""
+        if watched.kind in _AT_MARKET:
             return
-        watched.begun[released] = price
-        _same("delay of a fill", abs(at - released - self._delay) <= 1, True)
-        bid, ask = self._quote_at(watched.symbol_id, at)
-        market = ask if watched.is_buy else bid
+        before = watched.levels_at(released)
+        for changed, *levels in watched.levels:
+            if released < changed < at:
+                _same("levels of an order under way", tuple(levels), before)
+
+    def _left_of(self, watched: _Watched) -> list[list[int]]:
+        """Return what the last sequence of fills of an order did not bring that it should have."""
+        last = list(watched.begun.values())[-1:]
+        if self._depth_at is None or not last:
+            return []  # without depth a script may have less than all of it
+        return last[0]
+
+    def _due(self, watched: _Watched, released: int, at: int) -> list[list[int]]:
+        """Return what a sequence of fills that begins now must bring."""
         worst = None
         if watched.kind == ProtoOAOrderType.MARKET_RANGE:
             worst = self._slipped(watched, watched.base)
-            _same("slippage is kept", (market - (worst or 0)) * watched.sign <= 0, True)
         elif watched.kind != ProtoOAOrderType.MARKET:
-            worst = self._released_by(watched, released)
-        if worst is not None and (market - worst) * watched.sign > 0:
-            market = worst
-        _same(f"price of a fill of order {watched.order_id}", price, market)
+            worst, is_guaranteed = self._released_by(watched, released)
+            if is_guaranteed:
+                self.guaranteed_hits += 1
+                assert worst is not None
+                return [[worst, _ENDLESS]]
+        if self._depth_at is None and worst is not None:
+            bid, ask = self._quote_at(watched.symbol_id, at)
+            market = ask if watched.is_buy else bid
+            if (market - worst) * watched.sign > 0:
+                _same("slippage is kept", watched.kind != ProtoOAOrderType.MARKET_RANGE, True)
+                return [[worst, _ENDLESS]]
+        return self._on_offer(watched, at, worst)
 
-    def _released_by(self, watched: _Watched, at: int) -> int | None:
-        """Return the worst price of a waiting order that was released, None if any will do."""
+    def _on_offer(self, watched: _Watched, at: int, worst: int | None) -> list[list[int]]:
+        """Return what the market has for the rest of an order, up to its worst price."""
+        if self._depth_at is None:
+            bid, ask = self._quote_at(watched.symbol_id, at)
+            market = ask if watched.is_buy else bid
+            is_worse = worst is not None and (market - worst) * watched.sign > 0
+            return [] if is_worse else [[market, _ENDLESS]]
+        left = watched.volume - watched.executed
+        step = self._rules[watched.symbol_id].step_volume
+        found: list[list[int]] = []
+        for price, size in self._depth_at(watched.symbol_id, watched.is_buy, at):
+            if worst is not None and (price - worst) * watched.sign > 0:
+                break
+            part = min(left, size - size % step)
+            if part:
+                found.append([price, part])
+                left -= part
+            if not left:
+                break
+        return found
+
+    def _released_by(self, watched: _Watched, at: int) -> tuple[int | None, bool]:
+        """Return the worst price of a waiting order that was released, None if any will do.
+
+        Returns:
+            That price, and whether it is guaranteed.
+        """
         self.triggers += 1
         bid, ask = self._quote_at(watched.symbol_id, at)
         market = ask if watched.is_buy else bid
         stop, limit = watched.levels_at(at)
         if watched.kind == ProtoOAOrderType.STOP_LIMIT:
-            return self._slipped(watched, stop)
+            return self._slipped(watched, stop), False
         if limit is not None and (market - limit) * watched.sign <= 0:
-            return limit
+            return limit, False
         _same("the market reached the order", stop is not None, True)
         assert stop is not None
         _same("the market reached the stop", (market - stop) * watched.sign >= 0, True)
-        return None
+        if watched.kind == _PROTECTIVE and watched.guaranteed:
+            return stop, True
+        return None, False
 
     def _slipped(self, watched: _Watched, base: int | None) -> int:
-        points = (watched.slippage or 0) * self._grids[watched.symbol_id]
+        points = (watched.slippage or 0) * self._rules[watched.symbol_id].grid
         return (base or 0) + watched.sign * points
 
     def _check_not_reached(self, order: _Watched, now: int) -> None:
@@ -493,6 +636,11 @@ def _compare(typed: ExecutionEvent, frame: ProtoOAExecutionEvent) -> None:
     if typed.deal is not None:
         _same("typed deal price", typed.deal.execution_price, frame.deal.executionPrice)
         _same("typed deal volume", typed.deal.filled_volume, frame.deal.filledVolume)
+
+
+def _gap(watched: _Watched, stop: int, other: int) -> int:
+    """Return by how much a stop loss is worse than another: the further away, the worse."""
+    return (stop - other) * watched.sign
 
 
 def _same(what: str, told: object, own: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -25,8 +27,9 @@ from ctrader.proto import (
 )
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.market.ladder import LEVELS, Ladder, ladder_of
+from ctrader.simulator.market.ladder import LEVELS, Ladder, MovingLadder, Rung, ladder_of
 from ctrader.simulator.market.prices import Quote
+from ctrader.simulator.market.walk import RandomWalkPrices
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
     BARE,
@@ -132,6 +135,62 @@ def test_sizes_vary_with_seed_and_time_and_levels_stay_in_their_places():
     assert same > LEVELS / 2
     up = ladder_of(EURUSD, Quote(112570, 112572, START), seed=1)
     assert {level.price for level in ladder.bids[1:9]} <= {level.price for level in up.bids}
+
+
+@pytest.mark.parametrize("kept", [4096, 30])
+@pytest.mark.parametrize("symbol_id", [1, 4, 270])
+def test_moving_ladder_tells_exactly_what_changes(
+    monkeypatch: pytest.MonkeyPatch, symbol_id: int, kept: int
+):
+    monkeypatch.setattr("ctrader.simulator.market.ladder._RUNGS_KEPT", kept)
+    symbol = SYMBOLS[symbol_id]
+    terms = [symbol, replace(symbol, min_volume=3 * symbol.min_volume), replace(symbol, spread=90)]
+    terms.append(replace(symbol, name="OTHER"))
+    rng = Random(symbol_id)
+    bid, time = 400, START
+    moving = MovingLadder(symbol, seed=6)
+    told: dict[tuple[bool, int], tuple[Rung, int]] = {}
+    for _ in range(800):
+        # Mostly small steps, now and then a jump, or a quote that is older than the last one.
+        bid = max(1, bid + (rng.randint(-3, 3) if rng.random() < 0.95 else rng.randint(-90, 90)))
+        time = max(0, time + rng.choice([0, 1, 700, 2000, 9000, -4000]))
+        if rng.random() < 0.03:
+            symbol = rng.choice(terms)
+            moving.change_symbol(symbol)
+        quote = Quote(bid * symbol.grid, (bid + rng.randint(1, 4)) * symbol.grid, time)
+        now = None if rng.random() < 0.02 else quote
+        changed, gone = moving.follow(now)
+        for rung in gone:
+            known, _ = told.pop((rung.is_bid, rung.price))
+            assert known is rung
+        for rung in changed:
+            known, size = told.get((rung.is_bid, rung.price), (rung, None))
+            assert known is rung
+            assert size != rung.size
+            told[rung.is_bid, rung.price] = rung, rung.size
+        ladder = Ladder((), ()) if now is None else ladder_of(symbol, now, seed=6)
+        for is_bid, rungs, levels in (
+            (True, moving.bids, ladder.bids),
+            (False, moving.asks, ladder.asks),
+        ):
+            assert [(rung.price, rung.size) for rung in rungs] == [tuple(each) for each in levels]
+            sizes = {price: size for (side, price), (_, size) in told.items() if side is is_bid}
+            assert sizes == {level.price: level.size for level in levels}
+        order = [id(rung) for rung in (*moving.bids, *moving.asks)]
+        places = [order.index(id(rung)) for rung in changed]
+        assert places == sorted(places)
+
+
+def test_depth_of_a_seed_is_that_of_earlier_versions():
+    walk = RandomWalkPrices(5)
+    found: list[object] = []
+    for symbol_id in (1, 4):
+        for number in range(20):
+            quote = walk.quote(symbol_id, START + number * 1234)
+            assert quote is not None
+            ladder = ladder_of(SYMBOLS[symbol_id], quote, seed=number // 10)
+            found.extend(tuple(level) for level in (*ladder.bids, *ladder.asks))
+    assert crc32(repr(found).encode()) == 1_904_194_521
 
 
 def replace_time(quote: Quote, time: int) -> Quote:

@@ -123,10 +123,37 @@ def test_options_come_from_the_fixture_and_the_markers(tmp_path: Path):
             @pytest.mark.ctrader_simulator(7)
             def test_positional_option(ctrader_simulator):
                 raise AssertionError("it was refused before")
+
+
+            @pytest.mark.ctrader_simulator(sped=7)
+            def test_misspelt_option(ctrader_simulator):
+                raise AssertionError("it was refused before")
         """,
     )
-    assert "2 passed, 1 error" in told, told
+    assert "2 passed, 2 errors" in told, told
+    assert "the marker ctrader_simulator has no option 'sped'; did you mean 'speed'?" in told
     assert "takes options by name only" in told
+
+
+def test_misspelt_option_of_the_fixture_is_told(tmp_path: Path):
+    told = run(
+        tmp_path,
+        test_options="""
+            import pytest
+
+
+            @pytest.fixture
+            def ctrader_simulator_options():
+                return {"colour": "red"}
+
+
+            def test_that_never_begins(ctrader_simulator):
+                raise AssertionError("it was refused before")
+        """,
+    )
+    assert "1 error" in told, told
+    assert "the fixture ctrader_simulator_options has no option 'colour'; there are" in told
+    assert "replay_symbol" in told
 
 
 def test_failure_inside_the_broker_fails_the_test(tmp_path: Path):

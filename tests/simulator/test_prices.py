@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,50 @@ def test_bars_are_exactly_their_ticks(symbol_id: int, start: int, length: int, c
     if ticks:
         assert walk.next_time(symbol_id, start - 1) == ticks[0].time
         assert walk.previous_time(symbol_id, end) == ticks[-1].time
+
+
+@given(
+    SYMBOLS,
+    INSTANTS,
+    st.integers(1, 400 * DAY),
+    st.integers(1, 400 * DAY),
+    st.booleans(),
+    st.booleans(),
+)
+def test_long_bars_are_exactly_their_parts(
+    symbol_id: int, start: int, length: int, more: int, whole: bool, closing: bool
+):
+    walk = CLOSING_WALK if closing else WALK
+    middle, end = start + length, start + length + more
+    if whole:
+        start, middle, end = (each - each % HOUR for each in (start, middle, end))
+    parts = [walk.bar(symbol_id, start, middle), walk.bar(symbol_id, middle, end)]
+    # A bar ticks to its opening, both ends and its close, and its volume is what the ticks weigh.
+    bars = [bar for bar in parts if bar is not None]
+    joined = fold_ticks(
+        Tick(0, price, None, bar.volume * (number == 0))
+        for bar in bars
+        for number, price in enumerate((bar.open, bar.high, bar.low, bar.close))
+    )
+    assert walk.bar(symbol_id, start, end) == joined
+
+
+@pytest.mark.parametrize(("closing", "digest"), [(False, 3_341_217_303), (True, 1_402_721_925)])
+def test_prices_of_a_seed_are_those_of_earlier_versions(closing: bool, digest: int):
+    # Scripts and expectations of users are written for them.
+    walk = RandomWalkPrices(5, always_open=not closing)
+    day = ms("2023-11-14T21:00")
+    found: list[object] = []
+    for symbol_id in (1, 4):
+        for length, step in ((30 * DAY, 30 * DAY), (DAY, DAY), (MINUTE, 997 * MINUTE)):
+            for number in range(12):
+                start = day - number * step
+                bar = walk.bar(symbol_id, start, start + length)
+                found.append(None if bar is None else tuple(bar))
+        found.extend(tuple(tick) for tick in walk.ticks(symbol_id, day, day + 3 * MINUTE))
+        quote = walk.quote(symbol_id, day + DAY)
+        found.append(None if quote is None else tuple(quote))
+    assert crc32(repr(found).encode()) == digest
 
 
 @given(SYMBOLS, INSTANTS)

@@ -1,13 +1,16 @@
 """Random trading: ledger, client, history lists and balance agree to the last digit.
 
 Each example opens an account at the simulated broker and lets the real client's core trade it under
-virtual time: orders of every type, amendments, partial closes, additions, deposits, prices that
-jump, days that pass with their swaps, positions that are stopped out. An independent ledger is told
-what the client received, and in the end everything that can be asked for must be what it says.
+virtual time: orders of every type, amendments, partial closes, additions, guaranteed stops,
+deposits, prices that jump, days that pass with their swaps, positions that are stopped out,
+requests that meet the fill of what they are about. An independent ledger is told what the client
+received, and in the end everything that can be asked for must be what it says.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,13 +19,14 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 import pytest
+from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
 from ctrader.config import ClientConfig
 from ctrader.credentials import AccountCredentials
 from ctrader.enums import OrderSide, OrderStatus, OrderType, TimeInForce
-from ctrader.errors import OrderError
+from ctrader.errors import APIError, OrderError
 from ctrader.events import ExecutionEvent
 from ctrader.models import (
     CLEAR,
@@ -30,17 +34,23 @@ from ctrader.models import (
     AmendPositionRequest,
     ClosePositionRequest,
     NewOrderRequest,
+    Position,
 )
-from ctrader.operations import accounts, auth, history, raw, trading
+from ctrader.operations import accounts, auth, history, market_data, raw, trading
 from ctrader.operations.base import Op
 from ctrader.proto import (
     ProtoOAAccountType,
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOAClosePositionReq,
     ProtoOACommissionType,
     ProtoOADayOfWeek,
+    ProtoOADepthEvent,
     ProtoOADynamicLeverage,
     ProtoOAExecutionEvent,
     ProtoOAGetDynamicLeverageByIDReq,
     ProtoOAGetDynamicLeverageByIDRes,
+    ProtoOALimitedRiskMarginCalculationStrategy,
     ProtoOAMarginCallTriggerEvent,
     ProtoOAMarginChangedEvent,
     ProtoOAMinCommissionType,
@@ -67,10 +77,10 @@ from ctrader.simulator import (
     Tick,
     TickPrices,
 )
-from ctrader.simulator.world import World
+from ctrader.simulator.world import DEFAULT_LATENCY, Task, World
 from ctrader.units import SECOND, datetime_from_millis
 from tests.simulator.ledger import Chain, Ledger, Terms
-from tests.simulator.order_audit import OrderAudit
+from tests.simulator.order_audit import OrderAudit, Rules
 
 START: Final = 1_600_000_000_000  # Sunday, 13 September 2020, 12:26:40 UTC
 HOUR: Final = 3_600_000
@@ -87,16 +97,20 @@ LIFE: Final = Switches(
     heartbeat_interval=1e6,
     lists_page_size=20,
 )
+DEEP: Final = replace(LIFE, fill_through_depth=True)
+ON_ITS_WAY: Final = DEFAULT_LATENCY * SPEED // 1_000_000  # market time of a message
 
 # Every type of commission, of smallest commission and of swap, and every rule of rollovers.
 _CHANGES: Final[dict[int, dict[str, Any]]] = {
-    1: {},
+    1: {"guaranteed_stops": True, "guaranteed_charge": 20_000},
     2: {
         "min_commission": 150_000_000,
         "min_commission_type": ProtoOAMinCommissionType.QUOTE_CURRENCY,
         "swap_long": -12.345,
         "swap_short": 7.1,
         "swap_rollover": ProtoOADayOfWeek.FRIDAY,
+        "guaranteed_stops": True,
+        "guaranteed_distance": 30,
     },
     3: {
         "min_commission": 37_000_000,
@@ -105,6 +119,8 @@ _CHANGES: Final[dict[int, dict[str, Any]]] = {
         "skip_swap_periods": 2,
         "swap_long": 3.3,
         "swap_short": -4.7,
+        "guaranteed_stops": True,
+        "guaranteed_charge": 12_345,
     },
     4: {
         "commission_type": ProtoOACommissionType.USD_PER_LOT,
@@ -113,6 +129,8 @@ _CHANGES: Final[dict[int, dict[str, Any]]] = {
         "swap_long": 5.01,
         "swap_short": -6.02,
         "swap_at_weekends": True,
+        "guaranteed_stops": True,
+        "guaranteed_charge": 3_000_000,
     },
     6: {
         "swap_type": ProtoOASwapCalculationType.PERCENTAGE,
@@ -120,9 +138,23 @@ _CHANGES: Final[dict[int, dict[str, Any]]] = {
         "swap_short": -2.5,
         "swap_time": 0,
     },
-    41: {"rollover_commission": 700_000_000},
-    270: {"commission_rate": 1_234_567, "skip_rollover_days": 1, "rollover_commission": 10**8},
-    1001: {"rollover_commission": 300_000_000, "skip_rollover_days": 0},
+    41: {
+        "rollover_commission": 700_000_000,
+        "guaranteed_stops": True,
+        "guaranteed_charge": 33_333_333,
+    },
+    270: {
+        "commission_rate": 1_234_567,
+        "skip_rollover_days": 1,
+        "rollover_commission": 10**8,
+        "guaranteed_distance": 20,
+    },
+    1001: {
+        "rollover_commission": 300_000_000,
+        "skip_rollover_days": 0,
+        "guaranteed_stops": True,
+        "guaranteed_charge": 10**9,
+    },
 }
 CATALOGUE: Final = replace(
     DEFAULT_CATALOGUE,
@@ -140,7 +172,8 @@ KINDS: Final = (
     *("close",) * 3,
     *("add",) * 2,
     *("protect",) * 2,
-    *("cancel", "amend", "race") * 2,
+    *("cancel", "amend") * 2,
+    *("race",) * 5,
     *("deposit", "withdraw", "bonus", "leverage"),
     *("shock",) * 3,
     *("days",) * 2,
@@ -184,7 +217,10 @@ def _paths(acts: Sequence[Act]) -> tuple[list[int], dict[int, list[Tick]]]:
         centre = int(symbol.price * 100_000)
         level = centre
         ticks: list[Tick] = []
-        for act, time in zip(acts, times, strict=True):
+        for act, start in zip(acts, times, strict=True):
+            # No two symbols tick in the same millisecond: what follows from the one has its time
+            # before the other changes.
+            time = start + place
             move = act.moves[place % len(act.moves)] * (1 if place % 2 else -1)
             scale = 1_000 if act.kind == "shock" else 40_000
             level += centre * move // scale
@@ -203,11 +239,15 @@ def _paths(acts: Sequence[Act]) -> tuple[list[int], dict[int, list[Tick]]]:
 class Trade:
     """One example: a broker, a client that trades, and the ledger beside them."""
 
-    def __init__(self, account: AccountSpec, acts: Sequence[Act]) -> None:
+    def __init__(self, account: AccountSpec, acts: Sequence[Act], switches: Switches) -> None:
         self.acts = acts
         self.times, self.paths = _paths(acts)
-        self.world = _world(account, TickPrices(self.paths))
+        self.world = _world(account, TickPrices(self.paths), switches)
         self.spec = account
+        self.is_deep = switches.fill_through_depth
+        self.depths: dict[int, _Depth] = {}
+        if self.is_deep:
+            self._watch_depth()
         terms = _terms()
         self.deposit = ASSETS[account.deposit_asset]
         self.ledger = Ledger(
@@ -226,15 +266,28 @@ class Trade:
             margin_calculation=ProtoOATotalMarginCalculationType.Name(account.margin_calculation),
             fair_stop_out=account.fair_stop_out,
             most_losing_first=account.stop_out_strategy == ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
+            limited_risk=_STRATEGIES[account.limited_risk_strategy]
+            if account.is_limited_risk
+            else None,
         )
         self.audit = OrderAudit(
             self.quote_at,
-            {symbol_id: symbol.grid for symbol_id, symbol in SYMBOLS.items()},
+            {
+                symbol_id: Rules(
+                    symbol.grid,
+                    terms.symbols[symbol_id].full.stepVolume,
+                    terms.symbols[symbol_id].full.gslDistance * symbol.grid,
+                )
+                for symbol_id, symbol in SYMBOLS.items()
+            },
             delay=round(LIFE.fill_delay * SPEED * 1000),
+            depth_at=self.depth_at if self.is_deep else None,
+            is_limited_risk=account.is_limited_risk,
         )
         self.called: set[float] = set()
         self.executions: list[ExecutionEvent] = []
-        self.refusals: list[str] = []
+        self.refusals = Counter[str]()
+        self.races = Counter[str]()
 
     @property
     def now(self) -> int:
@@ -247,6 +300,25 @@ class Trade:
         assert tick.bid is not None
         assert tick.ask is not None
         return tick.bid, tick.ask
+
+    def depth_at(self, symbol_id: int, is_ask: bool, at: int) -> list[tuple[int, int]]:
+        """Return prices and volumes of one side at a time, as the client was told of them."""
+        depth = self.depths[symbol_id]
+        place = bisect_right(depth.times, at + 1) - 1
+        return depth.asks[place] if is_ask else depth.bids[place]
+
+    def _watch_depth(self) -> None:
+        """Have the depth of what is traded told, and note when it was what."""
+
+        def note(event: object) -> None:
+            if isinstance(event, ProtoOADepthEvent):
+                depth = self.depths.setdefault(event.symbolId, _Depth())
+                depth.take(event, self.now - ON_ITS_WAY)
+
+        self.world.on_event = note
+        chosen = {self._chosen(act) for act in self.acts}
+        self.world.run(market_data.subscribe_depth(ACCOUNT, sorted(chosen)))
+        self.world.run_for(0.05)  # the books follow the answer
 
     def run(self) -> None:
         """Let everything happen, and compare after every step."""
@@ -262,6 +334,7 @@ class Trade:
             self.wait_until(end - 1000)
             self.account_for()
             assert not self.ledger.must_be_stopped_out(self.now)
+            self.ledger.check_settled()
             self.audit.check_waiting(self.now, self.last_tick)
             for level in self.spec.margin_call_levels:
                 assert level in self.called or not self.ledger.is_below(level, self.now)
@@ -291,14 +364,58 @@ class Trade:
         try:
             return self.world.run(operation)
         except OrderError as refusal:
-            self.refusals.append(str(refusal))
+            self._note_refusal(refusal)
             return None
+
+    def _note_refusal(self, refusal: OrderError) -> None:
+        code = refusal.error_code if isinstance(refusal, APIError) else type(refusal).__name__
+        self.refusals[code] += 1
+
+    def ask_at_once(self, pause: int, *requests: Message) -> list[ProtoOAExecutionEvent | None]:
+        """Send trading requests one after another without waiting for what becomes of each.
+
+        Args:
+            pause: Milliseconds of the market between them.
+            requests: Each with its answer in an execution event.
+
+        Returns:
+            What answered each, None where it was refused.
+        """
+        tasks: list[Task[ProtoOAExecutionEvent]] = []
+        for request in requests:
+            if tasks:
+                self.wait_until(self.now + pause)
+            tasks.append(self.world.start(raw.request(request, ProtoOAExecutionEvent)))
+        answers: list[ProtoOAExecutionEvent | None] = []
+        for task in tasks:
+            error = self.world.finish(task).error
+            if isinstance(error, OrderError):
+                self._note_refusal(error)
+                answers.append(None)
+            else:
+                answers.append(task.result)
+        return answers
 
     def place(self, request: NewOrderRequest) -> ExecutionEvent | None:
         """Send an order, of which the audit knows."""
+        short_of_money = self.refusals["NOT_ENOUGH_MONEY"]
         event: ExecutionEvent | None = self.ask(
             trading.place_order(ACCOUNT, self.audit.ask(request))
         )
+        at_market = request.order_type in (OrderType.MARKET, OrderType.MARKET_RANGE)
+        if at_market and self.refusals["NOT_ENOUGH_MONEY"] > short_of_money:
+            self.account_for()
+            self.ledger.check_refusal(
+                request.symbol_id,
+                request.side is OrderSide.BUY,
+                request.volume,
+                request.position_id or 0,
+                self.now - ON_ITS_WAY,
+            )
+        wants_guarantee = bool(request.guaranteed_stop_loss)
+        offers_it = SYMBOLS[request.symbol_id].guaranteed_stops
+        if event is not None and request.position_id is None:
+            assert wants_guarantee <= offers_it
         return event
 
     # What the client does
@@ -358,9 +475,12 @@ class Trade:
                     self.world.exchange.withdraw_bonus(ACCOUNT, manager=Decimal(1))
             case "leverage":
                 leverage = 10 + act.size % 200
-                self.account_for()
+                changed = self.now
                 self.world.exchange.change_account(ACCOUNT, leverage=leverage)
-                self.ledger.change_leverage(Fraction(leverage), self.now)
+                # What was told before is under way; what follows from the change comes behind it.
+                self.wait_until(changed + ON_ITS_WAY - 1)
+                self.account_for()
+                self.ledger.change_leverage(Fraction(leverage), changed)
             case _:
                 pass  # time passes, and prices move
 
@@ -375,6 +495,7 @@ class Trade:
         volume = self._volume(symbol.symbol_id, act.size)
         if act.size % 3 == 0:
             volume = self._affordable(act, symbol.symbol_id, is_buy)
+        self._guarantee(act, symbol.symbol_id, levels)
         return NewOrderRequest(
             symbol_id=symbol.symbol_id,
             side=OrderSide.BUY if is_buy else OrderSide.SELL,
@@ -383,17 +504,33 @@ class Trade:
             **levels,
         )
 
+    def _guarantee(self, act: Act, symbol_id: int, levels: dict[str, Any]) -> None:
+        """Ask for a guaranteed stop loss where one must be there, and elsewhere now and then."""
+        must = self.spec.is_limited_risk and act.size % 17 > 0
+        if must and "relative_stop_loss" not in levels:
+            levels["relative_stop_loss"] = self._distance(symbol_id, act.first) / 100_000
+        if must or ("relative_stop_loss" in levels and act.size % 2):
+            levels["guaranteed_stop_loss"] = True
+
     def _chosen(self, act: Act) -> int:
-        """Return one of the three symbols that this example trades."""
-        return TRADED[(self.acts[0].which + act.which % 3) % len(TRADED)]
+        """Return one of the few symbols that this example trades.
+
+        Where the sides of a symbol are set against each other, both must come to be held.
+        """
+        few = 3 if self.spec.margin_calculation == ProtoOATotalMarginCalculationType.SUM else 2
+        return TRADED[(self.acts[0].which + act.which % few) % len(TRADED)]
 
     def _affordable(self, act: Act, symbol_id: int, is_buy: bool) -> int:
         """Return about the volume that there is money for, at times a bit too much."""
         self.account_for()
         symbol, now = SYMBOLS[symbol_id], self.now
         each = self.ledger.price_of(symbol_id, is_buy, symbol.min_volume * 10, now)
-        free = max(0, self.ledger.free_margin(now)) * (70 + act.which % 32) // 100
-        volume = free * symbol.min_volume * 10 // max(1, each)
+        closed, free = self.ledger.spare(symbol_id, is_buy, now)
+        free = max(0, free) * (70 + act.which % 32) // 100
+        volume = closed + free * symbol.min_volume * 10 // max(1, each)
+        if each <= 0:
+            # Where the sides make up for each other, as much is free as is held on the other.
+            volume = self.ledger.imbalance(symbol_id, is_buy)
         volume -= volume % symbol.step_volume
         return max(symbol.min_volume, min(symbol.max_volume, volume))
 
@@ -437,6 +574,7 @@ class Trade:
             terms |= {"time_in_force": TimeInForce.GOOD_TILL_DATE, "expiration_timestamp": later}
         if act.second % 3 == 0:
             terms["relative_stop_loss"] = self._distance(symbol.symbol_id, act.first) / 100_000
+        self._guarantee(act, symbol.symbol_id, terms)
         request = NewOrderRequest(
             symbol_id=symbol.symbol_id,
             side=OrderSide.BUY if is_buy else OrderSide.SELL,
@@ -448,30 +586,221 @@ class Trade:
         self.place(request)
 
     def _race(self, act: Act) -> None:
-        """Cancel an order that the next price has sent to its fill before the request arrives."""
-        coming = next((time for time in self.times if time > self.now), None)
+        """Let a request meet something else that is under way."""
+        match act.size % 6:
+            case 0 | 1:
+                self._race_with_fill(act, is_cancel=act.size % 6 == 0)
+            case 2:
+                self._race_with_trigger(act)
+            case 3:
+                self._amend_order_twice(act)
+            case 4:
+                self._amend_position_twice(act)
+            case _:
+                self._amend_while_closing(act)
+
+    def _coming(self) -> int | None:
+        """Return when all next prices have come, None where there are none any more."""
+        soonest = self.now + HOUR // 4
+        return next((time + len(SYMBOLS) for time in self.times if time > soonest), None)
+
+    def _race_with_fill(self, act: Act, *, is_cancel: bool) -> None:
+        """Cancel or amend an order that the next price has sent to its fill meanwhile."""
+        coming = self._coming()
         if coming is None:
             return
         self.wait_until(coming - HOUR // 2)
         symbol = SYMBOLS[self._chosen(act)]
         is_buy = bool(act.first % 2)
-        bid, ask = self.quote_at(symbol.symbol_id, coming)
+        side = 1 if is_buy else 0
+        level = self.quote_at(symbol.symbol_id, coming)[side]
+        # The next price reaches a limit or a stop, as the market moves.
+        is_limit = (level < self.quote_at(symbol.symbol_id, self.now)[side]) == is_buy
+        levels: dict[str, Any] = {}
+        self._guarantee(act, symbol.symbol_id, levels)
         request = NewOrderRequest(
             symbol_id=symbol.symbol_id,
             side=OrderSide.BUY if is_buy else OrderSide.SELL,
             volume=symbol.min_volume,
-            order_type=OrderType.LIMIT,
-            limit_price=(ask if is_buy else bid) / 100_000,
+            order_type=OrderType.LIMIT if is_limit else OrderType.STOP,
+            limit_price=level / 100_000 if is_limit else None,
+            stop_price=None if is_limit else level / 100_000,
+            **levels,
         )
         placed = self.place(request)
-        if placed is not None and placed.order is not None:
+        if placed is None or placed.order is None:
+            return
+        order_id = placed.order.order_id
+        if is_cancel:
             self.wait_until(coming - 30_000)  # the request is on its way for 72 s
-            self.ask(trading.cancel_order(ACCOUNT, placed.order.order_id))
-            self.wait_until(coming + HOUR // 2)
+            self.ask(trading.cancel_order(ACCOUNT, order_id))
+        else:
+            # It comes before the price, while the fill is on its way, or behind it.
+            self.wait_until(coming - ON_ITS_WAY + (act.second % 4 - 1) * 40_000)
+            away = symbol.grid * (1 + act.which % 9) * (-1 if is_buy == is_limit else 1)
+            changed = (level + away) / 100_000
+            change = ProtoOAAmendOrderReq(
+                ctidTraderAccountId=ACCOUNT,
+                orderId=order_id,
+                limitPrice=changed if is_limit else None,
+                stopPrice=None if is_limit else changed,
+            )
+            if levels:
+                change.relativeStopLoss = round(levels["relative_stop_loss"] * 100_000)
+                change.guaranteedStopLoss = levels.get("guaranteed_stop_loss", False)
+            (answer,) = self.ask_at_once(0, change)
+            self.races["amended before its fill" if answer else "amended too late"] += 1
+            if answer is not None:
+                told = answer.order
+                assert changed == (told.limitPrice if is_limit else told.stopPrice)
+        self.wait_until(coming + HOUR // 2)
+
+    def _race_with_trigger(self, act: Act) -> None:
+        """Move the levels of a position that the next price has sent to its fill meanwhile."""
+        coming = self._coming()
+        opened = self.ask(trading.get_open_positions(ACCOUNT))
+        if coming is None or not opened:
+            return
+        position = opened[act.which % len(opened)]
+        is_buy = position.side is OrderSide.BUY
+        self.wait_until(coming - HOUR // 2)
+        side = 0 if is_buy else 1
+        level = self.quote_at(position.symbol_id, coming)[side]
+        # What the next price reaches is a stop loss or a take profit, as the market moves.
+        is_stop = (level < self.quote_at(position.symbol_id, self.now)[side]) == is_buy
+        terms: dict[str, Any] = {"take_profit": CLEAR, "stop_loss": level / 100_000}
+        if not is_stop:
+            terms = {"take_profit": level / 100_000}
+        request = AmendPositionRequest(position_id=position.position_id, **terms)
+        if self.ask(trading.amend_position(ACCOUNT, request)) is None:
+            return
+        self.wait_until(coming - ON_ITS_WAY + (act.second % 4 - 1) * 40_000)
+        away = self._distance(position.symbol_id, act.first)
+        change = self._levels_for(position, level - away if is_buy else level + away, None)
+        (answer,) = self.ask_at_once(0, change)
+        self.races["moved before its hit" if answer else "moved too late"] += 1
+        assert answer is None or answer.position.stopLoss == change.stopLoss
+        self.wait_until(coming + HOUR // 2)
+
+    def _amend_order_twice(self, act: Act) -> None:
+        """Change a pending order by two requests at once: the later one has its way."""
+        waiting = self.ask(trading.get_pending_orders(ACCOUNT))
+        if not waiting:
+            return
+        order = waiting[act.which % len(waiting)]
+        bid, ask = self.quote_at(order.symbol_id, self.now)
+        is_limit = order.order_type is OrderType.LIMIT
+        changes: list[ProtoOAAmendOrderReq] = []
+        for size in (act.first, act.second):
+            away = self._distance(order.symbol_id, size)
+            below = (order.side is OrderSide.BUY) == is_limit
+            level = (bid - away if below else ask + away) / 100_000
+            change = ProtoOAAmendOrderReq(ctidTraderAccountId=ACCOUNT, orderId=order.order_id)
+            if is_limit:
+                change.limitPrice = level
+            else:
+                change.stopPrice = level
+            if self.spec.is_limited_risk or (size % 3 == 0 and not order.guaranteed_stop_loss):
+                change.relativeStopLoss = self._distance(order.symbol_id, size + 1)
+                change.guaranteedStopLoss = self.spec.is_limited_risk
+            if size % 3 == 1:
+                change.expirationTimestamp = self.now + (3 + size % 5) * HOUR
+            if size % 4 == 1:
+                change.volume = self._volume(order.symbol_id, size)
+            changes.append(change)
+        answers = self.ask_at_once(act.second % 2 * 1_000, *changes)
+        for change, answer in zip(changes, answers, strict=True):
+            if answer is None:
+                continue
+            told = answer.order
+            assert (told.limitPrice, told.stopPrice) == (
+                (change.limitPrice, 0) if is_limit else (0, change.stopPrice)
+            )
+            # What an amendment leaves out of the levels and the expiration is removed.
+            for field in ("relativeStopLoss", "expirationTimestamp"):
+                assert told.HasField(field) == change.HasField(field)
+                assert getattr(told, field) == getattr(change, field)
+            if change.HasField("volume"):
+                assert told.tradeData.volume == change.volume
+        self.races["amended twice"] += None not in answers
+
+    def _amend_position_twice(self, act: Act) -> None:
+        """Change a position by two requests at once: the later one has its way."""
+        opened = self.ask(trading.get_open_positions(ACCOUNT))
+        if not opened:
+            return
+        position = opened[act.which % len(opened)]
+        # A guaranteed stop loss may only come nearer, so that is what the second does.
+        sizes = sorted((act.first, act.second), key=lambda size: size % 50, reverse=True)
+        changes = [self._random_levels(position, size) for size in sizes]
+        answers = self.ask_at_once(act.second % 2 * 1_000, *changes)
+        for change, answer in zip(changes, answers, strict=True):
+            if answer is not None:
+                _has_levels(answer, change)
+        if answers[1] is not None:
+            held = self.ask(trading.get_open_positions(ACCOUNT))
+            last = next((p for p in held if p.position_id == position.position_id), None)
+            if last is not None and not last.trailing_stop_loss:
+                assert (last.stop_loss or 0, last.take_profit or 0) == (
+                    changes[1].stopLoss,
+                    changes[1].takeProfit,
+                )
+        self.races["amended twice"] += None not in answers
+
+    def _amend_while_closing(self, act: Act) -> None:
+        """Change the levels of a position while a part of it is being closed."""
+        opened = self.ask(trading.get_open_positions(ACCOUNT))
+        if not opened:
+            return
+        position = opened[act.which % len(opened)]
+        symbol = SYMBOLS[position.symbol_id]
+        volume = position.volume * (1 + act.size % 7) // 8
+        volume = max(symbol.step_volume, volume - volume % symbol.step_volume)
+        closing = ProtoOAClosePositionReq(
+            ctidTraderAccountId=ACCOUNT, positionId=position.position_id, volume=volume
+        )
+        self.audit.ask_to_close(position.position_id, volume)
+        change = self._random_levels(position, act.first)
+        is_first = act.second % 4 == 0
+        # The change meets the closing on its way, or what follows from it for the levels.
+        pause = 0 if is_first else (1_000, 40_000, 90_000)[act.second % 3]
+        pair = (change, closing) if is_first else (closing, change)
+        answers = self.ask_at_once(pause, *pair)
+        amended, closed = answers if is_first else reversed(answers)
+        if amended is not None:
+            _has_levels(amended, change)
+        self.races["amended while it was closed"] += closed is not None
+
+    def _random_levels(self, position: Position, size: int) -> ProtoOAAmendPositionSLTPReq:
+        bid, ask = self.quote_at(position.symbol_id, self.now)
+        is_buy = position.side is OrderSide.BUY
+        near = self._distance(position.symbol_id, size)
+        far = self._distance(position.symbol_id, size // 7)
+        has_stop = size % 6 != 1
+        if position.guaranteed_stop_loss:
+            # It may only come nearer.
+            near, has_stop = SYMBOLS[position.symbol_id].grid * (1 + size % 50), True
+        stop, target = (bid - near, ask + far) if is_buy else (ask + near, bid - far)
+        return self._levels_for(
+            position, stop if has_stop else None, None if size % 5 == 1 else target
+        )
+
+    @staticmethod
+    def _levels_for(
+        position: Position, stop: int | None, target: int | None
+    ) -> ProtoOAAmendPositionSLTPReq:
+        request = ProtoOAAmendPositionSLTPReq(
+            ctidTraderAccountId=ACCOUNT, positionId=position.position_id
+        )
+        if stop is not None:
+            request.stopLoss = stop / 100_000
+        if target is not None:
+            request.takeProfit = target / 100_000
+        return request
 
     def _script(self, act: Act) -> None:
         """Let the next order be filled in parts, now and then."""
-        if act.first % 6 == 0:
+        if act.first % 6 == 0 and not self.is_deep:
             symbol = SYMBOLS[self._chosen(act)]
             part = symbol.min_volume + symbol.step_volume * (act.which % 4)
             self.world.exchange.floor.script_fill(*[part] * (2 + act.which % 3), symbol.max_volume)
@@ -483,11 +812,16 @@ class Trade:
         below, above = (bid - near) / 100_000, (ask + far) / 100_000
         is_buy = position.side is OrderSide.BUY
         stop, target = (below, above) if is_buy else (above, below)
+        terms: dict[str, Any] = {}
+        if act.second % 3 == 0 or position.guaranteed_stop_loss:
+            terms["guaranteed_stop_loss"] = act.second % 5 > 0
         request = AmendPositionRequest(
             position_id=position.position_id,
             stop_loss=CLEAR if act.second % 5 == 0 else stop,
             take_profit=CLEAR if act.second % 7 == 0 else target,
+            **terms,
         )
+        worse = self.refusals["WORSE_GSL_NOT_ALLOWED"]
         event = self.ask(trading.amend_position(ACCOUNT, request))
         if event is not None:
             asked = tuple(
@@ -495,6 +829,11 @@ class Trade:
                 for level in (request.stop_loss, request.take_profit)
             )
             assert (event.position.stop_loss, event.position.take_profit) == asked
+        elif self.refusals["WORSE_GSL_NOT_ALLOWED"] > worse:
+            assert position.guaranteed_stop_loss
+            # A stop loss that trails may have gone beyond what was asked for.
+            if request.stop_loss is not CLEAR and not position.trailing_stop_loss:
+                assert stop < position.stop_loss if is_buy else stop > position.stop_loss
 
     def _amend(self, act: Act, order: Any) -> None:
         bid, ask = self.quote_at(order.symbol_id, self.now)
@@ -515,6 +854,24 @@ class Trade:
         if event is not None:
             for name, asked in terms.items():
                 assert getattr(event.order, name) == asked
+
+    def seen(self) -> dict[str, int]:
+        """Tell how often the example came to what it is for."""
+        ledger, audit = self.ledger, self.audit
+        return {
+            "money was checked": ledger.checked_money,
+            "refusals for money were checked": ledger.checked_refusals,
+            "stop-outs": ledger.stop_outs,
+            "swaps": ledger.swaps,
+            "triggers": audit.triggers,
+            "parts": audit.parts,
+            "trailed stops": audit.trailed,
+            "levels of the depth": audit.levels_taken,
+            "guaranteed stops": audit.guaranteed_hits,
+            "charges for guarantees": ledger.charges,
+            "margins from guarantees": ledger.margins_by_stop,
+            **self.races,
+        }
 
     # What must agree in the end
 
@@ -613,6 +970,29 @@ class Trade:
         assert executed <= set(self.ledger.executed)
 
 
+class _Depth:
+    """What a client was told of a symbol's depth, and when it was so."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.bids: list[list[tuple[int, int]]] = []
+        self.asks: list[list[tuple[int, int]]] = []
+        self._entries: dict[int, tuple[bool, int, int]] = {}
+
+    def take(self, event: ProtoOADepthEvent, at: int) -> None:
+        """Enter a change of the book: what is deleted first, then what is new."""
+        for quote_id in event.deletedQuotes:
+            del self._entries[quote_id]
+        for quote in event.newQuotes:
+            is_bid = quote.HasField("bid")
+            price = quote.bid if is_bid else quote.ask
+            self._entries[quote.id] = is_bid, price, quote.size
+        entries = sorted(self._entries.values())
+        self.times.append(at)
+        self.bids.append([(price, size) for is_bid, price, size in entries if is_bid][::-1])
+        self.asks.append([(price, size) for is_bid, price, size in entries if not is_bid])
+
+
 @dataclass(frozen=True)
 class _Known:
     """What the client reads before it trades."""
@@ -625,7 +1005,7 @@ class _Known:
 def _terms() -> _Known:
     """Read the terms of all symbols and all conversion chains over the wire, once."""
     _, paths = _paths([Act("hours", 0, 0, 0, 0, (0, 0, 0))])
-    world = _world(replace(DEFAULT_ACCOUNTS[0]), TickPrices(paths))
+    world = _world(replace(DEFAULT_ACCOUNTS[0]), TickPrices(paths), LIFE)
     full = world.run(
         raw.request(
             ProtoOASymbolByIdReq(ctidTraderAccountId=ACCOUNT, symbolId=TRADED), ProtoOASymbolByIdRes
@@ -662,13 +1042,13 @@ def _terms() -> _Known:
     return _Known(symbols, chains)
 
 
-def _world(account: AccountSpec, prices: TickPrices) -> World:
+def _world(account: AccountSpec, prices: TickPrices, switches: Switches) -> World:
     exchange = Exchange(
         unix_ms=START,
         prices=prices,
         catalogue=CATALOGUE,
         accounts=[account],
-        switches=LIFE,
+        switches=switches,
         speed=SPEED,
     )
     application = DEFAULT_APPLICATIONS[0]
@@ -679,6 +1059,7 @@ def _world(account: AccountSpec, prices: TickPrices) -> World:
     )
     world = World(exchange, config, unix_ms=START)
     world.listen(
+        ProtoOADepthEvent,
         ProtoOAExecutionEvent,
         ProtoOAMarginCallTriggerEvent,
         ProtoOAMarginChangedEvent,
@@ -695,6 +1076,14 @@ def _world(account: AccountSpec, prices: TickPrices) -> World:
     )
     world.run(auth.authenticate_account(credentials))
     return world
+
+
+def _has_levels(answer: ProtoOAExecutionEvent, change: ProtoOAAmendPositionSLTPReq) -> None:
+    """Make sure that an answer tells exactly the levels that were asked for."""
+    position = answer.position
+    for field in ("stopLoss", "takeProfit"):
+        assert position.HasField(field) == change.HasField(field)
+        assert getattr(position, field) == getattr(change, field)
 
 
 def _reconcile() -> ProtoOAReconcileReq:
@@ -717,37 +1106,74 @@ def account(deposit: str, balance: str, digits: int, **terms: Any) -> AccountSpe
 
 
 NETTED: Final = ProtoOAAccountType.NETTED
+MAX: Final = ProtoOATotalMarginCalculationType.MAX
+NET: Final = ProtoOATotalMarginCalculationType.NET
+_Strategy = ProtoOALimitedRiskMarginCalculationStrategy
+_STRATEGIES: Final = {
+    int(_Strategy.ACCORDING_TO_LEVERAGE): "LEVERAGE",
+    int(_Strategy.ACCORDING_TO_GSL): "GSL",
+    int(_Strategy.ACCORDING_TO_GSL_AND_LEVERAGE): "GSL_AND_LEVERAGE",
+}
 GROUPS: Final = {
-    "hedged, dollars": account("USD", "3000", 2, leverage=1000),
-    "hedged, euros": account(
-        "EUR",
-        "2000.55",
-        2,
-        leverage=200,
-        stop_out_strategy=ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
-        fair_stop_out=True,
-        margin_calculation=ProtoOATotalMarginCalculationType.MAX,
+    "hedged, dollars": (account("USD", "3000", 2, leverage=1000), LIFE),
+    "hedged, euros": (
+        account(
+            "EUR",
+            "2000.55",
+            2,
+            leverage=200,
+            stop_out_strategy=ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
+            fair_stop_out=True,
+            margin_calculation=MAX,
+        ),
+        LIFE,
     ),
-    "hedged, yen, swap-free": account(
-        "JPY",
-        "1500000",
-        0,
-        leverage=100,
-        swap_free=True,
-        margin_calculation=ProtoOATotalMarginCalculationType.NET,
+    "hedged, yen, swap-free": (
+        account("JPY", "1500000", 0, leverage=100, swap_free=True, margin_calculation=NET),
+        LIFE,
     ),
-    "netted, dollars in 8 digits": account(
-        "USD", "2000.12345678", 8, leverage=500, account_type=NETTED
+    "netted, dollars in 8 digits": (
+        account("USD", "2000.12345678", 8, leverage=500, account_type=NETTED),
+        LIFE,
     ),
-    "netted, euros": account(
-        "EUR", "700", 2, leverage=500, account_type=NETTED, fair_stop_out=True
+    "netted, euros": (
+        account("EUR", "700", 2, leverage=500, account_type=NETTED, fair_stop_out=True),
+        LIFE,
+    ),
+    "hedged, dollars, through the depth": (
+        account("USD", "9000", 2, leverage=1000, margin_calculation=MAX),
+        DEEP,
+    ),
+    "hedged, euros, limited risk": (
+        account(
+            "EUR",
+            "5000",
+            2,
+            leverage=500,
+            is_limited_risk=True,
+            limited_risk_strategy=_Strategy.ACCORDING_TO_GSL,
+        ),
+        LIFE,
+    ),
+    "netted, dollars, limited risk, through the depth": (
+        account(
+            "USD",
+            "20000",
+            2,
+            leverage=500,
+            account_type=NETTED,
+            is_limited_risk=True,
+            limited_risk_strategy=_Strategy.ACCORDING_TO_GSL_AND_LEVERAGE,
+            margin_calculation=NET,
+        ),
+        DEEP,
     ),
 }
 
 
-def trade(spec: AccountSpec, acts: list[Act]) -> Trade:
+def trade(group: str, acts: list[Act]) -> Trade:
     """Let one example happen and check it."""
-    example = Trade(spec, acts)
+    example = Trade(GROUPS[group][0], acts, GROUPS[group][1])
     example.run()
     example.check()
     return example
@@ -767,6 +1193,24 @@ TIERS: Final = [
     _steady("close", 0, 3),
     _steady("close", 0, 1),
 ]
+# Every race once, some of them twice, over prices that fall and rise.
+RACES: Final = [
+    Act("market", 0, 6, 1, 9, (40, -30, 20)),
+    *(
+        Act("race", 0, size, first, 1 + size % 2, (30 - 50 * (size % 2), 20, -20))
+        for first in (1, 2)
+        for size in (6, 7, 8, 10, 11)
+    ),
+    Act("pending", 0, 30, 1, 4, (1, 1, 1)),
+    Act("race", 0, 9, 13, 8, (1, 1, 1)),
+    Act("race", 0, 15, 7, 13, (1, 1, 1)),
+]
+# Both sides of one symbol, as far as the money goes, and then more of either.
+HEDGES: Final = [
+    *(Act("market", 8, 3, first, 1, (0, 0, 0)) for first in (1, 2, 1, 2)),
+    *(Act("market", 20, 3, first, 1, (3, -2, 1)) for first in (3, 4, 3, 4)),
+    _steady("close", 1, 3),
+]
 SEEDED: Final = settings(
     derandomize=True,
     database=None,
@@ -776,17 +1220,39 @@ SEEDED: Final = settings(
 )
 
 
-def trade_at_random(group: str, examples: int) -> None:
-    """Let a group's examples happen; every group has others."""
+def trade_at_random(group: str, examples: int) -> Counter[str]:
+    """Let a group's examples happen, every group others, and return how often what was checked."""
 
     @seed(sum(group.encode()))
     @settings(SEEDED, max_examples=examples)
     @example(acts=TIERS)
+    @example(acts=RACES)
+    @example(acts=HEDGES)
     @given(acts=_acts())
     def one(acts: list[Act]) -> None:
-        trade(GROUPS[group], acts)
+        example_ = trade(group, acts)
+        seen.update(example_.seen())
 
+    seen = Counter[str]()
     one()
+    return seen
+
+
+# What the examples of every group must have come to, for all else they would prove too little.
+WANTED: Final = (
+    "money was checked",
+    "refusals for money were checked",
+    "swaps",
+    "triggers",
+    "parts",
+    "trailed stops",
+    "guaranteed stops",
+    "charges for guarantees",
+    "amended twice",
+    "amended too late",
+    "moved too late",
+    "amended while it was closed",
+)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -798,4 +1264,11 @@ def test_ledger_client_lists_and_balance_agree(group: str):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("group", GROUPS)
 def test_ledger_client_lists_and_balance_agree_over_thousands(group: str):
-    trade_at_random(group, 400)
+    seen = trade_at_random(group, 250)
+    spec, switches = GROUPS[group]
+    wanted = {*WANTED}
+    if switches.fill_through_depth:
+        wanted.add("levels of the depth")
+    if spec.is_limited_risk:
+        wanted.add("margins from guarantees")
+    assert not {what for what in wanted if not seen[what]}, seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -179,6 +180,46 @@ def test_impossible_numbers_are_refused(script: Script):
         script.next_answer().duplicate(0)
     with pytest.raises(ValueError, match="required fields"):
         script.next_request().answer(ProtoOATraderRes())
+
+
+def test_name_of_a_message_is_no_class_of_it(script: Script):
+    for pick in (script.next_answer, script.next_frame, script.next_request, script.inject):
+        with pytest.raises(TypeError, match=r"ctrader\.proto.*'ProtoOATraderReq'"):
+            pick("ProtoOATraderReq")  # type: ignore[arg-type]  # the mistake
+
+
+def test_verb_that_a_pick_has_not_is_told_with_those_that_it_has(script: Script):
+    request, answer = script.next_request(), script.next_answer()
+    with pytest.raises(AttributeError, match=r"no drop\(\).*answer, close, ignore, refuse"):
+        request.drop()  # type: ignore[attr-defined]  # the mistake
+    with pytest.raises(AttributeError, match=r"no refuse\(\).*apply, .*drop.*next_request"):
+        answer.refuse("MARKET_CLOSED")  # type: ignore[attr-defined]  # the mistake
+    assert not hasattr(request, "__wrapped__")
+
+
+def test_account_that_the_broker_has_not_is_told_with_those_that_it_has(script: Script):
+    calls: list[Callable[[], object]] = [
+        lambda: script.terminal(9),
+        lambda: script.delete_account(9),
+        lambda: script.disconnect_account(9),
+        lambda: script.deposit(9, Decimal(1)),
+        lambda: script.withdraw(9, Decimal(1)),
+        lambda: script.change_account(9),
+        lambda: script.pick_accounts(USD_ACCOUNT, 9),
+        lambda: script.fill_next_order(100_000, account_id=9),
+        lambda: script.reject_next_order("NO", account_id=9),
+    ]
+    for call in calls:
+        with pytest.raises(KeyError, match=rf"no account 9; known are {USD_ACCOUNT}, "):
+            call()
+
+
+def test_terminal_names_what_it_does_not_find(script: Script):
+    terminal = script.terminal(USD_ACCOUNT)
+    with pytest.raises(KeyError, match=r"no open position 77; none is open"):
+        terminal.close(77)
+    with pytest.raises(KeyError, match=r"no symbol 'EURUSDX'; known are .*EURUSD"):
+        terminal.sell("EURUSDX", 100_000)
 
 
 def test_function_may_decide_frame_by_frame(peer: Peer, script: Script):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,9 +89,7 @@ def test_order_fills_when_the_price_is_set_to_its_level():
     assert order.status == ProtoOAOrderStatus.ORDER_STATUS_FILLED
 
 
-@pytest.mark.parametrize(
-    ("bid", "ask"), [(0, 1), (1.2, 1.1), (-1, 1), (float("nan"), 1), (1, float("inf"))]
-)
+@pytest.mark.parametrize(("bid", "ask"), [(0, 1), (-1, 1), (float("nan"), 1), (1, float("inf"))])
 def test_impossible_prices_are_refused(bid: float, ask: float):
     script = scripted_exchange().script
     with pytest.raises(ValueError, match=r"must be|positive"):
@@ -98,10 +98,32 @@ def test_impossible_prices_are_refused(bid: float, ask: float):
 
 def test_unknown_symbol_is_refused():
     script = scripted_exchange().script
-    with pytest.raises(KeyError):
-        script.set_price("NOSUCH", 1, 2)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"no symbol 'EURUSDX'; known are .*EURUSD"):
+        script.set_price("EURUSDX", 1, 2)
+    with pytest.raises(KeyError, match=r"no symbol 999; known are .*EURUSD \(1\)"):
         script.hold_prices(999)
+
+
+def test_crossed_prices_are_told_as_they_were_given():
+    script = scripted_exchange().script
+    with pytest.raises(ValueError, match=r"bid of EURUSD, 1\.2, lies over the ask, 1\.1"):
+        script.set_price("EURUSD", 1.2, 1.1)
+
+
+@pytest.mark.parametrize("price", [1.1000001, Decimal("1.100001")])
+def test_price_with_more_digits_than_the_symbol_has_is_refused(price: float | Decimal):
+    script = scripted_exchange().script
+    with pytest.raises(ValueError, match=r"EURUSD has 5 digits.*round\(price, 5\)"):
+        script.set_price("EURUSD", price, 1.2)
+
+
+def test_dust_of_computed_prices_is_no_digit():
+    exchange = scripted_exchange()
+    bid = 1.1 + 0.0002  # 1.1002000000000003
+    exchange.script.set_price("EURUSD", bid, bid + 0.0001)
+    quote = exchange.quote(1)
+    assert quote is not None
+    assert (quote.bid, quote.ask) == (110_020, 110_030)
 
 
 def test_symbol_without_a_price_can_be_given_one():

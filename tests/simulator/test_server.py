@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import re
 import signal
 import socket
 import ssl
@@ -471,15 +472,37 @@ def test_client_that_spoke_during_a_long_pause_is_not_idle():
         assert isinstance(peer.next(), ProtoOAVersionRes)
 
 
+@pytest.mark.parametrize(("bound", "first"), [(64, 8), (3, 3)])
+def test_clients_that_wait_at_the_door_are_let_in_together_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch, bound: int, first: int
+):
+    monkeypatch.setattr(serving, "_ACCEPTED_AT_ONCE", bound, raising=False)
+    counts: list[int] = []
+    with Simulator(tls=False, frozen=True) as sim, ExitStack() as stack:
+        with sim.locked() as exchange:
+            advance = exchange.advance
+
+            def count_and_advance(now: int) -> None:
+                counts.append(len(exchange.connections))
+                advance(now)
+
+            monkeypatch.setattr(exchange, "advance", count_and_advance)
+            peers = [stack.enter_context(closing(SocketPeer(sim))) for _ in range(8)]
+        for peer in peers:
+            peer.send(ProtoOAApplicationAuthReq(clientId="nobody", clientSecret="no"))
+            peer.next()
+    assert next(count for count in counts if count) == first
+
+
 def test_door_without_room_is_left_alone_for_a_while(
     plain_sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    accept, tries = socket.socket.accept, 0
+    accept, refused = socket.socket.accept, 0
 
     def refuse(listening: socket.socket) -> tuple[socket.socket, object]:
-        nonlocal tries
-        tries += 1
-        if tries < 3:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
             raise OSError(errno.EMFILE, "Too many open files")
         return accept(listening)
 
@@ -487,7 +510,7 @@ def test_door_without_room_is_left_alone_for_a_while(
     began = time.monotonic()
     with closing(SocketPeer(plain_sim)) as peer:
         peer.log_in(plain_sim)
-    assert tries == 3
+    assert refused == 2
     assert time.monotonic() - began >= 0.2
     assert "No room for another connection" in caplog.text
 
@@ -647,6 +670,14 @@ def test_missing_extra_is_one_clear_line(
         {"port": -1},
         {"other_port": -1},
         {"oauth_port": 65_536},
+        {"names": "broker.example"},
+        {"names": ("*.example",)},
+        {"names": ("0.0.0.0",)},
+        {"names": ("http://broker.example",)},
+        {"names": ("my_broker",)},
+        {"names": (7,)},
+        {"ca_file": "ca.pem", "tls": False},
+        {"ca_file": "."},
         {"start": datetime(2024, 5, 8, tzinfo=UTC).replace(tzinfo=None)},
         {"start": datetime(1990, 5, 8, tzinfo=UTC)},
         {"start": datetime(2024, 5, 8, tzinfo=UTC), "replay": "bars.csv"},
@@ -661,24 +692,142 @@ def test_impossible_options_are_refused(options: dict[str, object]):
 def test_bad_file_is_one_line_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "bars.csv"
     file.write_text("time,open,high,low,close\n2024-05-06,1,x,1,1\n", encoding="utf-8")
-    assert main(["--plain", "--replay", str(file)]) == 1
-    assert "line 2: high 'x' is not a number" in capsys.readouterr().err
+    assert main(["--plain", "--replay", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert "argument --replay: " in error
+    assert "line 2: high 'x' is not a number" in error
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--ledger", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
-        (["--start", "yesterday"], "yesterday"),
+        (
+            ["--ledger", "/nowhere/at/all.json"],
+            r"argument --ledger: .*/nowhere/at/all\.json.*folder",
+        ),
+        (["--start", "yesterday"], r"argument --start: 'yesterday'.*2024-05-08T12:00"),
+        (["--start", "1990-05-08"], r"argument --start: .*2000-01-01"),
+        (["--replay", "nope.csv"], r"argument --replay: nope\.csv cannot be read: No such file"),
+        (["--replay", "nope.csv", "--start", "2024-05-08"], r"argument --start: "),
+        (["--replay", "nope.csv", "--symbol", "EURUSDX"], r"argument --symbol: .*EURUSDX.*EURUSD"),
+        (["--speed", "0"], r"argument --speed: .*0\.000001"),
+        (["--other-port", "70000"], r"argument --other-port: .*65535, not 70000"),
+        (["--host", "192.0.2.77"], r"argument --host: .*192\.0\.2\.77.*0\.0\.0\.0"),
+        (["--host", "no such host"], r"argument --host: .*no such host"),
+        (["--name", "a b"], r"argument --name: .*'a b'"),
+        (["--ca-file", "ca.pem"], r"argument --ca-file: .*--plain"),
     ],
+    ids=" ".join,
 )
-def test_impossible_arguments_are_one_line_at_once(
+def test_wrong_arguments_are_one_line_at_once_that_names_them(
     options: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(["--plain", *options]) == 1
+    assert main(["--plain", *options]) == 2
+    output = capsys.readouterr()
+    assert re.search(told, output.err), output.err
+    assert len(output.err.splitlines()) == 1
+    assert not output.out
+
+
+@pytest.mark.parametrize("option", ["--port", "--other-port", "--oauth-port"])
+def test_busy_port_is_told_with_its_option_and_a_remedy(
+    option: str, capsys: pytest.CaptureFixture[str]
+):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main(["--plain", option, str(port)]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert f"argument {option}: 127.0.0.1:{port} " in error
+    assert "in use" in error
+    assert "0 takes any free one" in error
     assert len(error.splitlines()) == 1
+
+
+def test_busy_port_is_told_with_its_argument():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        simulator = Simulator(tls=False, other_port=port)
+        with pytest.raises(OSError, match=rf"other_port.*127\.0\.0\.1:{port}") as caught:
+            simulator.start()
+    assert caught.value.errno == errno.EADDRINUSE
+
+
+def test_other_machines_reach_it_by_the_names_given(tmp_path: Path):
+    file = tmp_path / "ca.pem"
+    names = ("broker.example", "192.0.2.7")
+    with Simulator(host="0.0.0.0", names=names, ca_file=file) as simulator:  # what is tested
+        assert simulator.ca_file == str(file)
+        assert simulator.client_config().host == "127.0.0.1"
+        assert simulator.oauth_url.startswith("https://broker.example:")
+        context = ssl.create_default_context(cafile=file)
+        for name in (*names, "localhost", "127.0.0.1"):
+            for port in (simulator.port, simulator.live_port):
+                with (
+                    socket.create_connection(("127.0.0.1", port), timeout=5) as raw,
+                    context.wrap_socket(raw, server_hostname=name),
+                ):
+                    pass
+
+
+def test_given_ca_file_is_readable_by_all_and_goes_in_the_end(tmp_path: Path):
+    file = tmp_path / "ca.pem"
+    with Simulator(ca_file=file):
+        if sys.platform != "win32":
+            assert file.stat().st_mode & 0o777 == 0o644
+        assert list(tmp_path.iterdir()) == [file]
+        old = file.read_bytes()
+    assert list(tmp_path.iterdir()) == []
+    # What one that was killed left behind is replaced.
+    file.write_bytes(old)
+    with Simulator(ca_file=file):
+        assert file.read_bytes() != old
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ca_file_that_another_simulator_took_over_stays(tmp_path: Path):
+    file = tmp_path / "ca.pem"
+    with Simulator(ca_file=file):
+        other = Simulator(ca_file=file)
+        other.start()
+    assert file.exists()
+    other.stop()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("content", ["my thesis", "bundle"])
+def test_file_of_somebody_else_is_never_overwritten(tmp_path: Path, content: str):
+    if content == "bundle":
+        import trustme
+
+        content = trustme.CA().cert_pem.bytes().decode()
+    file = tmp_path / "ca.pem"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"ca_file .*ca\.pem.*another"):
+        Simulator(ca_file=file)
+    assert file.read_text(encoding="utf-8") == content
+    with pytest.raises(ConfigurationError, match=r"ca_file .*folder"):
+        Simulator(ca_file=tmp_path / "no" / "ca.pem")
+
+
+def test_name_that_no_certificate_holds_is_refused_before_it_serves():
+    with pytest.raises(ConfigurationError, match=r"names .*'xn--a'"):
+        Simulator(names=("xn--a",)).start()
+
+
+def test_account_out_of_range_is_told_with_the_places(plain_sim: Simulator):
+    for ask in (plain_sim.credentials, plain_sim.terminal):
+        with pytest.raises(IndexError, match=r"place, 0 to 3, not 9"):
+            ask(9)
+        with pytest.raises(IndexError, match=r"not 1000001; that is the id of .* at place 0"):
+            ask(1_000_001)
+        with pytest.raises(TypeError, match=r"place, 0 to 3, not 'USD'"):
+            ask("USD")  # type: ignore[arg-type]  # the mistake
+
+
+def test_name_of_a_message_is_no_class_that_was_recorded(sim: Simulator):
+    for ask in (sim.sent_by_client, sim.sent_by_server, sim.wait_for_client):
+        with pytest.raises(TypeError, match=r"ctrader\.proto.*'ProtoOANewOrderReq'"):
+            ask("ProtoOANewOrderReq")  # type: ignore[arg-type]  # the mistake
 
 
 def test_symbol_of_no_file_is_refused(capsys: pytest.CaptureFixture[str]):

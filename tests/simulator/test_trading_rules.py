@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +12,7 @@ from ctrader.proto import (
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOACancelOrderReq,
+    ProtoOAChangeBalanceType,
     ProtoOAClosePositionReq,
     ProtoOADealListByPositionIdReq,
     ProtoOADealListByPositionIdRes,
@@ -528,3 +530,99 @@ def test_lists_and_details_of_orders_and_deals():
         ctidTraderAccountId=USD_ACCOUNT, fromTimestamp=START - 10_000, toTimestamp=START - 1
     )
     assert len(peer.ask(old, ProtoOAOrderListRes).order) == 0
+
+
+@pytest.mark.parametrize("mode", ["DISABLED_WITHOUT_PENDINGS_EXECUTION", "CLOSE_ONLY_MODE"])
+def test_pending_order_on_its_way_to_its_fill_waits_if_its_symbol_stops_executing(mode: str):
+    peer = trader((0, 112567, 112569), (5, 111998, 112000), (9, 111997, 111999))
+    peer.send(order("LIMIT", limitPrice=1.12))
+    peer.run(5.01)
+    peer.received()
+    peer.exchange.change_symbol(1, trading_mode=ProtoOATradingMode.Value(mode))
+    assert events(peer) == []
+    # It was not the order's fault: it is there still, and the next price after that finds it.
+    peer.exchange.change_symbol(1, trading_mode=ProtoOATradingMode.ENABLED)
+    assert events(peer) == []
+    assert kinds(events(peer, 5)) == ["ORDER_FILLED"]
+
+
+def test_stop_loss_on_its_way_waits_if_its_symbol_stops_executing():
+    peer = trader((0, 112567, 112569), (5, 111998, 112000), (9, 111997, 111999))
+    peer.send(order(relativeStopLoss=500))
+    peer.run(5.01)
+    peer.received()
+    without = ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION
+    peer.exchange.change_symbol(1, trading_mode=without)
+    assert events(peer) == []
+    with_pendings = ProtoOATradingMode.DISABLED_WITH_PENDINGS_EXECUTION
+    peer.exchange.change_symbol(1, trading_mode=with_pendings)
+    assert kinds(events(peer, 5)) == ["ORDER_FILLED"]
+
+
+def test_market_order_on_its_way_is_rejected_if_its_symbol_stops_trading():
+    peer = trader()
+    peer.send(order())
+    without = ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION
+    peer.exchange.change_symbol(1, trading_mode=without)
+    accepted, rejected = events(peer)
+    assert kinds([accepted, rejected]) == ["ORDER_ACCEPTED", "ORDER_REJECTED"]
+    assert rejected.errorCode == "TRADING_DISABLED"
+
+
+def test_pending_order_may_leave_a_netted_position_under_the_smallest_volume():
+    ticks = ((0, 112567, 112569), (5, 113000, 113002))
+    peer = log_in(Peer(scripted_exchange(ticks)), NETTED_ACCOUNT)
+    peer.exchange.change_symbol(1, min_volume=200_000)
+    for request in (order(volume=300_000), order("LIMIT", "SELL", limitPrice=1.13, volume=200_000)):
+        peer.send(with_fields(request, ctidTraderAccountId=NETTED_ACCOUNT))
+    events(peer)
+    (filled,) = events(peer, 5)
+    assert filled.position.tradeData.volume == 100_000
+    # What is left can be closed, for the smallest volume is a rule of what is opened.
+    peer.send(with_fields(close(100_000), ctidTraderAccountId=NETTED_ACCOUNT))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+
+
+def ruined(*, protected: bool) -> Peer:
+    """Let a gap stop an account out, far below nothing."""
+    switches = replace(BARE, negative_balance_protection=protected)
+    ticks = ((0, 112567, 112569), (5, 102567, 102569))
+    account = replace(DEFAULT_ACCOUNTS[0], balance=Decimal(2000))
+    peer = log_in(
+        Peer(scripted_exchange(ticks, switches=switches, accounts=[account])), USD_ACCOUNT
+    )
+    peer.send(order(volume=10_000_000))
+    events(peer)
+    return peer
+
+
+def test_balance_that_a_stop_out_leaves_below_zero_stays_there():
+    peer = ruined(protected=False)
+    assert kinds(events(peer, 6)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    assert peer.exchange.books[USD_ACCOUNT].balance < 0
+
+
+def test_protected_balance_is_brought_back_to_zero_after_a_stop_out():
+    peer = ruined(protected=True)
+    _, filled, deposit = events(peer, 6)
+    lost = filled.deal.closePositionDetail.balance
+    assert lost < 0
+    cash = deposit.depositWithdraw
+    wanted = ProtoOAChangeBalanceType.BALANCE_DEPOSIT_NEGATIVE_BALANCE_PROTECTION
+    assert (cash.operationType, cash.delta, cash.balance) == (wanted, -lost, 0)
+    assert cash.balanceVersion == filled.deal.closePositionDetail.balanceVersion + 1
+    # A broker may take more than there is: that is no stop-out.
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(5))
+    events(peer)
+    assert peer.exchange.books[USD_ACCOUNT].balance == -500
+
+
+def test_balance_below_zero_waits_for_the_end_of_all_positions():
+    peer = ruined(protected=True)
+    peer.exchange.deposit(USD_ACCOUNT, Decimal(2000))
+    peer.send(order(volume=9_000_000))
+    events(peer)
+    found = events(peer, 6)
+    assert kinds(found) == [*["ORDER_ACCEPTED", "ORDER_FILLED"] * 2, "DEPOSIT_WITHDRAW"]
+    assert found[1].deal.closePositionDetail.balance < 0
+    assert found[4].depositWithdraw.balance == 0

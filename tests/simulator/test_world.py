@@ -507,6 +507,13 @@ def test_close_ends_reads_and_refuses_what_comes_after():
         world.run(accounts.get_trader(ACCOUNT))
 
 
+def test_command_that_was_given_to_the_session_itself_goes_out_when_time_passes():
+    world = ready_world()
+    world.session.close(world.now)
+    world.run_for(0)
+    assert world.finished is not None
+
+
 def test_waiting_for_what_never_happens_is_given_up():
     world = make_world()
     with pytest.raises(WorldStoppedError):

@@ -107,6 +107,21 @@ class Cashier:
         """
         self._change(book, -min(amount, book.balance + INT64_MAX), change_type, note)
 
+    def cover_loss(self, book: AccountBook) -> None:
+        """Bring a balance that a stop-out has just left below zero back to zero.
+
+        While anything is open the equity decides, and closing the rest may still pay for it.
+        """
+        if not self._switches.negative_balance_protection or book.balance >= 0:
+            return
+        last = book.journal[-1]
+        if last.kind != "deal" or any(book.open_positions()):
+            return
+        deal = next(each for each in reversed(book.deals) if each.deal_id == last.deal_id)
+        if book.orders[deal.order_id].stop_out:
+            change_type = ProtoOAChangeBalanceType.BALANCE_DEPOSIT_NEGATIVE_BALANCE_PROTECTION
+            self._change(book, -book.balance, change_type, None)
+
     def deposit_bonus(
         self,
         book: AccountBook,

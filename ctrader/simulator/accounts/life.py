@@ -92,6 +92,7 @@ class AccountLife:
 
     def _look_at(self, book: AccountBook) -> None:
         self._touched.discard(book.spec.account_id)
+        self.cashier.cover_loss(book)
         if self._switches.trader_updated_after_closing:
             self._tell_closings(book)
         self._rollover.follow(book)

@@ -45,6 +45,7 @@ _LONG_PERIODS: Final = frozenset(
     {ProtoOATrendbarPeriod.D1, ProtoOATrendbarPeriod.W1, ProtoOATrendbarPeriod.MN1}
 )
 _BARS_KEPT: Final = 100_000
+_SHORT_GAP: Final = 3  # bars
 _LATEST: Final = 2_147_483_646_000  # largest timestamp that the server accepts
 
 
@@ -280,24 +281,35 @@ def _collect_bars(
     first = prices.first_time(symbol_id)
     # A bar that begins exactly at the end of the window is in it, and so is the forming one.
     begin = period_start(period, end)
+    over = next_period_start(period, begin)
+    gap = 0
     while begin >= start and begin + WINDOW_LIMITS[period] > first:
-        bar = _bar(exchange, symbol_id, period, begin, now)
+        bar = _bar(exchange, symbol_id, period, begin, over, now)
+        if bar is None and period in _LONG_PERIODS and gap < _SHORT_GAP:
+            # Over a weekend step by step: those bars are remembered, where a gap leads is not.
+            gap += 1
+            over, begin = begin, period_start(period, begin - 1)
+            continue
         if bar is None:
             last = prices.previous_time(symbol_id, begin)  # over a gap in one step
             if last is None:
                 break
             begin = period_start(period, last)
+            over = next_period_start(period, begin)
             continue
         if len(found) == size:
             return found, begin
+        gap = 0
         found.append((begin, bar))
-        begin = period_start(period, begin - 1)
+        over, begin = begin, period_start(period, begin - 1)
     return found, None
 
 
-def _bar(exchange: Exchange, symbol_id: int, period: int, begin: int, now: int) -> Bar | None:
+def _bar(
+    exchange: Exchange, symbol_id: int, period: int, begin: int, end: int, now: int
+) -> Bar | None:
     """Return the bar of a period as it is now, None where it has no price."""
-    end, prices = next_period_start(period, begin), exchange.market.prices
+    prices = exchange.market.prices
     if end > now or period not in _LONG_PERIODS:
         return prices.bar(symbol_id, begin, min(end, now + 1))
     # A day takes long to put together, and once it is over it stays as it is.

@@ -110,10 +110,10 @@ def next_period_start(period: int, start: int) -> int:
     within = _WITHIN_DAY.get(period)
     if within is not None:
         # On the days of clock changes the last bar is cut or followed by a short one.
-        return min(start + within, _day_start_of(_local_date(trading_day_start(start)), 2))
-    date = _local_date(start) + timedelta(days=1)
+        return min(start + within, _day_start(_local_midnight(trading_day_start(start)) + 2 * DAY))
     if period == Period.D1:
-        return _day_start_of(date + timedelta(days=1))
+        return _day_start(_local_midnight(start) + 2 * DAY)
+    date = _local_date(start) + timedelta(days=1)
     if period == Period.W1:
         return _day_start_of(date + timedelta(days=7))
     return _day_start_of((date + timedelta(days=31)).replace(day=1))
@@ -121,9 +121,9 @@ def next_period_start(period: int, start: int) -> int:
 
 def trading_day_start(at: int) -> int:
     """Return the last 17:00 in New York that is not after an instant."""
-    date = _local_date(at)
-    start = _day_start_of(date, 1)
-    return start if start <= at else _day_start_of(date)
+    midnight = _local_midnight(at)
+    start = _day_start(midnight + DAY)
+    return start if start <= at else _day_start(midnight)
 
 
 def hours_of(symbol: SymbolSpec) -> TradingHours:
@@ -202,7 +202,8 @@ class TradingHours:
         inside = 0
         for week in range(start // WEEK, (end - 1) // WEEK + 1):
             for opens, closes in self._open_in(week):
-                inside += max(0, min(end, closes) - max(start, opens))
+                if closes > start and opens < end:
+                    inside += min(end, closes) - max(start, opens)
         return "closed" if not inside else "open" if inside == end - start else "mixed"
 
     def next_open(self, at: int) -> int | None:
@@ -258,13 +259,11 @@ class TradingHours:
         stretches: list[_Stretch] = []
         for number in range(first - 2, first + 4):
             sunday = _FIRST_SUNDAY + number * WEEK
-            for opens, length in self._sessions:
-                stretches.append(
-                    (
-                        _instant(self._zone, sunday + opens),
-                        _instant(self._zone, sunday + opens + length),
-                    )
-                )
+            for start, length in self._sessions:
+                opens = sunday + start
+                closes = opens + length
+                if opens - DAY < end and closes + DAY > begin:
+                    stretches.append((_instant(self._zone, opens), _instant(self._zone, closes)))
         return tuple(
             (max(opens, begin), min(closes, end))
             for opens, closes in _joined(stretches)
@@ -355,24 +354,38 @@ def _instant(zone: str, local: int) -> int:
     return local - (after if zone_offset(zone, local - after) == after else before)
 
 
+def _local_midnight(at: int) -> int:
+    """Return the midnight that began the day in New York, as if that were UTC."""
+    local = at + _new_york_offset(at)
+    return local - local % DAY
+
+
 def _local_date(at: int) -> datetime:
     """Return the day in New York as a midnight without a meaning of its own."""
-    local = at + _new_york_offset(at)
-    return _EPOCH + timedelta(days=local // DAY)
+    return _EPOCH + timedelta(milliseconds=_local_midnight(at))
 
 
-def _day_start_of(date: datetime, days: int = 0) -> int:
-    """Return the 17:00 in New York that begins the trading day of a date, or of a later one."""
-    local = round((date - _EPOCH).total_seconds()) * 1000 + (days - 1) * DAY + _DAY_BEGINS
+def _day_start(midnight: int) -> int:
+    """Return the 17:00 in New York that begins the trading day of a date, given as its midnight."""
+    local = midnight - DAY + _DAY_BEGINS
     # Clocks change at 2:00 on Sundays, so five hours give the right side of every change.
     return local - _new_york_offset(local + 5 * HOUR)
 
 
+def _day_start_of(date: datetime) -> int:
+    return _day_start(round((date - _EPOCH).total_seconds()) * 1000)
+
+
 def _new_york_offset(at: int) -> int:
     # The United States' rule is spelled out: a simulator must run where no zone files are.
-    year = (_EPOCH + timedelta(milliseconds=at)).year
-    spring, autumn = _new_york_changes(year)
+    spring, autumn = _new_york_changes(_year_of(at // DAY))
     return (-4 if spring <= at < autumn else -5) * HOUR
+
+
+@lru_cache(maxsize=8192)  # days of the years that bars are asked for
+def _year_of(day: int) -> int:
+    """Return the year of a day since the epoch."""
+    return (_EPOCH + timedelta(days=day)).year
 
 
 @lru_cache(maxsize=256)

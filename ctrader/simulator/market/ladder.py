@@ -7,7 +7,7 @@ that a level keeps its place while the quote moves, and sizes that change every 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -25,6 +25,7 @@ LEVELS: Final = 12
 """Levels on either side, fewer only where prices end."""
 
 _SIZE_LASTS: Final = 5000  # milliseconds that a level keeps its size, each from its own beginning
+_RUNGS_KEPT: Final = 4096  # of either side, before those that are no levels are forgotten
 
 
 class Level(NamedTuple):
@@ -57,29 +58,29 @@ def ladder_of(symbol: SymbolSpec, quote: Quote, *, seed: int = 0) -> Ladder:
 
 @dataclass(slots=True, eq=False)
 class Rung:
-    """A level of a moving ladder, the same object for as long as there is one at its price."""
+    """What a moving ladder knows of one price on one side, level or not."""
 
     is_bid: bool
     price: int
     """Wire price, in 1/100000."""
     draw: int
-    """What the seed has drawn for its price."""
+    """What the seed has drawn for the price."""
     phase: int
     """Milliseconds by which its times are ahead of the clock's."""
-    place: int
-    """How many levels it is behind the best price, counted from 2."""
     age: int | None = None
-    """Which of its times it is in, None before the first."""
+    """Which of its times `share` belongs to, None before the first."""
     share: int = 0
-    """Twentieths of a lot that it holds in this time, once for each place."""
+    """Twentieths of a lot that stand there in this time, once for each place."""
+    place: int = 0
+    """How many levels it is behind the best price, counted from 2; 0 where it is no level."""
     size: int = -1
-    """Volume in cents of a unit, negative before it has one."""
+    """Volume in cents of a unit, negative where it is no level."""
     quote_id: int | None = None
-    """Id that its watchers know it by, None before they were told of it."""
+    """Id that the level's watchers know it by, None before they were told of it."""
 
 
 class MovingLadder:
-    """A symbol's depth that follows its quote, and works out only what each step changes."""
+    """A symbol's depth that follows its quote by what each step changes."""
 
     def __init__(self, symbol: SymbolSpec, *, seed: int) -> None:
         """Begin without any levels, as before there is a price.
@@ -93,14 +94,14 @@ class MovingLadder:
         self.change_symbol(symbol)
 
     @property
-    def bids(self) -> Collection[Rung]:
+    def bids(self) -> Sequence[Rung]:
         """Levels under the quote, the best price first."""
-        return self._bids.rungs.values()
+        return self._bids.rungs
 
     @property
-    def asks(self) -> Collection[Rung]:
+    def asks(self) -> Sequence[Rung]:
         """Levels over the quote, the best price first."""
-        return self._asks.rungs.values()
+        return self._asks.rungs
 
     def change_symbol(self, symbol: SymbolSpec) -> None:
         """Go by other terms of the symbol from the next step on."""
@@ -134,21 +135,31 @@ class _Side:
     """One side of a moving ladder."""
 
     def __init__(self, *, is_bid: bool) -> None:
-        self.rungs: dict[int, Rung] = {}
-        """Levels by price, the best first."""
+        self.rungs: list[Rung] = []
+        """The levels, the best first."""
         self._is_bid = is_bid
         self._best: int | None = None
         self._key = self._spacing = self._lot = self._least = self._step = 1
+        # Prices come again and again: what is drawn for them is kept.
+        self._known: dict[int, Rung] = {}
+        self._behind: dict[int, list[Rung]] = {}
 
     def set_terms(self, symbol: SymbolSpec, key: int) -> None:
-        self._key = key
         self._spacing = symbol.grid * max(1, symbol.spread // 8)
         self._lot, self._least, self._step = symbol.lot_size, symbol.min_volume, symbol.step_volume
         self._best = None
+        self._behind.clear()
+        if key != self._key:
+            self._key = key
+            for rung in self._known.values():
+                rung.draw = _drawn(key ^ rung.price)
+                rung.phase, rung.age = rung.draw % _SIZE_LASTS, None
 
     def clear(self, gone: list[Rung]) -> None:
-        gone.extend(self.rungs.values())
-        self.rungs.clear()
+        for rung in self.rungs:
+            rung.place, rung.size = 0, -1
+        gone.extend(self.rungs)
+        self.rungs = []
         self._best = None
 
     def follow(self, best: int, time: int, changed: list[Rung], gone: list[Rung]) -> None:
@@ -156,7 +167,7 @@ class _Side:
         if has_moved:
             self._move(best, gone)
         lot, step, least = self._lot, self._step, self._least
-        for rung in self.rungs.values():
+        for rung in self.rungs:
             age = (time + rung.phase) // _SIZE_LASTS
             if age != rung.age:
                 rung.age = age
@@ -174,48 +185,55 @@ class _Side:
 
     def _move(self, best: int, gone: list[Rung]) -> None:
         """Let the levels stand behind another best price, or on other terms."""
-        spacing, is_bid = self._spacing, self._is_bid
+        before = self.rungs
+        if len(self._known) > _RUNGS_KEPT:
+            # A level that stays must stay the same object.
+            self._known = {rung.price: rung for rung in before}
+            self._behind.clear()
+        for rung in before:
+            rung.place = 0
+        spacing = self._spacing
         # The lattice counts from zero, not from the quote, which may stand between two of its
         # points.
-        first = (best if is_bid else best + spacing) // spacing * spacing
-        away = -spacing if is_bid else spacing
+        first = (best if self._is_bid else best + spacing) // spacing * spacing
         if first == best:
-            first += away
-        known, now = self.rungs, dict[int, Rung]()
+            first += -spacing if self._is_bid else spacing
+        self.rungs = [self._rung(best, _drawn(self._key ^ best)), *self._rungs_from(first)]
         place = 2
-        for price, draw in ((best, _drawn(self._key ^ best)), *_points(self._key, first, away)):
-            rung = known.pop(price, None)
-            if rung is None:
-                rung = Rung(is_bid, price, draw, draw % _SIZE_LASTS, place)
-            elif rung.draw != draw:  # the symbol has another name
-                rung.draw, rung.phase, rung.age = draw, draw % _SIZE_LASTS, None
+        for rung in self.rungs:
             rung.place = place
-            now[price] = rung
             place += 1
-        gone.extend(known.values())
-        self._best, self.rungs = best, now
+        for rung in before:
+            if not rung.place:
+                rung.size = -1
+                gone.append(rung)
+        self._best = best
+
+    def _rungs_from(self, first: int) -> list[Rung]:
+        """Return the levels behind the best price, which may begin at a point of the lattice."""
+        found = self._behind.get(first)
+        if found is None:
+            away = -self._spacing if self._is_bid else self._spacing
+            found, price = list[Rung](), first
+            while price > 0 and len(found) < LEVELS - 1:
+                draw = _drawn(self._key ^ price)
+                if draw >> 62:  # three points of four have a level
+                    found.append(self._rung(price, draw))
+                price += away
+            self._behind[first] = found
+        return found
+
+    def _rung(self, price: int, draw: int) -> Rung:
+        rung = self._known.get(price)
+        if rung is None:
+            rung = self._known[price] = Rung(self._is_bid, price, draw, draw % _SIZE_LASTS)
+        return rung
 
 
-def _levels(rungs: Collection[Rung]) -> tuple[Level, ...]:
+def _levels(rungs: Sequence[Rung]) -> tuple[Level, ...]:
     return tuple(Level(rung.price, rung.size) for rung in rungs)
 
 
-# The same points and the same few seconds are asked for at each tick.
-
-
-@lru_cache(maxsize=1024)
-def _points(key: int, first: int, away: int) -> tuple[tuple[int, int], ...]:
-    """Return the prices behind the best one that have a level, each with its draw."""
-    points: list[tuple[int, int]] = []
-    price = first
-    while price > 0 and len(points) < LEVELS - 1:
-        draw = _drawn(key ^ price)
-        if draw >> 62:  # three points of four have a level
-            points.append((price, draw))
-        price += away
-    return tuple(points)
-
-
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=16_384)  # the same points and the same few seconds are asked for at each tick
 def _drawn(point: int) -> int:
     return mix(point)

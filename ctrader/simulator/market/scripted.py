@@ -73,7 +73,10 @@ class ScriptedPrices:
             ValueError: a side is not positive, or the bid lies over the ask.
         """
         if not 0 < bid <= ask:
-            raise ValueError(f"bid {bid} and ask {ask} must be positive, the bid not over the ask")
+            raise ValueError(
+                f"bid {bid} and ask {ask}, in hundred-thousandths, must be positive, "
+                "the bid not over the ask"
+            )
         self.hold(symbol_id, at)
         return self._append(symbol_id, at, bid, ask)
 

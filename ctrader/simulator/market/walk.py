@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import sqrt
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 from zlib import crc32
 
 from ctrader.simulator.catalogue import DEFAULT_CATALOGUE, PRICE_UNITS, SymbolSpec
@@ -32,14 +33,9 @@ _NODES_KEPT: Final = 40_000
 _MINUTES_KEPT: Final = 256
 
 
-class _Stretch(NamedTuple):
-    """The bids of one stretch of time, in points of the symbol."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    changes: int
+# The bids of one stretch of time in points of the symbol: opening, highest, lowest and closing, and
+# the number of changes. Plain, for there are tens of thousands of them in a page of daily bars.
+_Stretch: TypeAlias = tuple[int, int, int, int, int]
 
 
 class RandomWalkPrices:
@@ -124,6 +120,7 @@ class _Walk:
         self._by_minute = self._yearly / sqrt(_MINUTES_A_YEAR)
         self._spread = spec.spread
         self._hours = hours
+        self._roots: dict[int, _Stretch] = {}
         self._halves: dict[tuple[int, int], tuple[_Stretch, _Stretch]] = {}
         self._minutes: dict[int, tuple[Tick, ...]] = {}
         self._quotes: dict[int, tuple[list[int], list[Quote]]] = {}
@@ -159,13 +156,25 @@ class _Walk:
         parts: list[Bar] = []
         if start < first * MINUTE and (part := fold_ticks(self.ticks(start, first * MINUTE))):
             parts.append(part)
+        nodes: list[_Stretch] = []
         first = max(first, _FIRST_ROOT * _ROOT)
         for index in range(first // _ROOT, -(-last // _ROOT) if last > first else 0):
-            self._gather(self._root(index), index * _ROOT, _ROOT, first, last, parts)
+            self._gather(index, first, last, nodes)
+        if nodes:
+            grid = self._grid
+            parts.append(
+                Bar(
+                    nodes[0][0] * grid,
+                    max([high for _, high, _, _, _ in nodes]) * grid,
+                    min([low for _, _, low, _, _ in nodes]) * grid,
+                    nodes[-1][3] * grid,
+                    sum([changes for _, _, _, _, changes in nodes]),
+                )
+            )
         if last * MINUTE < end and (part := fold_ticks(self.ticks(last * MINUTE, end))):
             parts.append(part)
-        if not parts:
-            return None
+        if len(parts) < 2:
+            return parts[0] if parts else None
         return Bar(
             parts[0].open,
             max(part.high for part in parts),
@@ -204,40 +213,73 @@ class _Walk:
                 minute -= 1
         return None
 
-    def _gather(
-        self, node: _Stretch, start: int, length: int, first: int, last: int, parts: list[Bar]
-    ) -> None:
-        """Collect the largest whole stretches inside `[first, last)` in order."""
-        if start >= last or start + length <= first:
-            return
+    def _gather(self, index: int, first: int, last: int, nodes: list[_Stretch]) -> None:
+        """Collect the largest whole stretches of a root inside `[first, last)` in order."""
+        start, length = index * _ROOT, _ROOT
+        node, first, last = self._root(index), max(first, start), min(last, start + length)
+        # Down to the stretch in whose halves the two borders lie apart.
+        while True:
+            if first <= start and last >= start + length:
+                self._take(node, start, length, nodes)
+                return
+            half = _first_part(length)
+            left, right = self._split(node, start, length)
+            if last <= start + half:
+                node, length = left, half
+            elif first >= start + half:
+                node, start, length = right, start + half, length - half
+            else:
+                break
+        middle, rest = start + half, length - half
+        # What lies between the first border and the middle comes from its end to its beginning.
+        behind: list[tuple[_Stretch, int, int]] = []
+        node, length = left, half
+        while first > start:
+            half = _first_part(length)
+            left, above = self._split(node, start, length)
+            if first < start + half:
+                behind.append((above, start + half, length - half))
+                node, length = left, half
+            else:
+                node, start, length = above, start + half, length - half
+        behind.append((node, start, length))
+        for each in reversed(behind):
+            self._take(*each, nodes)
+        node, start, length = right, middle, rest
+        while last < start + length:
+            half = _first_part(length)
+            left, right = self._split(node, start, length)
+            if last > start + half:
+                self._take(left, start, half, nodes)
+                node, start, length = right, start + half, length - half
+            else:
+                node, length = left, half
+        self._take(node, start, length, nodes)
+
+    def _take(self, node: _Stretch, start: int, length: int, nodes: list[_Stretch]) -> None:
+        """Collect a stretch, or of one that is open in part the largest that are open."""
         state = self._hours.state(start * MINUTE, (start + length) * MINUTE)
-        if state == "closed":
-            return
-        if first <= start and start + length <= last and (state == "open" or length == 1):
-            if state == "open":
-                grid = self._grid
-                parts.append(
-                    Bar(
-                        node.open * grid,
-                        node.high * grid,
-                        node.low * grid,
-                        node.close * grid,
-                        node.changes,
-                    )
-                )
-            return
-        left, right = self._split(node, start, length)
-        half = _first_part(length)
-        self._gather(left, start, half, first, last, parts)
-        self._gather(right, start + half, length - half, first, last, parts)
+        if state == "open":
+            nodes.append(node)
+        elif state == "mixed" and length > 1:
+            half = _first_part(length)
+            left, right = self._split(node, start, length)
+            self._take(left, start, half, nodes)
+            self._take(right, start + half, length - half, nodes)
 
     def _root(self, index: int) -> _Stretch:
+        known = self._roots.get(index)
+        if known is None:
+            known = self._roots[index] = self._draw_root(index)
+        return known
+
+    def _draw_root(self, index: int) -> _Stretch:
         opening, closing = self._border(index), self._border(index + 1)
         reach = self._by_minute * sqrt(_ROOT) * 0.5
         draw = mix(self._key ^ mix(index * 2 + 1))
         high = max(opening, closing) + int(abs(_normal(draw)) * reach)
         low = min(opening, closing) - int(abs(_normal(mix(draw))) * reach)
-        return _Stretch(opening, high, max(low, self._centre // 10), closing, _CHANGES * _ROOT)
+        return opening, high, max(low, self._centre // 10), closing, _CHANGES * _ROOT
 
     def _border(self, index: int) -> int:
         """Return the price between two roots; it keeps near the centre for ever."""
@@ -251,38 +293,37 @@ class _Walk:
         if len(self._halves) >= _NODES_KEPT:
             self._halves.clear()
         opening, high, low, closing, changes = node
-        first = _first_part(length)
-        second = length - first
+        first, second, width, first_root, second_root, share = _shape(length)
         draw = mix(self._key ^ mix(start * 524_287 + length))
         other = mix(draw)
-        swing = self._by_minute * sqrt(first * second / length) * _normal(draw)
+        swing = self._by_minute * width * _normal(draw)
         middle = round(opening + (closing - opening) * first / length + swing)
         middle = _fold_back(middle, low, high)
         again = middle + (other & 3) - 1 if other & 3 != 3 else middle
         again = low if again < low else high if again > high else again
-        # The ends of the whole are reached in one half, more likely in the longer one.
-        share = 65_536 * first // length
-        high_first = (other >> 2) & 0xFFFF < share
-        low_first = (other >> 18) & 0xFFFF < share
-        slack = self._by_minute * 0.6 * ((other >> 34) & 0x3FF) / 512
+        part = (other >> 34) & 0x3FF
+        slack = self._by_minute * 0.6 * part / 512
         slack_low = self._by_minute * 0.6 * ((other >> 44) & 0x3FF) / 512
-        root, part = sqrt(first), (other >> 34) & 0x3FF
-        left_high = high if high_first else _reach(max(opening, middle), slack * root, high, part)
-        left_low = (
-            low if low_first else -_reach(-min(opening, middle), slack_low * root, -low, part)
-        )
-        root = sqrt(second)
-        right_high = (
-            high if not high_first else _reach(max(again, closing), slack * root, high, part)
-        )
-        right_low = (
-            low if not low_first else -_reach(-min(again, closing), slack_low * root, -low, part)
-        )
+        # The ends of the whole are reached in one half, more likely in the longer one.
+        left_high = right_high = high
+        if (other >> 2) & 0xFFFF < share:
+            top = again if again > closing else closing
+            right_high = _reach(top, slack * second_root, high, part)
+        else:
+            top = opening if opening > middle else middle
+            left_high = _reach(top, slack * first_root, high, part)
+        left_low = right_low = low
+        if (other >> 18) & 0xFFFF < share:
+            bottom = again if again < closing else closing
+            right_low = -_reach(-bottom, slack_low * second_root, -low, part)
+        else:
+            bottom = opening if opening < middle else middle
+            left_low = -_reach(-bottom, slack_low * first_root, -low, part)
         wanted = changes * first * (1536 + ((other >> 54) & 0x3FF)) // (length * 2048)
         wanted = max(_FEWEST_CHANGES * first, min(wanted, changes - _FEWEST_CHANGES * second))
         halves = (
-            _Stretch(opening, left_high, left_low, middle, wanted),
-            _Stretch(again, right_high, right_low, closing, changes - wanted),
+            (opening, left_high, left_low, middle, wanted),
+            (again, right_high, right_low, closing, changes - wanted),
         )
         self._halves[start, length] = halves
         return halves
@@ -332,7 +373,7 @@ class _Walk:
 
     def _draw_ticks(self, minute: int, node: _Stretch) -> tuple[Tick, ...]:
         draw = mix(self._key ^ mix(minute * 8 + 5))
-        kinds = _draw_kinds(node.changes, draw)
+        kinds = _draw_kinds(node[4], draw)
         bids = self._draw_bids(node, sum(kind != _ASK for kind in kinds), mix(draw ^ 1))
         grid, count, begin = self._grid, len(kinds), minute * MINUTE
         draw = mix(draw ^ 2)
@@ -359,11 +400,11 @@ class _Walk:
 
     def _draw_bids(self, node: _Stretch, count: int, draw: int) -> list[int]:
         """Lead the bid from the opening to the closing price by way of both ends."""
-        low, high = node.low, node.high
+        opening, high, low, closing, _ = node
         ends = [high, low] if draw & 1 else [low, high]
         first = 1 + (draw >> 1) % (count - 3) if count > 4 else 1
         second = first + 1 + (draw >> 24) % (count - 2 - first) if count - 2 > first else first + 1
-        stations = [(0, node.open), (first, ends[0]), (second, ends[1]), (count - 1, node.close)]
+        stations = [(0, opening), (first, ends[0]), (second, ends[1]), (count - 1, closing)]
         bids: list[int] = []
         for (left, start), (right, stop) in pairwise(stations):
             bids.append(start)
@@ -372,7 +413,7 @@ class _Walk:
                 value = start + (stop - start) * (step - left) // (right - left)
                 value += (draw & 3) - 1 if draw & 3 != 3 else 0
                 bids.append(low if value < low else high if value > high else value)
-        bids.append(node.close)
+        bids.append(closing)
         return bids
 
 
@@ -412,6 +453,19 @@ def _reach(start: int, distance: float, limit: int, part: int) -> int:
     """Go some way up, or a part (in 1024) of what there is if that is less."""
     room = limit - start
     return start + (int(distance) if distance < room else room * part // 1024)
+
+
+@lru_cache(maxsize=64)  # there are twenty lengths
+def _shape(length: int) -> tuple[int, int, float, float, float, int]:
+    """Return what the length of a stretch says of its halves.
+
+    Their minutes, how far the price between them may swing, what their lengths add to their
+    reach, and how likely (in 65,536) the first one has an end of the whole.
+    """
+    first = _first_part(length)
+    second = length - first
+    swing = sqrt(first * second / length)
+    return first, second, swing, sqrt(first), sqrt(second), 65_536 * first // length
 
 
 def _first_part(length: int) -> int:

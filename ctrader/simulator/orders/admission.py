@@ -26,6 +26,7 @@ __all__ = [
     "Admission",
     "check_texts",
     "check_volume",
+    "executes",
     "open_position",
     "pending_order",
     "target_position",
@@ -104,6 +105,9 @@ class Admission:
         Raises:
             Refusal: it may not.
         """
+        waited = order.is_protective or order.is_pending
+        if waited and not executes(order):
+            raise OrderRefusal("TRADING_DISABLED", f"{order.symbol.name} executes no such orders")
         if order.is_protective or order.stop_out:
             self.check_hours(order.symbol)
         elif order.is_pending:
@@ -279,6 +283,14 @@ def check_volume(symbol: SymbolSpec, volume: int) -> None:
             f"Order volume = {volume} must be from {symbol.min_volume} to "
             f"{symbol.max_volume} in steps of {symbol.step_volume}",
         )
+
+
+def executes(order: Order) -> bool:
+    """Tell whether its symbol executes an order that waited for its price."""
+    mode = order.symbol.trading_mode
+    if mode == ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION:
+        return False
+    return order.is_protective or mode != ProtoOATradingMode.CLOSE_ONLY_MODE
 
 
 def open_position(book: AccountBook, position_id: int) -> Position:

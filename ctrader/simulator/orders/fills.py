@@ -135,6 +135,9 @@ class Fills:
             self._close(book, order, position, Part(taken, part.price), created)
             volume -= taken
             may_open = book.spec.account_type == ProtoOAAccountType.NETTED
+            # What is left may be less than the smallest volume. That bounds what requests ask
+            # for; nobody knows what a pending order will meet when it is placed, and one that was
+            # accepted is filled. The rest can be closed whole, as any position can.
             if not volume or order.closes_only or not may_open:
                 return position
             keeps_id = self._switches.flip_keeps_position_id
@@ -252,6 +255,9 @@ class Fills:
 
         So waits an order with a price of its own that may be executed again some day.
         """
+        # A protective order is good till cancelled, and the server is known to end it in two ways
+        # only: filled, or cancelled with its levels or its position. So what it finds no rate, no
+        # price or no depth for does not reject it: it is tried again with the next price.
         may_wait = order.is_pending and not order.is_immediate and self._is_for_now(code)
         if order.is_protective or may_wait:
             self._rest(book, order)
@@ -269,7 +275,7 @@ class Fills:
         """Tell whether what a code refuses will be allowed at another hour, or may be."""
         if code == "TRADING_NOT_ALLOWED":
             return self._switches.pending_without_rights == "wait"
-        return code in ("MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY")
+        return code in ("MARKET_CLOSED", "SYMBOL_HAS_HOLIDAY", "TRADING_DISABLED")
 
     def _reject_as_told(
         self, book: AccountBook, order: Order, script: FillScript, created: int

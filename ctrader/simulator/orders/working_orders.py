@@ -10,10 +10,10 @@ from ctrader.proto import (
     ProtoOAOrderStatus,
     ProtoOAOrderType,
     ProtoOAPositionStatus,
-    ProtoOATradingMode,
 )
 from ctrader.simulator.book import AccountBook, Deal, Order, Position
 from ctrader.simulator.market.prices import Quote, Tick
+from ctrader.simulator.orders.admission import executes
 from ctrader.simulator.orders.execution_events import ExecutionEvents
 from ctrader.simulator.orders.reservations import Reservations
 from ctrader.simulator.orders.surroundings import Surroundings
@@ -184,9 +184,7 @@ class WorkingOrders:
         may_wait = self._switches.pending_without_rights == "wait"
         if not has_rights and may_wait and not order.is_protective:
             return False
-        if symbol.trading_mode == ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION:
-            return False
-        if symbol.trading_mode == ProtoOATradingMode.CLOSE_ONLY_MODE and not order.is_protective:
+        if not executes(order):
             return False
         return self._outside.is_open(symbol) and not self._outside.is_holiday(symbol)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from inspect import isfunction
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -48,6 +49,7 @@ class _Pick:
     connection: int | None
     skip: int
     times: int | None
+    _OTHERS: ClassVar[str]
 
     def __post_init__(self) -> None:
         if self.skip < 0 or (self.times is not None and self.times < 1):
@@ -56,10 +58,21 @@ class _Pick:
                 f"not {self.skip} and {self.times}"
             )
 
+    if not TYPE_CHECKING:  # checkers tell by themselves
+
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            kind = type(self)
+            verbs = ", ".join(sorted(each for each in vars(kind) if _is_verb(kind, each)))
+            raise AttributeError(f"{kind.__name__} has no {name}(), only {verbs}; {self._OTHERS}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramePick(_Pick):
     """Frames that the server is going to send; choose what becomes of them."""
+
+    _OTHERS: ClassVar[str] = "refuse, answer and ignore are for next_request"
 
     kind: type[Message] | None = None
     to: type[Message] | None = None
@@ -171,6 +184,8 @@ class FramePick(_Pick):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPick(_Pick):
     """Requests that clients are going to send; choose how they are answered."""
+
+    _OTHERS: ClassVar[str] = "what the server sends is for next_answer and next_frame"
 
     kind: type[Message] | None = None
 
@@ -284,3 +299,7 @@ def _payload(message: Message) -> tuple[int, bytes]:
 def _check_time(seconds: float) -> None:
     if not 0 <= seconds < _LONGEST:
         raise ValueError(f"the time must be a number of seconds from 0 on, not {seconds}")
+
+
+def _is_verb(kind: type[_Pick], name: str) -> bool:
+    return not name.startswith("_") and isfunction(getattr(kind, name))

@@ -18,6 +18,7 @@ from ctrader.protocol.envelope import Envelope, encode_envelope
 from ctrader.simulator.catalogue import PRICE_UNITS, SymbolSpec
 from ctrader.simulator.checked import check_integer, check_text
 from ctrader.simulator.maintenance import Maintenance
+from ctrader.simulator.scripting.named import account_of, kind_of, known_kind, symbol_of
 from ctrader.simulator.scripting.picks import Enter, FramePick, RequestPick
 from ctrader.simulator.scripting.terminal import Terminal
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Script"]
 
 _LONGEST: Final = 1e9  # seconds; longer than any test
+_DUST: Final = Decimal("1e-12")  # of a price; a sum of some hundred floats is off by less
 
 
 class Script:
@@ -76,6 +78,7 @@ class Script:
             times: How many to pick; None picks all from then on.
 
         Raises:
+            TypeError: the kind is no class of messages.
             ValueError: `skip` or `times` is out of range, or this is no message of the Open API.
         """
         return FramePick(
@@ -84,7 +87,7 @@ class Script:
             connection=connection,
             skip=skip,
             times=times,
-            to=_known(to),
+            to=None if to is None else known_kind(to),
         )
 
     def next_frame(
@@ -104,6 +107,7 @@ class Script:
             times: How many to pick; None picks all from then on.
 
         Raises:
+            TypeError: the kind is no class of messages.
             ValueError: `skip` or `times` is out of range, or this is no message of the Open API.
         """
         return FramePick(
@@ -112,7 +116,7 @@ class Script:
             connection=connection,
             skip=skip,
             times=times,
-            kind=_known(kind),
+            kind=None if kind is None else known_kind(kind),
             any_frame=True,
         )
 
@@ -133,6 +137,7 @@ class Script:
             times: How many to pick; None picks all from then on.
 
         Raises:
+            TypeError: the kind is no class of messages.
             ValueError: `skip` or `times` is out of range, or this is no message of the Open API.
         """
         return RequestPick(
@@ -141,7 +146,7 @@ class Script:
             connection=connection,
             skip=skip,
             times=times,
-            kind=_known(kind),
+            kind=None if kind is None else known_kind(kind),
         )
 
     def clear(self) -> None:
@@ -168,10 +173,10 @@ class Script:
         Returns: How many connections it was sent on.
 
         Raises:
+            TypeError: this is no message at all.
             ValueError: this is no message of the Open API, or no id can be such a text.
         """
-        kind = _known(type(message))
-        assert kind is not None  # one was given
+        kind = kind_of(message)
         return self.inject_frame(
             PAYLOAD_TYPE_BY_MESSAGE[kind],
             message.SerializePartialToString(),
@@ -252,8 +257,13 @@ class Script:
                 each.fall_silent()
 
     def disconnect_account(self, account_id: int) -> None:
-        """End an account's session on every connection, with its event; connections stay."""
+        """End an account's session on every connection, with its event; connections stay.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         with self._enter():
+            account_of(self._exchange, account_id)
             self._exchange.disconnect_account(account_id)
 
     def disconnect_client(
@@ -283,6 +293,7 @@ class Script:
             KeyError: there is no such account.
         """
         with self._enter():
+            account_of(self._exchange, account_id)
             self._exchange.delete_account(account_id)
 
     def revoke_token(self, access_token: str | None = None) -> None:
@@ -350,16 +361,21 @@ class Script:
 
         Args:
             symbol: Name or id.
-            bid: Rounded to the symbol's digits.
-            ask: Rounded to the symbol's digits.
+            bid: With no more digits than the symbol's prices have; the dust of binary fractions,
+                as in 1.1 + 0.0002, is none.
+            ask: The same.
 
         Raises:
-            KeyError: the broker has no such symbol.
-            ValueError: a side is not a positive number, or the bid lies over the ask.
+            KeyError: the broker has no such symbol; the text lists those that it has.
+            ValueError: a side is not a positive number, or has too many digits, or the bid lies
+                over the ask.
         """
         with self._enter():
-            spec = self._symbol(symbol)
-            self._exchange.set_price(spec.symbol_id, _units(bid, spec), _units(ask, spec))
+            spec = symbol_of(self._exchange, symbol)
+            units = _units(bid, spec), _units(ask, spec)
+            if units[0] > units[1]:
+                raise ValueError(f"the bid of {spec.name}, {bid}, lies over the ask, {ask}")
+            self._exchange.set_price(spec.symbol_id, *units)
 
     def hold_prices(self, *symbols: str | int) -> None:
         """Let symbols stand still, all of them where none is named.
@@ -391,11 +407,14 @@ class Script:
             account_id: Whose order; None is anybody's.
 
         Raises:
+            KeyError: there is no such account.
             ValueError: a part is no volume, or there is none.
         """
         for volume in volumes:
             check_integer("a part", volume, 1)
         with self._enter():
+            if account_id is not None:
+                account_of(self._exchange, account_id)
             self._exchange.floor.script_fill(*volumes, account_id=account_id)
 
     def reject_next_order(
@@ -409,6 +428,7 @@ class Script:
             account_id: Whose order; None is anybody's.
 
         Raises:
+            KeyError: there is no such account.
             ValueError: no event can hold such a code, or no deal has such a status.
         """
         check_text("code", code)
@@ -418,6 +438,8 @@ class Script:
                 f"{list(ProtoOADealStatus.values())}, not {deal_status!r}"
             )
         with self._enter():
+            if account_id is not None:
+                account_of(self._exchange, account_id)
             self._exchange.floor.script_rejection(
                 code, deal_status=deal_status, account_id=account_id
             )
@@ -437,6 +459,7 @@ class Script:
         if note is not None:
             check_text("note", note)
         with self._enter():
+            account_of(self._exchange, account_id)
             self._exchange.deposit(account_id, amount, note=note)
 
     def withdraw(self, account_id: int, amount: Decimal, *, note: str | None = None) -> None:
@@ -454,6 +477,7 @@ class Script:
         if note is not None:
             check_text("note", note)
         with self._enter():
+            account_of(self._exchange, account_id)
             self._exchange.withdraw(account_id, amount, note=note)
 
     def change_symbol(self, symbol: str | int, **terms: object) -> None:
@@ -469,7 +493,7 @@ class Script:
             ValueError: what the symbol is cannot change, only what it is traded on.
         """
         with self._enter():
-            self._exchange.change_symbol(self._symbol(symbol).symbol_id, **terms)
+            self._exchange.change_symbol(symbol_of(self._exchange, symbol).symbol_id, **terms)
 
     def change_account(self, account_id: int, **terms: object) -> None:
         """Change terms of an account, such as `access_rights`, with its event.
@@ -484,6 +508,7 @@ class Script:
             ValueError: what the account is cannot change.
         """
         with self._enter():
+            account_of(self._exchange, account_id)
             self._exchange.change_account(account_id, **terms)
 
     def terminal(self, account_id: int) -> Terminal:
@@ -512,7 +537,7 @@ class Script:
         """
         with self._enter():
             for account_id in account_ids:
-                self._exchange.book_of(account_id)
+                account_of(self._exchange, account_id)
             self._exchange.consent.account_ids = account_ids or None
 
     # Private
@@ -533,23 +558,18 @@ class Script:
 
     def _symbols(self, symbols: tuple[str | int, ...]) -> list[SymbolSpec]:
         if not symbols:
-            return list(self._exchange.catalogue.symbols)
-        return [self._symbol(symbol) for symbol in symbols]
-
-    def _symbol(self, symbol: str | int) -> SymbolSpec:
-        if isinstance(symbol, int):
-            return self._exchange.symbols[symbol]
-        return self._exchange.catalogue.symbol_named(symbol)
-
-
-def _known(kind: type[Message] | None) -> type[Message] | None:
-    if kind is not None and kind not in PAYLOAD_TYPE_BY_MESSAGE:
-        raise ValueError(f"{kind.__name__} is no message that has a payload type")
-    return kind
+            return list(self._exchange.symbols.values())
+        return [symbol_of(self._exchange, symbol) for symbol in symbols]
 
 
 def _units(price: float | Decimal, symbol: SymbolSpec) -> int:
     exact = Decimal(str(price))
     if not exact.is_finite() or not 0 < exact < 1_000_000_000:
         raise ValueError(f"a price of {symbol.name} must be a positive number, not {price}")
-    return int(round(exact, symbol.digits) * PRICE_UNITS)
+    rounded = round(exact, symbol.digits)
+    if abs(exact - rounded) > exact * _DUST:
+        raise ValueError(
+            f"{symbol.name} has {symbol.digits} digits, and {price} has more; "
+            f"give round(price, {symbol.digits})"
+        )
+    return int(rounded * PRICE_UNITS)

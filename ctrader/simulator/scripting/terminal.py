@@ -13,6 +13,7 @@ from ctrader.proto import (
     ProtoOAOrderType,
     ProtoOATradeSide,
 )
+from ctrader.simulator.scripting.named import account_of, listed, symbol_of
 
 if TYPE_CHECKING:
     from ctrader.simulator.exchange import Exchange
@@ -45,7 +46,7 @@ class Terminal:
         """
         self._exchange = exchange
         self._enter = enter
-        self._book = exchange.book_of(account_id)
+        self._book = account_of(exchange, account_id)
         self._asked = 0
 
     @property
@@ -101,12 +102,19 @@ class Terminal:
             volume: Hundredths of a unit; all of it by default.
 
         Raises:
-            KeyError: there is no such position.
+            KeyError: there is no such position, of which all is to be closed.
             Refusal: it is refused, and nothing happened.
         """
         with self._enter():
             if volume is None:
-                volume = self._book.positions[position_id].volume
+                position = self._book.positions.get(position_id)
+                if position is None:
+                    known = listed(map(str, self.positions)) or "none"
+                    raise KeyError(
+                        f"account {self.account_id} has no open position {position_id!r}; "
+                        f"{known} is open"
+                    )
+                volume = position.volume
             self.request(
                 ProtoOAClosePositionReq(
                     ctidTraderAccountId=self.account_id, positionId=position_id, volume=volume
@@ -151,12 +159,12 @@ class Terminal:
     # Private
 
     def _trade(self, symbol: str | int, volume: int, side: ProtoOATradeSide) -> None:
-        if isinstance(symbol, str):
-            symbol = self._exchange.catalogue.symbol_named(symbol).symbol_id
+        with self._enter():
+            symbol_id = symbol_of(self._exchange, symbol).symbol_id
         self.request(
             ProtoOANewOrderReq(
                 ctidTraderAccountId=self.account_id,
-                symbolId=symbol,
+                symbolId=symbol_id,
                 orderType=ProtoOAOrderType.MARKET,
                 tradeSide=side,
                 volume=volume,

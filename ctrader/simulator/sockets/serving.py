@@ -28,6 +28,7 @@ _MAX_UNSENT: Final = 64 * 1024 * 1024  # bytes; a client that reads no more than
 _JOIN_TIMEOUT: Final = 10.0  # seconds; the thread ends within one pass of its loop
 _END_TIMEOUT: Final = 5 * _SECOND  # in which a client must take what was said before the end
 _DEAF_TIME: Final = _SECOND // 10  # between two looks whether there is room for a connection
+_ACCEPTED_AT_ONCE: Final = 64  # connections for each listener, before the others get their turn
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SLICE: Final = _SECOND // 20  # of real time, after which others get their turn
 _BREATH: Final = 0.001  # seconds for which the lock is free between two slices
@@ -214,7 +215,7 @@ class ServingLoop:
         for key, mask in events:
             listener = self._listeners.get(key.fileobj)
             if listener is not None:
-                self._accept(listener)
+                self._accept_all(listener)
             elif key.fileobj is self._woken:
                 self._drain_wakes()
             else:
@@ -245,9 +246,17 @@ class ServingLoop:
         except BlockingIOError:
             return
 
-    def _accept(self, listener: Listener) -> None:
+    def _accept_all(self, listener: Listener) -> None:
+        """Let in those who wait at a door, as many as come in one pass."""
         if self._deaf_until is not None:
             return
+        catch_up(self._exchange, self._stopping.is_set)  # on pause its clock stands still
+        for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._accept(listener):
+                return
+
+    def _accept(self, listener: Listener) -> bool:
+        """Let in one client; return whether to look for another."""
         try:
             transport, _ = listener.socket.accept()
         except OSError as error:
@@ -257,19 +266,21 @@ class ServingLoop:
                 self._deaf_until = time.monotonic_ns() + _DEAF_TIME
                 for listening in self._listeners:
                     self._selector.unregister(listening)
-            return  # otherwise the client is gone already
+                return False
+            # Either all are in, or this one has gone already.
+            return not isinstance(error, BlockingIOError)
         try:
             transport.setblocking(False)
             transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:  # it has reset the connection
             transport.close()
-            return
-        catch_up(self._exchange, self._stopping.is_set)  # on pause its clock stands still
+            return True
         link = Link(transport, listener.make_session(), self._context)
         self._links[link.number] = link
         if listener.is_counted:
             self._counted.add(link.number)
         self._watch(link)
+        return True
 
     def _read(self, link: Link) -> None:
         try:
