@@ -32,6 +32,7 @@ from ctrader.protocol.effects import (
     OpenConnection,
     Phase,
     PhaseChanged,
+    Warned,
 )
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route, Router
@@ -407,10 +408,10 @@ class Driver:
                     if self._writing is closing:
                         self._writing = None
                     closing.scope.cancel()
-            case PhaseChanged(phase, warning):
+            case PhaseChanged(phase):
                 logger.debug("the session is %s", phase.value)
-                if warning is not None:
-                    logger.warning("%s", warning)
+            case Warned(text):
+                logger.warning("%s", text)
             case Finished(error):
                 self._finish(error)
             case _:

@@ -25,6 +25,7 @@ from ctrader.protocol.effects import (
     OpenConnection,
     Phase,
     PhaseChanged,
+    Warned,
 )
 from ctrader.protocol.session import Session
 from ctrader.transport import connection_error, refuse_proxy, tls_context
@@ -375,10 +376,10 @@ class Pump:
                 self._open(epoch, now)
             case CloseConnection(epoch, discards):
                 self._close(epoch, now, discards=discards)
-            case PhaseChanged(phase, warning):
+            case PhaseChanged(phase):
                 logger.debug("The client is %s.", phase.value)
-                if warning is not None:
-                    logger.warning("%s", warning)
+            case Warned(text):
+                logger.warning("%s", text)
             case Finished(error):
                 self._finish(error)
             case _:

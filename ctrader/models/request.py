@@ -27,7 +27,7 @@ __all__ = [
     "set_or_none",
 ]
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -95,6 +95,15 @@ class TradingRequest(BaseModel):
             super().__init__(**data)
         except ValidationError as error:
             raise _refusal(error, type(self).__name__, data) from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, checked as a new request is.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**named, **(update or {})})
 
     # Any: the signatures of the two below are the base class's.
     @classmethod

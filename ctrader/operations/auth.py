@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ctrader.credentials import AccountCredentials
 from ctrader.errors import CTraderError, TokenRefreshError
 from ctrader.models.wire import text_of
@@ -23,6 +25,8 @@ __all__ = [
     "logout",
     "refresh_tokens",
 ]
+
+_LAST_EXPIRY: Final = 9e10  # Unix seconds, the year 4821: what is later is no time in seconds
 
 
 def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
@@ -106,7 +110,8 @@ def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[Ac
             account_id=credentials.account_id,
             access_token=answer.accessToken,
             refresh_token=answer.refreshToken,
-            expires_at=unix_now + answer.expiresIn,
+            # The old pair is dead: no lifetime, however odd, may cost the new one.
+            expires_at=min(max(0.0, unix_now + answer.expiresIn), _LAST_EXPIRY),
             token_type=text_of(answer, "tokenType") or "",
         )
     except CTraderError as error:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import APIError, scrub
+from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 from ctrader.protocol.backoff import Backoff
-from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
+from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged, Warned
 from ctrader.protocol.limiter import LONGEST_HINT
 from ctrader.protocol.setbacks import Setbacks
 from ctrader.protocol.timers import TimerTable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from ctrader.config import ClientConfig
+    from ctrader.events import UndecodableMessageEvent
     from ctrader.units import Nanos
 
 __all__ = ["Context"]
@@ -31,6 +33,7 @@ class Context:
     """What every machine of a session sees: its phase, the time, its effects."""
 
     __slots__ = (
+        "_unreadable",
         "_wall_base",
         "config",
         "drop_link",
@@ -66,16 +69,37 @@ class Context:
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
         self._wall_base = (0.0, 0)
+        self._unreadable: set[int] = set()
 
     @property
     def is_connected(self) -> bool:
         """Whether the link stands."""
         return self.phase is Phase.CONNECTED
 
-    def change_phase(self, phase: Phase, warning: str | None = None) -> None:
-        """Move to another phase and tell the driver, perhaps with a warning for the log."""
+    def change_phase(self, phase: Phase) -> None:
+        """Move to another phase and tell the driver."""
         self.phase = phase
-        self.effects.append(PhaseChanged(phase, warning))
+        self.effects.append(PhaseChanged(phase))
+
+    def warn(self, text: str) -> None:
+        """Write to the log what the user should know."""
+        self.effects.append(Warned(text))
+
+    def emit_undecodable(self, event: UndecodableMessageEvent) -> None:
+        """Deliver a message that makes no sense; the first of each type is a warning, too.
+
+        Who waits for the event that it should have been sees nothing else of it.
+        """
+        self.emit(event)
+        if event.payload_type in self._unreadable:
+            return
+        self._unreadable.add(event.payload_type)
+        kind = MESSAGE_BY_PAYLOAD_TYPE.get(event.payload_type)
+        name = f"type {event.payload_type}" if kind is None else kind.__name__
+        self.warn(
+            f"A {name} could not be read ({event.problem}). It is delivered as an "
+            "UndecodableMessageEvent, and so are later ones, without a warning."
+        )
 
     def emit(self, event: object) -> None:
         """Deliver an event behind what was delivered before it.

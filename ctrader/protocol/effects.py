@@ -19,6 +19,7 @@ __all__ = [
     "OpenConnection",
     "Phase",
     "PhaseChanged",
+    "Warned",
 ]
 
 
@@ -96,8 +97,13 @@ class PhaseChanged:
     """The session moved to another phase."""
 
     phase: Phase
-    warning: str | None = None
-    """What the user should know of it, for the log; None for nothing unusual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something for the log that the user should know."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ Effect: TypeAlias = (
     | CallFailed
     | EventsReceived
     | PhaseChanged
+    | Warned
     | Finished
 )
 """Something to be carried out by the driver."""

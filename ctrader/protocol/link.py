@@ -291,7 +291,9 @@ class Link:
             self._give_up(cause)
             return
         self._attempts += 1
-        self._context.change_phase(Phase.WAITING, warning)
+        self._context.change_phase(Phase.WAITING)
+        if warning is not None:
+            self._context.warn(warning)
         self._context.timers.set(Timer.RECONNECT, self._context.now + self._backoff.next())
 
     def _give_up(self, cause: Exception) -> None:

@@ -154,7 +154,7 @@ class Session:
                 try:
                     event = decode(quote)
                 except ProtocolError as error:
-                    self._context.emit(
+                    self._context.emit_undecodable(
                         UndecodableMessageEvent(SPOT_EVENT, payload, None, str(error))
                     )
                 else:
@@ -381,7 +381,7 @@ class Session:
         try:
             message = open_message(envelope)
         except DeserializationError as error:
-            self._context.emit(UndecodableMessageEvent(*envelope, problem=str(error)))
+            self._context.emit_undecodable(UndecodableMessageEvent(*envelope, problem=str(error)))
             if call is not None:
                 self._requests.failed(call, error)
             return
@@ -391,7 +391,10 @@ class Session:
         self._scrub(message)
         # An event comes out before the completion that the same frame brings.
         for event in self._decoder.events(message, envelope):
-            self._context.emit(event)
+            if isinstance(event, UndecodableMessageEvent):
+                self._context.emit_undecodable(event)
+            else:
+                self._context.emit(event)
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
             if call is None:

@@ -23,6 +23,7 @@ from ctrader.protocol.effects import (
     Finished,
     OpenConnection,
     PhaseChanged,
+    Warned,
 )
 from ctrader.protocol.session import Session
 from ctrader.simulator.session import ServerSession
@@ -313,7 +314,7 @@ class World:
                     self.events.append(event)
                     if self.on_event is not None:
                         self.on_event(event)
-            case PhaseChanged():
+            case PhaseChanged() | Warned():
                 pass
             case Finished():
                 self.finished = effect

@@ -754,3 +754,22 @@ def test_what_the_server_holds_is_kept_as_it_is() -> None:
 
     assert (message.volume, message.stopPrice) == (200, 1.123456789)
     assert enum_of(message, "stopTriggerMethod", StopTriggerMethod) == unknown
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"stop_loss": 1.05}, "stop_loss"),
+        ({"relative_stop_loss": -0.1}, "relative_stop_loss"),
+        ({"client_order_id": "x" * 51}, "client_order_id"),
+        ({"side": OrderType.LIMIT}, "side"),
+        ({"volume": 0}, "volume"),
+    ],
+)
+def test_changed_copy_is_checked_as_well(changes: dict[str, object], field: str) -> None:
+    order = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=100_000, comment="")
+    assert order.model_copy(update={"volume": 200_000}).to_proto(7).volume == 200_000
+    assert order.model_copy().to_proto(7) == order.to_proto(7)
+    with pytest.raises(OrderInvalidError) as refused:
+        order.model_copy(update=changes)
+    assert refused.value.field == field

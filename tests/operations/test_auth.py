@@ -118,6 +118,19 @@ def test_refresh_gives_the_new_pair_with_its_expiry() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "expires_at"), [(2**62, 9e10), (-(10**6), 0.0), (-1_000, 4_000.0)]
+)
+def test_refresh_keeps_the_new_pair_whatever_its_expiry(expires_in: int, expires_at: float) -> None:
+    answer = ProtoOARefreshTokenRes(
+        accessToken="access-2", tokenType="bearer", expiresIn=expires_in, refreshToken="refresh-2"
+    )
+
+    renewed = converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, answer))
+
+    assert (renewed.refresh_token, renewed.expires_at) == ("refresh-2", expires_at)
+
+
 def test_failed_refresh_says_why() -> None:
     cause = CTraderConnectionTimeoutError(30.0, "ProtoOARefreshTokenReq")
 

@@ -21,7 +21,7 @@ from ctrader.proto import (
     ProtoOATrendbar,
 )
 from ctrader.protocol.commands import NextEvent
-from ctrader.protocol.effects import Phase
+from ctrader.protocol.effects import Phase, Warned
 from ctrader.protocol.envelope import encode_envelope, encode_message
 from ctrader.protocol.framing import encode_frame
 from tests.protocol.peer import ACCOUNT, Peer
@@ -99,9 +99,19 @@ def test_unknown_payload_type_is_an_event():
 def test_payload_that_does_not_decode_is_an_event():
     peer = ready()
     peer.receive(encode_envelope(2120, b"\xff"))
-    (event,) = peer.outputs
+    event, warning = peer.outputs
     assert isinstance(event, UndecodableMessageEvent)
+    assert isinstance(warning, Warned)
+    assert "ProtoOASymbolChangedEvent could not be read" in warning.text
     assert peer.is_connected()
+
+
+def test_message_that_cannot_be_read_is_a_warning_once_for_each_type():
+    peer = ready(SpotEvent)
+    for payload_type in 2120, SPOT, 2120, SPOT, 2126:
+        peer.receive(encode_envelope(payload_type, b"\xff"))
+    assert len(peer.seen(UndecodableMessageEvent)) == 5
+    assert len(peer.seen(Warned)) == 3
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"\x10\x01", b""])
@@ -120,7 +130,7 @@ def test_quote_whose_bars_make_no_sense_is_an_event_on_both_paths():
     quick.receive(frame)
     general.receive(frame)
     assert isinstance(quick.outputs[0], UndecodableMessageEvent)
-    assert quick.outputs == general.outputs[:1]
+    assert quick.outputs == general.outputs[:2]  # then the message itself
 
 
 def test_heartbeats_and_empty_frames_are_nothing():

@@ -29,7 +29,7 @@ from ctrader.protocol.commands import (
     WaitReady,
     WaitSettled,
 )
-from ctrader.protocol.effects import PhaseChanged
+from ctrader.protocol.effects import Warned
 from ctrader.protocol.pending import Connect
 from tests.protocol.peer import ACCOUNT, Peer, credentials, read_call
 
@@ -46,11 +46,7 @@ def lose(peer: Peer, times: int, cause: Exception | None = ENDED) -> None:
 
 
 def warnings(peer: Peer) -> list[str]:
-    return [
-        output.warning
-        for output in peer.outputs
-        if isinstance(output, PhaseChanged) and output.warning is not None
-    ]
+    return [output.text for output in peer.seen(Warned)]
 
 
 def timeout(peer: Peer, command: Command, seconds: float = 600) -> CTraderConnectionTimeoutError:
