@@ -1,7 +1,7 @@
 """The checks of this project; `nox` alone runs everything that a change must pass.
 
 By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
-real hourly bars, `foreign` runs clients that others wrote against it, `long` repeats the long
+real hourly bars, `foreign` runs clients that others wrote against it, `long` runs the long
 tests.
 """
 
@@ -67,7 +67,7 @@ def generated(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def tests(session: nox.Session) -> None:
-    """Run all tests on the oldest Python: the short ones with coverage, then the long ones."""
+    """Run the tests on the oldest Python, with coverage; the long ones have their own session."""
     session.install(".[cli]", *group("test", "codegen", "lint"))
     if session.posargs:
         session.run("pytest", *session.posargs)
@@ -82,7 +82,6 @@ def tests(session: nox.Session) -> None:
         "--cov-report=term",
         f"--cov-fail-under={COVERAGE_PERCENT}",
     )
-    session.run("pytest", "-n", WORKERS, "-m", "long and not replay")
 
 
 @nox.session(python=OTHERS)
@@ -99,7 +98,7 @@ def tests_other(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def long(session: nox.Session) -> None:
-    """Run the long tests alone."""
+    """Run the long tests: days of the market, thousands of random accounts."""
     session.install(".[cli]", *group("test"))
     session.run("pytest", "-n", WORKERS, "-m", "long and not replay", *session.posargs)
 
