@@ -691,29 +691,33 @@ def _check_prices(
 
 
 def _check_volume(request: OrderRequest, volume: int, rules: TradingRules) -> None:
-    step = rules.step_volume or 1
-    smallest, largest = rules.min_volume or 1, rules.max_volume
-    least = -(-smallest // step) * step
-    most = None if largest is None else largest // step * step
-    if most is not None and least > most:
-        return  # rules that no volume can meet are not those that the server goes by
-    is_within = smallest <= volume and (largest is None or volume <= largest)
-    if is_within and volume % step == 0:
+    nearest = _nearest_volumes(volume, rules)
+    if volume in nearest:
         return
-    below = max(volume // step * step, least)
-    above = max(-(-volume // step) * step, least)
-    if most is not None:
-        below, above = min(below, most), min(above, most)
     raise OrderInvalidError(
         f"volume {volume} is not valid for symbol {rules.symbol_id}, which takes "
-        f"{_range(rules, smallest, largest, step)}; use {_in_lots(rules, below, above)}.",
+        f"{_range(rules)}; use {_in_lots(rules, *nearest)}.",
         client_order_id=_client_order_id(request),
         field="volume",
         value=volume,
     )
 
 
-def _range(rules: TradingRules, smallest: int, largest: int | None, step: int) -> str:
+def _nearest_volumes(volume: int, rules: TradingRules) -> tuple[int, int]:
+    """Return the nearest volumes that a symbol takes; both are the volume itself if it does."""
+    step = rules.step_volume or 1
+    least = -(-(rules.min_volume or 1) // step) * step
+    most = None if rules.max_volume is None else rules.max_volume // step * step
+    if most is not None and least > most:
+        return volume, volume  # rules that no volume can meet are not those the server goes by
+    below = max(volume // step * step, least)
+    above = max(-(-volume // step) * step, least)
+    return (below, above) if most is None else (min(below, most), min(above, most))
+
+
+def _range(rules: TradingRules) -> str:
+    smallest, largest = rules.min_volume or 1, rules.max_volume
+    step = rules.step_volume or 1
     if largest is None:
         return f"{smallest} hundredths of a unit or more in steps of {step}"
     text = f"{smallest} to {largest} hundredths of a unit in steps of {step}"
@@ -724,20 +728,22 @@ def _range(rules: TradingRules, smallest: int, largest: int | None, step: int) -
 
 
 def _check_close(request: ClosePositionRequest, rules: TradingRules, open_volume: int) -> None:
-    volume, step = request.volume, rules.step_volume or 1
-    left = open_volume - volume
-    if left == 0 or (left > 0 and volume % step == 0):
+    volume = request.volume
+    if volume == open_volume:
         return
-    if left < 0:
+    if volume > open_volume:
         why = f"only {open_volume} of position {request.position_id} is open"
-        nearest: tuple[int, ...] = (open_volume,)
+        parts: tuple[int, ...] = ()
     else:
-        why = f"symbol {rules.symbol_id} takes steps of {step}"
-        below, above = volume // step * step, min(-(-volume // step) * step, open_volume)
-        nearest = (below, above) if below else (above,)
+        nearest = _nearest_volumes(volume, rules)
+        if volume in nearest:
+            return
+        why = f"symbol {rules.symbol_id} takes {_range(rules)}"
+        parts = tuple(dict.fromkeys(part for part in nearest if part < open_volume))
+    valid = parts if len(parts) > 1 else (*parts, open_volume)
     raise OrderInvalidError(
-        f"volume {volume} cannot be closed: {why}; use {_in_lots(rules, *nearest)}"
-        f"{', which is all of it' if nearest[-1] == open_volume else ''}.",
+        f"volume {volume} cannot be closed: {why}; use {_in_lots(rules, *valid)}"
+        f"{', which is all of it' if valid[-1] == open_volume else ''}.",
         field="volume",
         value=volume,
     )

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Final, Literal, TypeAlias
 
 from ctrader.proto import (
+    ProtoOAAccountType,
     ProtoOANotificationType,
     ProtoOAOrderStatus,
     ProtoOAOrderType,
@@ -86,6 +87,8 @@ class Position:
     comment: str | None = None
     executing: int | None = None
     """Order that is being filled and holds the position locked, None where none is."""
+    amendments: int = 0
+    """How often requests replaced its protection."""
     charged_volume: int = 0
     """Volume whose guaranteed stop loss is paid for."""
     postponed: list[tuple[Order, int]] = field(default_factory=list["tuple[Order, int]"])
@@ -167,6 +170,9 @@ class Order:
     shown_stop_loss: int | None = None
     """Level that the position had when a closing order was made; lists show it, events do not."""
     shown_take_profit: int | None = None
+    lent_label: str | None = None
+    """Text of the position that it closes; it shows this where it has none of its own."""
+    lent_comment: str | None = None
     trailing: bool | None = None
     guaranteed: bool = False
     trigger_method: int | None = None
@@ -237,15 +243,20 @@ class Order:
     def become_closing(self, position: Position) -> None:
         """Become an order that closes a position.
 
-        Texts that it has none of are the position's. Closing orders always have a client order
-        id: the server makes one up, as recorded.
+        It shows the position's levels in lists, and the texts that it has none of. Closing orders
+        always have a client order id: the server makes one up, as recorded.
         """
         self.closing = True
         self.shown_stop_loss, self.shown_take_profit = position.stop_loss, position.take_profit
         if self.client_order_id is None:
             self.client_order_id = str(self.order_id % 100_000)
-        self.label = position.label if self.label is None else self.label
-        self.comment = position.comment if self.comment is None else self.comment
+        self.lent_label, self.lent_comment = position.label, position.comment
+
+    def cease_closing(self) -> None:
+        """Open with what is left, for the position that it was to close is gone."""
+        self.closing = False
+        self.shown_stop_loss = self.shown_take_profit = None
+        self.lent_label = self.lent_comment = None
 
     def become_protective(self, position: Position) -> None:
         """Become the order that holds a position's stop loss and take profit."""
@@ -403,6 +414,34 @@ class AccountBook:
             (each for each in self.open_positions() if each.symbol.symbol_id == symbol.symbol_id),
             None,
         )
+
+    def met_by(self, order: Order) -> Position | None:
+        """Return the position that a fill goes to instead of the empty one made for its order.
+
+        A netted account has one position for each symbol, and it may have been opened while the
+        order waited.
+        """
+        position = self.positions.get(order.position_id)
+        is_netted = self.spec.account_type == ProtoOAAccountType.NETTED
+        if not is_netted or (position is not None and position.is_open):
+            return None
+        return self.open_position_of(order.symbol)
+
+    def reduced_by(self, order: Order) -> Position | None:
+        """Return the position that an order closes, or a part of it, None where it does not."""
+        position = self.met_by(order) or self.positions.get(order.position_id)
+        return None if position is None or position.side == order.side else position
+
+    def opened_by(self, order: Order) -> int:
+        """Return what is left of an order beyond what it closes, in cents of a unit.
+
+        That is nothing, or less, where it would only reduce what is open now.
+        """
+        may_open = self.spec.account_type == ProtoOAAccountType.NETTED
+        if order.closes_only or (order.closing and not may_open):
+            return 0
+        reduced = self.reduced_by(order)
+        return order.remaining - (0 if reduced is None else reduced.volume)
 
     def renew_symbol(self, symbol: SymbolSpec) -> None:
         """Let what is open trade on a symbol's changed terms."""

@@ -462,7 +462,7 @@ class Exchange:
     def release_price(self, symbol_id: int) -> None:
         """Let a symbol move with its source again."""
         tick = self.prices.release(symbol_id, self.market_now())
-        self.market.refetch(symbol_id, tick)
+        self.market.refetch(symbol_id, tick if tick is not None and tick.weight else None)
         self.depth.renew(symbol_id)
 
     def is_open(self, symbol: SymbolSpec) -> bool:

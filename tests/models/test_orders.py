@@ -625,10 +625,11 @@ def test_price_off_every_grid_is_left_for_the_check_against_the_symbol() -> None
         ),
         (
             280_000,
-            "steps of 50000; use 250000 (0.025 lots) or 300000 (0.03 lots), which is all of it.",
+            "(0.01 to 1000 lots in steps of 0.005); use 250000 (0.025 lots) or 300000 "
+            "(0.03 lots), which is all of it.",
         ),
-        (120_000, "steps of 50000; use 100000 (0.01 lots) or 150000 (0.015 lots)."),
-        (20_000, "steps of 50000; use 50000 (0.005 lots)."),
+        (120_000, "in steps of 0.005); use 100000 (0.01 lots) or 150000 (0.015 lots)."),
+        (50_000, "use 100000 (0.01 lots) or 300000 (0.03 lots), which is all of it."),
     ],
 )
 def test_close_that_cannot_be_is_refused_with_the_nearest(volume: int, text: str) -> None:
@@ -644,7 +645,7 @@ def test_close_that_cannot_be_is_refused_with_the_nearest(volume: int, text: str
 
 @pytest.mark.parametrize(
     ("volume", "open_volume"),
-    [(300_000, 300_000), (1, 1), (123, 123), (100_000, 250_001), (1, None)],
+    [(300_000, 300_000), (1, 1), (123, 123), (100_000, 250_001), (10**12, 10**12), (1, None)],
 )
 def test_all_of_a_position_may_be_closed_whatever_it_is(
     volume: int, open_volume: int | None
@@ -652,6 +653,13 @@ def test_all_of_a_position_may_be_closed_whatever_it_is(
     check_order(
         ClosePositionRequest(position_id=5, volume=volume), symbol(), open_volume=open_volume
     )
+
+
+def test_part_above_the_largest_volume_is_refused() -> None:
+    with pytest.raises(OrderInvalidError, match=r"use 10000000000 \(1000 lots\) or 30000000000"):
+        check_order(
+            ClosePositionRequest(position_id=5, volume=2 * 10**10), symbol(), open_volume=3 * 10**10
+        )
 
 
 def test_close_of_a_position_that_is_too_small_to_part_names_all_of_it() -> None:
@@ -681,7 +689,8 @@ def test_nearest_volumes_of_a_refused_close_are_valid(
                 ClosePositionRequest(position_id=5, volume=nearest), terms, open_volume=open_volume
             )
     else:
-        assert volume == open_volume or (volume % step == 0 and volume < open_volume)
+        is_part = volume % step == 0 and least <= volume < open_volume
+        assert volume == open_volume or is_part
 
 
 def test_expiration_in_the_past_is_refused_where_the_present_is_known() -> None:

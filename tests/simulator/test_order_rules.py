@@ -23,6 +23,8 @@ from ctrader.proto import (
     ProtoOAOrderErrorEvent,
     ProtoOAOrderListByPositionIdReq,
     ProtoOAOrderListByPositionIdRes,
+    ProtoOAOrderListReq,
+    ProtoOAOrderListRes,
     ProtoOAOrderType,
     ProtoOASymbolDistanceType,
     ProtoOATotalMarginCalculationType,
@@ -1566,3 +1568,109 @@ def test_code_for_touching_a_protective_order(cancelling: str, amending: str):
     assert refusal(peer, cancel(6_000_002)).errorCode == cancelling
     request = with_fields(amend_order(limitPrice=1.1), orderId=6_000_002)
     assert refusal(peer, request).errorCode == amending
+
+
+# Protection of what was just filled
+
+
+def test_amendment_right_after_the_fill_replaces_what_the_order_asked_for():
+    peer = trader(switches=replace(BARE, protection_delay=0.02))
+    peer.send(order(relativeStopLoss=1000, relativeTakeProfit=2000))
+    assert kinds(events(peer, 0.025)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+    peer.send(amend(stopLoss=1.1), "amend")
+    (accepted,) = events(peer, 2)
+    assert (accepted.order.stopPrice, accepted.order.HasField("limitPrice")) == (1.1, False)
+    position = book_of(peer).positions[POSITION]
+    assert (position.stop_loss, position.take_profit) == (110_000, None)
+
+
+def test_amended_distances_hold_for_what_is_filled_later():
+    ticks = (0, 112567, 112569), (10, 112400, 112402), (20, 112340, 112342)
+    peer = trader(*ticks)
+    peer.exchange.script.fill_next_order(100_000)
+    peer.send(
+        order("LIMIT", limitPrice=1.125, volume=200_000, relativeStopLoss=1000), client_msg_id="new"
+    )
+    assert kinds(events(peer, 12))[:2] == ["ORDER_ACCEPTED", "ORDER_PARTIAL_FILL"]
+    assert book_of(peer).positions[POSITION].stop_loss == 112_402 - 1000
+    peer.send(amend_order(limitPrice=1.1235, relativeStopLoss=3000))
+    assert kinds(events(peer, 1)) == ["ORDER_REPLACED"]
+    assert kinds(events(peer, 20))[0] == "ORDER_FILLED"
+    assert book_of(peer).positions[POSITION].stop_loss == 112_342 - 3000
+
+
+# What a part of a position may be
+
+
+@pytest.mark.parametrize("volume", [100_000, 150_000, 1_050_000, 3_100_000])
+def test_part_that_no_order_may_have_is_not_closed(volume: int):
+    peer = trader(min_volume=1_000_000, max_volume=3_000_000, step_volume=100_000)
+    peer.send(order(volume=3_000_000))
+    events(peer)
+    peer.send(order(volume=3_000_000, positionId=POSITION))
+    events(peer)
+    event = refusal(peer, close(volume))
+    assert event.errorCode == "TRADING_BAD_VOLUME"
+    assert f"Close volume {volume} must be all of 6000000, or from 1000000" in event.description
+    peer.send(close(6_000_000))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED"]
+
+
+# Netted accounts
+
+
+def test_flip_leaves_levels_and_texts_to_the_position_that_it_closed():
+    peer = trader(accounts=account(account_type=ProtoOAAccountType.NETTED))
+    peer.send(order(label="old", comment="cold", relativeStopLoss=1000, relativeTakeProfit=1000))
+    events(peer)
+    peer.send(order(side="SELL", volume=300_000), "flip")
+    flip = [each for each in events(peer) if each.order.orderId == ORDER + 2]
+    assert kinds(flip) == ["ORDER_ACCEPTED", "ORDER_PARTIAL_FILL", "ORDER_FILLED"]
+    assert [each.order.tradeData.label for each in flip] == ["old", "old", ""]
+    (position,) = peer.exchange.books[USD_ACCOUNT].open_positions()
+    assert (position.label, position.comment) == (None, None)
+    orders = peer.ask(
+        ProtoOAOrderListReq(ctidTraderAccountId=USD_ACCOUNT), ProtoOAOrderListRes
+    ).order
+    (listed,) = (each for each in orders if each.orderId == ORDER + 2)
+    assert not listed.closingOrder
+    assert (listed.HasField("stopLoss"), listed.HasField("takeProfit")) == (False, False)
+    assert not listed.tradeData.HasField("label")
+
+
+def test_pending_order_that_only_reduces_is_no_short_sale():
+    peer = netted()
+    peer.exchange.change_symbol(1, short_selling=False)
+    peer.send(order(volume=200_000))
+    events(peer)
+    peer.send(order("LIMIT", "SELL", limitPrice=1.129, volume=300_000))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED"]
+    event = refusal(peer, order("LIMIT", "SELL", limitPrice=1.129, volume=400_000))
+    assert event.errorCode == "SHORT_SELLING_NOT_ALLOWED"
+    change = amend_order(orderId=ORDER + 2, limitPrice=1.13, volume=400_000)
+    assert refusal(peer, change).errorCode == "SHORT_SELLING_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("restricted", ["rights", "mode"])
+@pytest.mark.parametrize("placed", ["before", "after"])
+def test_pending_order_that_only_reduces_is_executed_where_closing_is_allowed(
+    restricted: str, placed: str
+):
+    peer = netted((0, 112567, 112569), (20, 113000, 113002))
+    peer.send(order(volume=200_000))
+    events(peer)
+    if placed == "before":
+        peer.send(order("LIMIT", "SELL", limitPrice=1.129))
+    events(peer)
+    if restricted == "rights":
+        peer.exchange.change_account(USD_ACCOUNT, access_rights=ProtoOAAccessRights.CLOSE_ONLY)
+    else:
+        peer.exchange.change_symbol(1, trading_mode=ProtoOATradingMode.CLOSE_ONLY_MODE)
+    if placed == "after":
+        peer.send(order("LIMIT", "SELL", limitPrice=1.129))
+        assert kinds(events(peer)) == ["ORDER_ACCEPTED"]
+    opening = refusal(peer, order("LIMIT", limitPrice=1.1))
+    assert opening.errorCode in ("TRADING_NOT_ALLOWED", "TRADING_DISABLED")
+    assert kinds(events(peer, 30)) == ["ORDER_FILLED"]
+    (position,) = peer.exchange.books[USD_ACCOUNT].open_positions()
+    assert position.volume == 200_000

@@ -68,6 +68,25 @@ def test_set_price_is_quoted_at_once_and_held():
     assert bids(peer) == [130_000]
 
 
+def test_set_price_counts_both_sides_that_it_tells():
+    peer = watching()
+    peer.run(1)
+    for bid, ask in ((1.2, 1.20002), (1.2, 1.20003), (1.2, 1.20003)):
+        peer.exchange.script.set_price("EURUSD", bid, ask)
+    bar = peer.exchange.prices.bar(1, START + 1000, START + 1001)
+    assert bar is not None
+    assert bar.volume == 2 + 2 + 2  # the source's own tick, and two that told both sides
+
+
+def test_release_to_the_held_price_is_no_news():
+    peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
+    peer.send(ProtoOASubscribeSpotsReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[1]), "s")
+    peer.exchange.script.set_price("EURUSD", 1.12567, 1.12569)
+    peer.received()
+    peer.exchange.script.release_prices(1)
+    assert bids(peer) == []
+
+
 def test_order_fills_when_the_price_is_set_to_its_level():
     peer = watching()
     peer.exchange.script.hold_prices()

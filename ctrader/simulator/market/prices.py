@@ -26,7 +26,7 @@ class Tick(NamedTuple):
     ask: int | None
     """New ask, None where it did not change."""
     weight: int
-    """What it adds to the volume of its bars: one for each side that changed."""
+    """What it adds to the volume of its bars: one for each side that it has."""
 
 
 class Quote(NamedTuple):

@@ -185,8 +185,8 @@ class ScriptedPrices:
 
     def _append(self, symbol_id: int, at: int, bid: int, ask: int) -> Tick:
         before = self.quote(symbol_id, at)
-        changed = 2 if before is None else (bid != before.bid) + (ask != before.ask)
-        tick = Tick(at, bid, ask, changed)
+        is_new = before is None or (bid, ask) != (before.bid, before.ask)
+        tick = Tick(at, bid, ask, weight=2 if is_new else 0)  # both sides are told, or nothing
         self._stretches[symbol_id][-1].ticks.append(tick)
         return tick
 

@@ -106,7 +106,7 @@ class Admission:
             Refusal: it may not.
         """
         waited = order.is_protective or order.is_pending
-        if waited and not executes(order):
+        if waited and not executes(order, opening=opening):
             raise OrderRefusal("TRADING_DISABLED", f"{order.symbol.name} executes no such orders")
         if order.is_protective or order.stop_out:
             self.check_hours(order.symbol)
@@ -285,12 +285,17 @@ def check_volume(symbol: SymbolSpec, volume: int) -> None:
         )
 
 
-def executes(order: Order) -> bool:
-    """Tell whether its symbol executes an order that waited for its price."""
+def executes(order: Order, *, opening: bool) -> bool:
+    """Tell whether its symbol executes an order that waited for its price.
+
+    Args:
+        order: A pending or protective order.
+        opening: Whether it would open anything now.
+    """
     mode = order.symbol.trading_mode
     if mode == ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION:
         return False
-    return order.is_protective or mode != ProtoOATradingMode.CLOSE_ONLY_MODE
+    return not opening or mode != ProtoOATradingMode.CLOSE_ONLY_MODE
 
 
 def open_position(book: AccountBook, position_id: int) -> Position:

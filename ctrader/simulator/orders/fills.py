@@ -85,7 +85,7 @@ class Fills:
         try:
             quote = need_quote(self._outside, order.symbol)
             self._check_position(book, order)
-            self._admission.check_executable(book, order, opening=self._opened(book, order) > 0)
+            self._admission.check_executable(book, order, opening=book.opened_by(order) > 0)
             self._afford(book, order)
         except Refusal as refusal:
             self._fail(book, order, refusal.code)
@@ -161,7 +161,7 @@ class Fills:
             # Its id may be that of a position which another order opened beyond it.
             is_gone = not position.is_open or position.side == order.side
         if is_gone and order.is_pending:
-            order.closing = False  # what it was to close is gone, so that its rest opens
+            order.cease_closing()
         elif is_gone:
             raise Refusal("POSITION_NOT_OPEN", f"Position {order.position_id} is not open")
 
@@ -170,21 +170,9 @@ class Fills:
         if order.is_protective:
             order.volume = order.executed_volume + book.positions[order.position_id].volume
 
-    def _netted(self, book: AccountBook, order: Order) -> Position | None:
-        """Return the position that a fill belongs to instead of the empty one made for its order.
-
-        A netted account has one position for each symbol, and it may have been opened while the
-        order waited.
-        """
-        position = book.positions.get(order.position_id)
-        is_netted = book.spec.account_type == ProtoOAAccountType.NETTED
-        if not is_netted or (position is not None and position.is_open):
-            return None
-        return book.open_position_of(order.symbol)
-
     def _position_for(self, book: AccountBook, order: Order) -> Position:
         """Return the position to which the next part of an order goes."""
-        position, other = book.positions.get(order.position_id), self._netted(book, order)
+        position, other = book.positions.get(order.position_id), book.met_by(order)
         if other is not None:
             book.positions.pop(order.position_id, None)
             if order.executed_volume:
@@ -210,7 +198,8 @@ class Fills:
             order.earlier_positions.append(order.position_id)
         position.trailing = order.trailing
         book.positions[position.position_id] = position
-        order.closing, order.protected = False, False
+        order.cease_closing()
+        order.protected = False
         order.position_id = position.position_id
         return position
 
@@ -222,7 +211,7 @@ class Fills:
         """
         if order.is_protective or self._reservations.has(book, order):
             return
-        opened = self._opened(book, order)
+        opened = book.opened_by(order)
         if opened <= 0:
             return
         if book.spec.is_limited_risk and not order.guaranteed:
@@ -231,22 +220,9 @@ class Fills:
         self._admission.check_opening(book, order.symbol, order.side, opened)
         quote = need_quote(self._outside, order.symbol)
         need = self._admission.check_money(
-            book, order.symbol, order.side, opened, quote, closed=self._reduced(book, order)
+            book, order.symbol, order.side, opened, quote, closed=book.reduced_by(order)
         )
         self._reservations.keep(book, order, need, opened)
-
-    def _reduced(self, book: AccountBook, order: Order) -> Position | None:
-        """Return the position that an order closes, or a part of it, None where it does not."""
-        position = self._netted(book, order) or book.positions.get(order.position_id)
-        return None if position is None or position.side == order.side else position
-
-    def _opened(self, book: AccountBook, order: Order) -> int:
-        """Return what is left of an order beyond what it closes, in cents of a unit."""
-        may_open = book.spec.account_type == ProtoOAAccountType.NETTED
-        if order.closes_only or (order.closing and not may_open):
-            return 0
-        reduced = self._reduced(book, order)
-        return order.remaining - (0 if reduced is None else reduced.volume)
 
     # Ends without a fill
 

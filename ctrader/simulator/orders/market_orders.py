@@ -286,16 +286,24 @@ class MarketOrders:
         return 0
 
     def _check_closed_volume(self, position: Position, volume: int) -> None:
+        """Refuse to close a volume that no order may have, unless it is all that there is.
+
+        Raises:
+            Refusal: it is, or it would leave too little.
+        """
         symbol = position.symbol
         left = position.volume - volume
-        if volume <= 0 or left < 0 or (left and volume % symbol.step_volume):
+        if not left:
+            return
+        is_inside = symbol.min_volume <= volume <= min(symbol.max_volume, position.volume)
+        if not is_inside or volume % symbol.step_volume:
             raise OrderRefusal(
                 "TRADING_BAD_VOLUME",
-                f"Close volume {volume} must be a multiple of {symbol.step_volume} up to "
-                f"{position.volume}",
+                f"Close volume {volume} must be all of {position.volume}, or from "
+                f"{symbol.min_volume} to {symbol.max_volume} in steps of {symbol.step_volume}",
                 position_id=position.position_id,
             )
-        if self._switches.reject_small_remainder and 0 < left < symbol.min_volume:
+        if self._switches.reject_small_remainder and left < symbol.min_volume:
             raise OrderRefusal(
                 "TRADING_BAD_VOLUME",
                 f"Remaining volume {left} is less than the smallest, {symbol.min_volume}",

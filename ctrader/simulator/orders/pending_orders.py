@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctrader.proto import (
+    ProtoOAAccountType,
     ProtoOAAmendOrderReq,
     ProtoOAExecutionType,
     ProtoOANewOrderReq,
@@ -11,7 +12,7 @@ from ctrader.proto import (
     ProtoOATimeInForce,
     ProtoOATradeSide,
 )
-from ctrader.simulator.book import AccountBook, Order
+from ctrader.simulator.book import AccountBook, Order, Position
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.market.prices import Quote
 from ctrader.simulator.messages.wire import price
@@ -72,7 +73,10 @@ class PendingOrders:
         """
         self._check_fields(request)
         check_volume(symbol, request.volume)
-        self._admission.check_tradeable(book, symbol, opening=True)
+        side = int(request.tradeSide)
+        reduced = _reduced(book, symbol, side)
+        opened = request.volume - (0 if reduced is None else reduced.volume)
+        self._admission.check_tradeable(book, symbol, opening=opened > 0)
         quote = need_quote(self._outside, symbol)
         own_price = self._own_price(symbol, request, quote)
         time_in_force, expiration = self._time_in_force(request)
@@ -90,10 +94,7 @@ class PendingOrders:
         if request.orderType == ProtoOAOrderType.STOP_LIMIT:
             slippage = slippage_points(request)
         self._admission.check_room(book)
-        side = int(request.tradeSide)
-        self._admission.check_opening(book, symbol, side, request.volume)
-        if self._switches.pending_orders_check_money:
-            self._admission.check_money(book, symbol, side, request.volume, quote)
+        self._check_opened(book, symbol, side, opened, quote, reduced)
         # Only now, that nothing can be refused any more, are ids used up.
         position = self._blotter.position_for(request, symbol)
         order = self._blotter.order_for(request, position, origin, time_in_force=time_in_force)
@@ -157,9 +158,11 @@ class PendingOrders:
     def _amend(self, book: AccountBook, request: ProtoOAAmendOrderReq, origin: str | None) -> None:
         order = self._amendable(book, request.orderId)
         symbol = order.symbol
-        self._admission.check_tradeable(book, symbol, opening=True)
-        self._check_amended_fields(order, request)
         volume = request.volume if request.HasField("volume") else order.volume
+        reduced = book.reduced_by(order)
+        opened = volume - order.executed_volume - (0 if reduced is None else reduced.volume)
+        self._admission.check_tradeable(book, symbol, opening=opened > 0)
+        self._check_amended_fields(order, request)
         check_volume(symbol, volume)
         if volume <= order.executed_volume:
             raise OrderRefusal(
@@ -182,16 +185,15 @@ class PendingOrders:
         is_guaranteed = self._amended_guarantee(book, order, request, kept)
         check_closeness(symbol, own_price, *kept, is_guaranteed=is_guaranteed)
         quote = need_quote(self._outside, symbol)
-        left = volume - order.executed_volume
-        self._admission.check_opening(book, symbol, order.side, left)
-        if self._switches.pending_orders_check_money:
-            self._admission.check_money(book, symbol, order.side, left, quote)
+        self._check_opened(book, symbol, order.side, opened, quote, reduced)
         if request.HasField("slippageInPoints") and order.order_type == ProtoOAOrderType.STOP_LIMIT:
             order.slippage_points = slippage_points(request)
         if stop != order.stop_price or method != order.trigger_method:
             order.activated, order.touches = False, 0
         order.volume, order.limit_price, order.stop_price = volume, limit, stop
         order.trigger_method = method
+        if kept != (order.relative_stop_loss, order.relative_take_profit):
+            order.protected = False  # new distances count from the next fill
         order.relative_stop_loss, order.relative_take_profit = kept
         order.trailing, order.guaranteed = trailing, is_guaranteed
         order.updated = self._outside.market_now()
@@ -207,6 +209,26 @@ class PendingOrders:
         self._events.publish(book, ProtoOAExecutionType.ORDER_REPLACED, order, position)
         order.origin = None
         self._working.check(book, order, quote)
+
+    def _check_opened(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        side: int,
+        opened: int,
+        quote: Quote,
+        reduced: Position | None,
+    ) -> None:
+        """Refuse what an order would open by now that its account may not, or cannot, hold.
+
+        Raises:
+            Refusal: it may not; an order that only reduces a position is not looked at.
+        """
+        if opened <= 0:
+            return
+        self._admission.check_opening(book, symbol, side, opened)
+        if self._switches.pending_orders_check_money:
+            self._admission.check_money(book, symbol, side, opened, quote, closed=reduced)
 
     def _amendable(self, book: AccountBook, order_id: int) -> Order:
         """Return the pending order that a request is to change.
@@ -416,6 +438,14 @@ class PendingOrders:
             order.relative_stop_loss if stop is None else stop,
             order.relative_take_profit if target is None else target,
         )
+
+
+def _reduced(book: AccountBook, symbol: SymbolSpec, side: int) -> Position | None:
+    """Return the position that a pending order on a side would close, or a part of it."""
+    if book.spec.account_type != ProtoOAAccountType.NETTED:
+        return None
+    position = book.open_position_of(symbol)
+    return None if position is None or position.side == side else position
 
 
 def _waiting(expiration: int | None) -> int:

@@ -72,6 +72,7 @@ class Protection:
         method = position.trigger_method or int(ProtoOAOrderTriggerMethod.TRADE)
         if request.HasField("stopLossTriggerMethod"):
             method = int(request.stopLossTriggerMethod)
+        position.amendments += 1
         position.stop_loss, position.take_profit = stop, target
         position.trailing = trailing
         position.trailing_distance = abs(market - stop) if trailing and stop is not None else 0
@@ -100,10 +101,14 @@ class Protection:
         asks = order.relative_stop_loss is not None or order.relative_take_profit is not None
         if asks and not order.protected:
             order.protected = True
-            self._outside.after(
-                self._switches.protection_delay,
-                lambda: self._protect(book, position, order, market),
-            )
+            amendments = position.amendments
+
+            def protect() -> None:
+                # What a request said meanwhile replaced what the order had asked for.
+                if position.amendments == amendments:
+                    self._protect(book, position, order, market)
+
+            self._outside.after(self._switches.protection_delay, protect)
         elif order.protected or position.protective_order_id is not None:
             self._outside.after(
                 self._switches.protection_delay,

@@ -179,12 +179,15 @@ class WorkingOrders:
 
     def _may_execute(self, book: AccountBook, order: Order) -> bool:
         """Tell whether the hour, the symbol's mode and the account let an order be executed."""
-        symbol = order.symbol
-        has_rights = book.spec.access_rights == ProtoOAAccessRights.FULL_ACCESS
+        symbol, rights = order.symbol, book.spec.access_rights
+        is_opening = book.opened_by(order) > 0
+        has_rights = rights == ProtoOAAccessRights.FULL_ACCESS or (
+            rights == ProtoOAAccessRights.CLOSE_ONLY and not is_opening
+        )
         may_wait = self._switches.pending_without_rights == "wait"
         if not has_rights and may_wait and not order.is_protective:
             return False
-        if not executes(order):
+        if not executes(order, opening=is_opening):
             return False
         return self._outside.is_open(symbol) and not self._outside.is_holiday(symbol)
 

@@ -632,12 +632,20 @@ CLOSES: Final[list[Rule]] = [
         400_000,
     ),
     close(
-        "volume 150000 cannot be closed: symbol 1 takes steps of 100000; "
+        "volume 150000 cannot be closed: symbol 1 takes 100000 to 10000000000 hundredths of a "
+        "unit in steps of 100000 (0.01 to 1000 lots in steps of 0.01); "
         "use 100000 (0.01 lots) or 200000 (0.02 lots).",
         150_000,
     ),
     close(
-        "volume 250000 cannot be closed: symbol 1 takes steps of 100000; "
+        "volume 50000 cannot be closed: symbol 1 takes 100000 to 10000000000 hundredths of a "
+        "unit in steps of 100000 (0.01 to 1000 lots in steps of 0.01); "
+        "use 100000 (0.01 lots) or 300000 (0.03 lots), which is all of it.",
+        50_000,
+    ),
+    close(
+        "volume 250000 cannot be closed: symbol 1 takes 100000 to 10000000000 hundredths of a "
+        "unit in steps of 100000 (0.01 to 1000 lots in steps of 0.01); "
         "use 200000 (0.02 lots) or 300000 (0.03 lots), which is all of it.",
         250_000,
     ),
