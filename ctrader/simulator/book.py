@@ -29,6 +29,7 @@ __all__ = [
     "Offset",
     "Order",
     "Position",
+    "better_stop",
     "opposite",
 ]
 
@@ -46,6 +47,13 @@ _MARGIN_CALLS: Final = (
 def opposite(side: int) -> int:
     """Return the other trade side."""
     return ProtoOATradeSide.SELL if side == ProtoOATradeSide.BUY else ProtoOATradeSide.BUY
+
+
+def better_stop(side: int, first: int | None, second: int | None) -> int | None:
+    """Return which of two stop losses leaves less to lose on a side; None is none."""
+    if first is None or second is None:
+        return second if first is None else first
+    return max(first, second) if side == ProtoOATradeSide.BUY else min(first, second)
 
 
 @dataclass(slots=True)
@@ -78,6 +86,8 @@ class Position:
     """None where no protection was ever asked for: the field is left out then."""
     trailing_distance: int = 0
     guaranteed: bool = False
+    promised_stop: int | None = None
+    """Guaranteed stop loss that an order just filled is about to give it."""
     trigger_method: int | None = None
     protective_order_id: int | None = None
     opened: int | None = None
@@ -137,6 +147,12 @@ class Position:
     def is_protected(self) -> bool:
         """Whether it has a stop loss or a take profit."""
         return self.stop_loss is not None or self.take_profit is not None
+
+    @property
+    def guaranteed_stop(self) -> int | None:
+        """Where its loss surely ends, None where nothing is guaranteed."""
+        own = self.stop_loss if self.guaranteed else None
+        return better_stop(self.side, own, self.promised_stop)
 
     def close(self, at: int) -> None:
         """Become closed, without protection."""
@@ -263,6 +279,14 @@ class Order:
         self.closing = self.closes_only = True
         self.client_order_id = str(self.order_id % 100_000)
         self.label, self.comment = position.label, position.comment
+
+    def stop_from(self, market: int) -> int | None:
+        """Return the stop loss that its distance makes of the price of a fill."""
+        if self.relative_stop_loss is None:
+            return None
+        distance = self.relative_stop_loss if self.is_buy else -self.relative_stop_loss
+        # A gap may have filled it so far away that a distance reaches below zero.
+        return max(market - distance, self.symbol.grid)
 
     def went_to(self, position_id: int) -> bool:
         """Tell whether it belongs to a position, or did before it opened another one."""

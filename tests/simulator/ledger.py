@@ -93,8 +93,17 @@ class _Holding:
     """Until when its rollovers are accounted for, milliseconds UTC."""
     stop: Fraction | None = None
     is_guaranteed: bool = False
+    promised: Fraction | None = None
+    """Guaranteed stop loss that an order just filled is about to give it."""
     covered: int = 0
     """Volume whose guarantee is paid for."""
+
+    @property
+    def safe_stop(self) -> Fraction | None:
+        """Where its loss surely ends, None where nothing is guaranteed."""
+        stops = [self.promised, self.stop if self.is_guaranteed else None]
+        levels = [stop for stop in stops if stop is not None]
+        return (max if self.is_long else min)(levels, default=None)
 
     @property
     def volume(self) -> int:
@@ -124,6 +133,8 @@ class _UnderWay:
     left: int
     waits: bool
     """Whether it waits for a price, so that its money is asked for when that has come."""
+    distance: Fraction | None = None
+    """Of the guaranteed stop loss that it asks for, until a fill has promised it."""
     begun: set[int] = field(default_factory=set[int])
     """When its sequences of fills were released."""
 
@@ -202,6 +213,10 @@ class Ledger:
         self.charges = 0
         self.margins_by_stop = 0
         self._under_way: dict[int, _UnderWay] = {}
+        self._distances: dict[int, tuple[int, int]] = {}
+        """Distances of stop loss and take profit that orders have, by order id."""
+        self._promises: set[tuple[int, ...]] = set()
+        """Orders, positions and distances of which a fill has promised a guarantee."""
         self._owed_charges: list[tuple[int, int]] = []
         """When a guarantee was given, and what it costs."""
 
@@ -215,24 +230,43 @@ class Ledger:
             elif isinstance(frame, ProtoOAMarginChangedEvent):
                 self._take_margin(frame)
             elif isinstance(frame, ProtoOATrailingSLChangedEvent):
-                # It binds no other margin: that is told with what binds it anew.
-                self.holdings[frame.positionId].stop = _decimal(frame.stopPrice)
+                holding = self.holdings[frame.positionId]
+                holding.stop = _decimal(frame.stopPrice)
+                # Others, whose tiers lie behind, are not touched by it.
+                if holding.is_guaranteed and self._limited_risk not in (None, "LEVERAGE"):
+                    holding.used_margin = self._margin(holding, frame.utcLastUpdateTimestamp)
 
     def check_settled(self) -> None:
         """Make sure that nothing is owed when everything had its time."""
         _same("charges for guarantees that never came", [], self._owed_charges)
 
     def check_refusal(
-        self, symbol_id: int, is_long: bool, volume: int, position_id: int, at: int
+        self,
+        symbol_id: int,
+        is_long: bool,
+        volume: int,
+        position_id: int,
+        at: int,
+        *,
+        distance: Fraction | None,
+        is_guaranteed: bool,
     ) -> None:
         """Make sure that the money for an order at the market was lacking when it was refused.
 
         What other orders keep for themselves is not told, so that with any this says nothing.
+
+        Args:
+            distance: Of the stop loss that it asked for.
+            is_guaranteed: Whether it asked for a guarantee; what has one lends it.
         """
         if self._under_way:
             return
+        added_to = self._added_to(symbol_id, is_long, position_id)
+        if not is_guaranteed and not (added_to is not None and added_to.is_guaranteed):
+            distance = None
+        order = _UnderWay(symbol_id, is_long, position_id, volume, waits=False, distance=distance)
         opened = volume - self._opposite(symbol_id, is_long, position_id)
-        self._check_lack(symbol_id, is_long, opened, position_id, at)
+        self._check_lack(order, opened, at)
 
     def change_leverage(self, leverage: Fraction, at: int) -> None:
         """Enter that the account's leverage was changed."""
@@ -295,14 +329,32 @@ class Ledger:
             if each.symbol_id == symbol_id
         )
 
-    def price_of(self, symbol_id: int, is_long: bool, volume: int, at: int) -> int:
-        """Return what opening a volume takes at once: its commission, and what margin it adds."""
+    def price_of(
+        self,
+        symbol_id: int,
+        is_long: bool,
+        volume: int,
+        at: int,
+        *,
+        distance: Fraction | None = None,
+        added_to: _Holding | None = None,
+    ) -> int:
+        """Return what opening a volume takes at once: its commission, and what margin it adds.
+
+        Args:
+            distance: Of its guaranteed stop loss.
+            added_to: What it makes larger, whose guarantee it shares.
+        """
         bid, ask = self._quote_at(symbol_id, at)
         price = Fraction(ask if is_long else bid, 100_000)
         terms = self._terms[symbol_id]
         rate = self._base_rate(terms, self._deposit_asset, price, at)
         last = max(self.holdings, default=0) + 1
         thought = _Holding(last, symbol_id, is_long, at, [_Lot(0, volume, price, 0, rate)])
+        if distance is not None:
+            thought.promised = price - distance if is_long else price + distance
+        if added_to is not None and added_to.safe_stop is not None:
+            thought.stop, thought.is_guaranteed = added_to.safe_stop, True
         thought.used_margin = self._margin(thought, at)
         growth = self._used([*self.holdings.values(), thought]) - self.used_margin()
         return growth + self._commission(terms, volume, price, at)
@@ -371,16 +423,21 @@ class Ledger:
             return
         if kind == ProtoOAExecutionType.ORDER_REPLACED:
             known.left = order.tradeData.volume - order.executedVolume
+            distances = order.relativeStopLoss, order.relativeTakeProfit
+            if not order.executedVolume or distances != self._distances.get(order.orderId):
+                known.distance = _guaranteed_distance(order)
+                self._distances[order.orderId] = distances
         elif kind in _FILLS:
             deal = event.deal
             if known.waits and deal.createTimestamp not in known.begun:
                 known.begun.add(deal.createTimestamp)
                 self._check_money(order.orderId, known, deal.executionTimestamp)
             known.left -= deal.filledVolume
+            if not deal.HasField("closePositionDetail"):
+                known.distance = None  # its position has the promise now
         elif event.errorCode == "NOT_ENOUGH_MONEY" and len(self._under_way) == 1:
             opened = known.left - self._opposite(known.symbol_id, known.is_long, known.position_id)
-            at = order.utcLastUpdateTimestamp
-            self._check_lack(known.symbol_id, known.is_long, opened, known.position_id, at)
+            self._check_lack(known, opened, order.utcLastUpdateTimestamp)
         if kind in _ENDS or not known.left:
             del self._under_way[order.orderId]
 
@@ -392,8 +449,14 @@ class Ledger:
         if at_market and data.volume <= opposite:
             return  # it only closes
         known = _UnderWay(
-            data.symbolId, is_long, order.positionId, data.volume, waits=not at_market
+            data.symbolId,
+            is_long,
+            order.positionId,
+            data.volume,
+            waits=not at_market,
+            distance=_guaranteed_distance(order),
         )
+        self._distances[order.orderId] = order.relativeStopLoss, order.relativeTakeProfit
         self._under_way[order.orderId] = known
         if at_market:
             self._check_money(order.orderId, known, data.openTimestamp)
@@ -411,6 +474,14 @@ class Ledger:
                 return each
         return None
 
+    def _added_to(self, symbol_id: int, is_long: bool, position_id: int) -> _Holding | None:
+        """Return what an order makes larger, None where it makes a position of its own."""
+        for each in self.holdings.values():
+            is_its = each.position_id == position_id or self._is_netted
+            if is_its and each.symbol_id == symbol_id and each.is_long == is_long:
+                return each
+        return None
+
     def _check_money(self, order_id: int, order: _UnderWay, at: int) -> None:
         """Make sure that an order could pay for what it opens when it was let through."""
         opened = order.left - self._opposite(order.symbol_id, order.is_long, order.position_id)
@@ -422,24 +493,26 @@ class Ledger:
             each.symbol_id == order.symbol_id for each in others
         ):
             return
-        needed = self._needed(order.symbol_id, order.is_long, opened, order.position_id, at)
+        needed = self._needed(order, opened, at)
         _same("money for an order was free", needed <= max(0, self.free_margin(at)), True)
         self.checked_money += 1
 
-    def _check_lack(
-        self, symbol_id: int, is_long: bool, opened: int, position_id: int, at: int
-    ) -> None:
-        needed = self._needed(symbol_id, is_long, opened, position_id, at)
+    def _check_lack(self, order: _UnderWay, opened: int, at: int) -> None:
+        needed = self._needed(order, opened, at)
         _same("money for a refused order was free", needed <= max(0, self.free_margin(at)), False)
         self.checked_refusals += 1
 
-    def _needed(self, symbol_id: int, is_long: bool, opened: int, position_id: int, at: int) -> int:
+    def _needed(self, order: _UnderWay, opened: int, at: int) -> int:
         """Return what opening a volume takes, when what it closes has set its margin free."""
-        closed = self._closed_by(symbol_id, is_long, position_id)
+        symbol_id, is_long, distance = order.symbol_id, order.is_long, order.distance
+        closed = self._closed_by(symbol_id, is_long, order.position_id)
         if closed is None:
-            return self.price_of(symbol_id, is_long, opened, at)
+            added_to = self._added_to(symbol_id, is_long, order.position_id)
+            return self.price_of(
+                symbol_id, is_long, opened, at, distance=distance, added_to=added_to
+            )
         del self.holdings[closed.position_id]
-        needed = self.price_of(symbol_id, is_long, opened, at)
+        needed = self.price_of(symbol_id, is_long, opened, at, distance=distance)
         self.holdings[closed.position_id] = closed
         return needed - self._freed_by(closed)
 
@@ -458,6 +531,8 @@ class Ledger:
             return  # it was closed, and so its protection ends
         holding.stop = _decimal(position.stopLoss) if position.HasField("stopLoss") else None
         holding.is_guaranteed = position.guaranteedStopLoss
+        if not event.isServerEvent:
+            holding.promised = None  # a request replaced what an order was to give
         if holding.is_guaranteed:
             self._renew_margins(holding, at)
             self.margins_by_stop += self._limited_risk not in (None, "LEVERAGE")
@@ -547,11 +622,26 @@ class Ledger:
                 self._check_alone(holding)
                 self.holdings[deal.positionId] = holding
             holding.lots.append(_Lot(deal.dealId, deal.filledVolume, price, commission, rate))
+            self._promise(holding, event.order, price)
         self._renew_margins(holding, at)
         if holding.lots:
             self.agree_with(event.position)
         else:
             _same("volume of what is closed", event.position.tradeData.volume, 0)
+
+    def _promise(self, holding: _Holding, order: ProtoOAOrder, price: Fraction) -> None:
+        """Enter the guaranteed stop loss that an order's first fill in a position promises it."""
+        distance = _guaranteed_distance(order)
+        distances = order.relativeStopLoss, order.relativeTakeProfit
+        done = order.orderId, holding.position_id, *distances
+        if distance is None or done in self._promises:
+            return
+        self._promises.add(done)
+        lowest = Fraction(1, 10 ** self._terms[holding.symbol_id].full.digits)
+        stop = max(price - distance if holding.is_long else price + distance, lowest)
+        if holding.promised is not None:
+            stop = (max if holding.is_long else min)(stop, holding.promised)
+        holding.promised = stop
 
     def _check_alone(self, holding: _Holding) -> None:
         if self._is_netted:
@@ -774,10 +864,11 @@ class Ledger:
                 holding.used_margin = self._margin(holding, at)
 
     def _margin(self, holding: _Holding, at: int) -> int:
-        if self._limited_risk is None or holding.stop is None or not holding.is_guaranteed:
+        stop = holding.safe_stop
+        if self._limited_risk is None or stop is None:
             return self._margin_by_leverage(holding, at)
         terms = self._terms[holding.symbol_id]
-        lost = Fraction(holding.volume, _CENT) * abs(holding.price - holding.stop)
+        lost = Fraction(holding.volume, _CENT) * abs(holding.price - stop)
         by_stop = _half_away(lost * self._rate(terms.light.quoteAssetId, at) * self._scale)
         if self._limited_risk == "GSL":
             return by_stop
@@ -815,6 +906,13 @@ class Ledger:
 def _same(what: str, told: object, own: object) -> None:
     if told != own:
         raise LedgerError(f"{what}: the client was told {told}, the ledger has {own}")
+
+
+def _guaranteed_distance(order: ProtoOAOrder) -> Fraction | None:
+    """Return the distance of the guaranteed stop loss that an order asks for, None for none."""
+    if not order.tradeData.guaranteedStopLoss or not order.HasField("relativeStopLoss"):
+        return None
+    return Fraction(order.relativeStopLoss, 100_000)
 
 
 def _decimal(number: float) -> Fraction:

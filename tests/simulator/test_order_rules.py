@@ -19,6 +19,8 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOAExecutionType,
+    ProtoOALimitedRiskMarginCalculationStrategy,
+    ProtoOAMarginChangedEvent,
     ProtoOANewOrderReq,
     ProtoOAOrderErrorEvent,
     ProtoOAOrderListByPositionIdReq,
@@ -1674,3 +1676,70 @@ def test_pending_order_that_only_reduces_is_executed_where_closing_is_allowed(
     assert kinds(events(peer, 30)) == ["ORDER_FILLED"]
     (position,) = peer.exchange.books[USD_ACCOUNT].open_positions()
     assert position.volume == 200_000
+
+
+# Margin that follows from guaranteed stop losses
+
+
+def at_risk(balance: int, *bids: int) -> Peer:
+    """Open an exchange with an account whose margin is what its guaranteed stops may cost."""
+    strategy = ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL
+    accounts = account(
+        balance=Decimal(balance), is_limited_risk=True, limited_risk_strategy=strategy
+    )
+    ticks = [(10 * place, bid, bid + 2) for place, bid in enumerate(bids or (112567,))]
+    return trader(*ticks, accounts=accounts, guaranteed_stops=True)
+
+
+def test_order_needs_what_its_guaranteed_stop_loss_may_cost():
+    # 100,000 units at a leverage of 100 would bind 1125.69 dollars; a distance of 0.02 costs 2000.
+    guaranteed = order(volume=10_000_000, relativeStopLoss=2000, guaranteedStopLoss=True)
+    event = refusal(at_risk(1990), guaranteed)
+    assert event.errorCode == "NOT_ENOUGH_MONEY"
+    assert "margin 200000 is needed, 199000 is free" in event.description
+    peer = at_risk(2010)
+    peer.send(guaranteed)
+    _, filled, protected = events(peer)
+    assert filled.position.usedMargin == protected.position.usedMargin == 200_000
+    near = at_risk(150)  # what leverage would bind is not asked for
+    near.send(order(volume=10_000_000, relativeStopLoss=100, guaranteedStopLoss=True))
+    assert kinds(events(near)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_ACCEPTED"]
+    assert book_of(near).positions[POSITION].used_margin == 10_000
+
+
+def test_addition_needs_what_the_guaranteed_stop_loss_of_its_position_may_cost():
+    peer = at_risk(4000, 112567, 112767)
+    peer.send(order(volume=10_000_000, relativeStopLoss=1000, guaranteedStopLoss=True))
+    peer.run(11)  # 0.002 over the first price, so 0.012 over the stop loss
+    event = refusal(peer, order(volume=30_000_000, positionId=POSITION, guaranteedStopLoss=True))
+    # 4000 - 1000 of margin, 198 of profit, 2.50 of commission
+    assert "margin 360000 is needed, 319550 is free" in event.description
+    peer.received()
+    peer.send(order(volume=10_000_000, positionId=POSITION, guaranteedStopLoss=True))
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_REPLACED"]
+    assert book_of(peer).positions[POSITION].used_margin == 100_000 + 120_000
+
+
+def test_margin_follows_a_guaranteed_stop_loss_that_trails():
+    peer = at_risk(2010, 112567, 112767)
+    peer.send(
+        order(
+            volume=10_000_000,
+            relativeStopLoss=1000,
+            guaranteedStopLoss=True,
+            trailingStopLoss=True,
+        )
+    )
+    peer.run(1)
+    assert book_of(peer).positions[POSITION].used_margin == 100_000
+    peer.received()
+    peer.run(11)
+    trailed, margin = (
+        each.message
+        for each in peer.received()
+        if isinstance(each.message, ProtoOATrailingSLChangedEvent | ProtoOAMarginChangedEvent)
+    )
+    assert isinstance(trailed, ProtoOATrailingSLChangedEvent)
+    assert isinstance(margin, ProtoOAMarginChangedEvent)
+    assert (trailed.stopPrice, margin.usedMargin) == (1.11767, 80_200)
+    assert book_of(peer).positions[POSITION].used_margin == 80_200

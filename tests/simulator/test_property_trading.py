@@ -411,6 +411,10 @@ class Trade:
                 request.volume,
                 request.position_id or 0,
                 self.now - ON_ITS_WAY,
+                distance=None
+                if request.relative_stop_loss is None
+                else _units(request.relative_stop_loss),
+                is_guaranteed=bool(request.guaranteed_stop_loss),
             )
         wants_guarantee = bool(request.guaranteed_stop_loss)
         offers_it = SYMBOLS[request.symbol_id].guaranteed_stops
@@ -436,7 +440,8 @@ class Trade:
                     volume = position.volume
                     if act.size % 3:
                         volume = volume * (1 + act.size % 7) // 8
-                        volume = max(symbol.step_volume, volume - volume % symbol.step_volume)
+                        least = symbol.min_volume if act.size % 5 else symbol.step_volume
+                        volume = max(least, volume - volume % symbol.step_volume)
                     self._script(act)
                     closing = ClosePositionRequest(position_id=position.position_id, volume=volume)
                     self.audit.ask_to_close(position.position_id, volume)
@@ -494,9 +499,9 @@ class Trade:
             levels["relative_take_profit"] = self._distance(symbol.symbol_id, act.second) / 100_000
         is_buy = bool(act.first % 2)
         volume = self._volume(symbol.symbol_id, act.size)
-        if act.size % 3 == 0:
-            volume = self._affordable(act, symbol.symbol_id, is_buy)
         self._guarantee(act, symbol.symbol_id, levels)
+        if act.size % 3 == 0:
+            volume = self._affordable(act, symbol.symbol_id, is_buy, levels)
         return NewOrderRequest(
             symbol_id=symbol.symbol_id,
             side=OrderSide.BUY if is_buy else OrderSide.SELL,
@@ -521,11 +526,15 @@ class Trade:
         few = 3 if self.spec.margin_calculation == ProtoOATotalMarginCalculationType.SUM else 2
         return TRADED[(self.acts[0].which + act.which % few) % len(TRADED)]
 
-    def _affordable(self, act: Act, symbol_id: int, is_buy: bool) -> int:
+    def _affordable(self, act: Act, symbol_id: int, is_buy: bool, levels: dict[str, Any]) -> int:
         """Return about the volume that there is money for, at times a bit too much."""
+        is_guaranteed = "guaranteed_stop_loss" in levels
+        distance = _units(levels["relative_stop_loss"]) if is_guaranteed else None
         self.account_for()
         symbol, now = SYMBOLS[symbol_id], self.now
-        each = self.ledger.price_of(symbol_id, is_buy, symbol.min_volume * 10, now)
+        each = self.ledger.price_of(
+            symbol_id, is_buy, symbol.min_volume * 10, now, distance=distance
+        )
         closed, free = self.ledger.spare(symbol_id, is_buy, now)
         free = max(0, free) * (70 + act.which % 32) // 100
         volume = closed + free * symbol.min_volume * 10 // max(1, each)
@@ -1092,6 +1101,11 @@ def _has_levels(answer: ProtoOAExecutionEvent, change: ProtoOAAmendPositionSLTPR
 
 def _reconcile() -> ProtoOAReconcileReq:
     return ProtoOAReconcileReq(ctidTraderAccountId=ACCOUNT)
+
+
+def _units(distance: float) -> Fraction:
+    """Return a distance as the wire carries it."""
+    return Fraction(round(distance * 100_000), 100_000)
 
 
 def _other(side: OrderSide) -> OrderSide:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from ctrader.proto import ProtoOALimitedRiskMarginCalculationStrategy as _Strategy
 from ctrader.proto import (
-    ProtoOALimitedRiskMarginCalculationStrategy,
     ProtoOAMarginChangedEvent,
     ProtoOATotalMarginCalculationType,
     ProtoOATradeSide,
@@ -111,6 +111,28 @@ class Margin:
         )
         return self._valuation.rounded(amount * 10**book.spec.money_digits)
 
+    def asked(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        side: int,
+        volume: int,
+        market: int,
+        *,
+        stop: int | None,
+    ) -> int:
+        """Return the margin that an order must be able to bind for a volume that it opens.
+
+        Args:
+            market: Price for which it is likely to be opened, in wire units.
+            stop: Guaranteed stop loss that it will have, None where it will have none.
+        """
+        rate = self._valuation.base_to_deposit(book, symbol, market)
+        by_leverage = self.needed(book, symbol, side, volume, rate)
+        if stop is None:
+            return by_leverage
+        return self._by_strategy(book, symbol, volume, by_leverage, Fraction(abs(market - stop)))
+
     def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
         """Bind the margin of a position as it is now, and of those behind it.
 
@@ -131,6 +153,13 @@ class Margin:
             elif is_behind and each.is_open and _share_tiers(each, position):
                 self._recompute(book, each)
         self._tell(book)
+
+    def follow_stop(self, book: AccountBook, position: Position) -> None:
+        """Bind the margin of a position whose stop loss moved, where it follows from that."""
+        by_stop = book.spec.limited_risk_strategy != _Strategy.ACCORDING_TO_LEVERAGE
+        if book.spec.is_limited_risk and position.guaranteed and by_stop:
+            self._recompute(book, position)
+            self._tell(book)
 
     def renew_all(self, book: AccountBook) -> None:
         """Bind the margins of all open positions anew, for the account's terms changed."""
@@ -166,25 +195,35 @@ class Margin:
             position.margin_rate,
             position=position,
         )
-        strategy = book.spec.limited_risk_strategy
-        has_guarantee = position.guaranteed and position.stop_loss is not None
-        if (
-            not book.spec.is_limited_risk
-            or not has_guarantee
-            or strategy == ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_LEVERAGE
-        ):
+        stop = position.guaranteed_stop
+        if stop is None:
             return by_leverage
-        by_stop = self._at_risk(book, position)
-        if strategy == ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL:
-            return by_stop
-        return max(by_stop, by_leverage)
+        distance = abs(position.price - stop)
+        return self._by_strategy(book, position.symbol, position.volume, by_leverage, distance)
 
-    def _at_risk(self, book: AccountBook, position: Position) -> int:
-        """Return what a position can lose until its guaranteed stop loss."""
-        distance = abs(position.price - (position.stop_loss or 0))
-        rate = self._valuation.quote_to_deposit(book, position.symbol)
-        amount = distance / PRICE_UNITS * Fraction(position.volume, 100) * rate
-        return self._valuation.rounded(amount * 10**book.spec.money_digits)
+    def _by_strategy(
+        self,
+        book: AccountBook,
+        symbol: SymbolSpec,
+        volume: int,
+        by_leverage: int,
+        distance: Fraction,
+    ) -> int:
+        """Return the margin of a volume under an account's strategy for limited risk.
+
+        Args:
+            by_leverage: What it would be without a guarantee.
+            distance: From its price to its guaranteed stop loss, in wire units.
+        """
+        strategy = book.spec.limited_risk_strategy
+        if not book.spec.is_limited_risk or strategy == _Strategy.ACCORDING_TO_LEVERAGE:
+            return by_leverage
+        rate = self._valuation.quote_to_deposit(book, symbol)
+        amount = distance / PRICE_UNITS * Fraction(volume, 100) * rate
+        at_risk = self._valuation.rounded(amount * 10**book.spec.money_digits)
+        if strategy == _Strategy.ACCORDING_TO_GSL:
+            return at_risk
+        return max(at_risk, by_leverage)
 
     def _announce(self, book: AccountBook, position: Position) -> None:
         def publish() -> None:

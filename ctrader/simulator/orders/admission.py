@@ -14,7 +14,7 @@ from ctrader.proto import (
 )
 from ctrader.simulator.accounts.margin import Margin
 from ctrader.simulator.accounts.valuation import Valuation
-from ctrader.simulator.book import AccountBook, Order, Position, opposite
+from ctrader.simulator.book import AccountBook, Order, Position, better_stop, opposite
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.market.prices import Quote
 from ctrader.simulator.orders.reservations import Need, Reservations
@@ -181,6 +181,8 @@ class Admission:
         quote: Quote,
         *,
         closed: Position | None = None,
+        added_to: Position | None = None,
+        stop_distance: int | None = None,
     ) -> Need:
         """Return what a volume needs: its margin and its commission.
 
@@ -191,16 +193,21 @@ class Admission:
             volume: How much of it.
             quote: The present prices.
             closed: The position that the same order closes before, which sets its margin free.
+            added_to: The position that becomes larger by it, None where it makes one.
+            stop_distance: Distance of the guaranteed stop loss that it asks for, in wire units.
 
         Raises:
             Refusal: the account has not so much free, what orders under way need set aside; or
                 there is no price to reckon it with.
         """
         market = quote.ask if side == ProtoOATradeSide.BUY else quote.bid
-        rate = self._valuation.base_to_deposit(book, symbol, market)
+        stop = None if added_to is None else added_to.guaranteed_stop
+        if stop_distance is not None:
+            own = market + (-stop_distance if side == ProtoOATradeSide.BUY else stop_distance)
+            stop = better_stop(side, own, stop)
         # What the position brings must be bookable when it is closed, so the rate must exist now.
         self._valuation.quote_to_deposit(book, symbol)
-        margin = self._margin.needed(book, symbol, side, volume, rate)
+        margin = self._margin.asked(book, symbol, side, volume, market, stop=stop)
         needed = self._growth(book, symbol, side, margin, closed)
         free = self._margin.free(book) - self._reservations.amount(book)
         total = needed + self._valuation.commission(book, symbol, volume, market)

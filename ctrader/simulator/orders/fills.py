@@ -219,8 +219,18 @@ class Fills:
             raise Refusal("INVALID_REQUEST", "Guaranteed stop loss is required")
         self._admission.check_opening(book, order.symbol, order.side, opened)
         quote = need_quote(self._outside, order.symbol)
+        closed = book.reduced_by(order)
+        met = book.met_by(order) or book.positions.get(order.position_id)
+        promises = order.guaranteed and not order.protected
         need = self._admission.check_money(
-            book, order.symbol, order.side, opened, quote, closed=book.reduced_by(order)
+            book,
+            order.symbol,
+            order.side,
+            opened,
+            quote,
+            closed=closed,
+            added_to=met if closed is None else None,
+            stop_distance=order.relative_stop_loss if promises else None,
         )
         self._reservations.keep(book, order, need, opened)
 

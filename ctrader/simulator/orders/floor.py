@@ -68,7 +68,12 @@ class TradingFloor:
         events = ExecutionEvents(surroundings, switches)
         guarantees = Guarantees(switches, self._valuation, charge=self.life.cashier.charge)
         self._working = WorkingOrders(
-            surroundings, switches, events, self._reservations, fill=self._fill
+            surroundings,
+            switches,
+            events,
+            self._reservations,
+            fill=self._fill,
+            follow_stop=self._margin.follow_stop,
         )
         self._protection = Protection(
             surroundings,

@@ -84,8 +84,8 @@ class MarketOrders:
         self._admission.check_tradeable(book, symbol, opening=opened > 0, at_any_hour=waits)
         quote = need_quote(self._outside, symbol)
         is_guaranteed = False
+        added_to = existing if closed is None else None
         if opened:
-            added_to = existing if closed is None else None
             is_guaranteed = self._guaranteed(book, symbol, request, added_to, stop_distance)
             is_buy = request.tradeSide == ProtoOATradeSide.BUY
             own_price = quote.ask if is_buy else quote.bid
@@ -101,7 +101,16 @@ class MarketOrders:
         need = Need(0, 0)
         if opened:
             self._admission.check_opening(book, symbol, side, opened)
-            need = self._admission.check_money(book, symbol, side, opened, quote, closed=closed)
+            need = self._admission.check_money(
+                book,
+                symbol,
+                side,
+                opened,
+                quote,
+                closed=closed,
+                added_to=added_to,
+                stop_distance=stop_distance if is_guaranteed else None,
+            )
         is_protected = stop_distance is not None or target_distance is not None
         trailing = bool(request.trailingStopLoss) if is_protected else None
         position = existing

@@ -94,7 +94,15 @@ class PendingOrders:
         if request.orderType == ProtoOAOrderType.STOP_LIMIT:
             slippage = slippage_points(request)
         self._admission.check_room(book)
-        self._check_opened(book, symbol, side, opened, quote, reduced)
+        self._check_opened(
+            book,
+            symbol,
+            side,
+            opened,
+            quote,
+            reduced,
+            stop_distance=given[0] if is_guaranteed else None,
+        )
         # Only now, that nothing can be refused any more, are ids used up.
         position = self._blotter.position_for(request, symbol)
         order = self._blotter.order_for(request, position, origin, time_in_force=time_in_force)
@@ -185,7 +193,15 @@ class PendingOrders:
         is_guaranteed = self._amended_guarantee(book, order, request, kept)
         check_closeness(symbol, own_price, *kept, is_guaranteed=is_guaranteed)
         quote = need_quote(self._outside, symbol)
-        self._check_opened(book, symbol, order.side, opened, quote, reduced)
+        self._check_opened(
+            book,
+            symbol,
+            order.side,
+            opened,
+            quote,
+            reduced,
+            stop_distance=kept[0] if is_guaranteed else None,
+        )
         if request.HasField("slippageInPoints") and order.order_type == ProtoOAOrderType.STOP_LIMIT:
             order.slippage_points = slippage_points(request)
         if stop != order.stop_price or method != order.trigger_method:
@@ -218,6 +234,8 @@ class PendingOrders:
         opened: int,
         quote: Quote,
         reduced: Position | None,
+        *,
+        stop_distance: int | None,
     ) -> None:
         """Refuse what an order would open by now that its account may not, or cannot, hold.
 
@@ -228,7 +246,9 @@ class PendingOrders:
             return
         self._admission.check_opening(book, symbol, side, opened)
         if self._switches.pending_orders_check_money:
-            self._admission.check_money(book, symbol, side, opened, quote, closed=reduced)
+            self._admission.check_money(
+                book, symbol, side, opened, quote, closed=reduced, stop_distance=stop_distance
+            )
 
     def _amendable(self, book: AccountBook, order_id: int) -> Order:
         """Return the pending order that a request is to change.

@@ -11,7 +11,7 @@ from ctrader.proto import (
     ProtoOATimeInForce,
 )
 from ctrader.simulator.accounts.margin import Margin
-from ctrader.simulator.book import AccountBook, Order, Position, opposite
+from ctrader.simulator.book import AccountBook, Order, Position, better_stop, opposite
 from ctrader.simulator.orders.admission import Admission
 from ctrader.simulator.orders.blotter import Blotter
 from ctrader.simulator.orders.execution_events import ExecutionEvents
@@ -73,6 +73,7 @@ class Protection:
         if request.HasField("stopLossTriggerMethod"):
             method = int(request.stopLossTriggerMethod)
         position.amendments += 1
+        position.promised_stop = None
         position.stop_loss, position.take_profit = stop, target
         position.trailing = trailing
         position.trailing_distance = abs(market - stop) if trailing and stop is not None else 0
@@ -218,19 +219,17 @@ class Protection:
             # A level was reached and is being filled: it must not become another one meanwhile.
             position.postponed.append((order, market))
             return
-        sign = 1 if position.is_buy else -1
-        # A gap may have filled the order so far away that a distance reaches below zero.
-        lowest = position.symbol.grid
         if order.relative_stop_loss is not None:
-            stop = max(market - sign * order.relative_stop_loss, lowest)
-            if position.guaranteed and position.stop_loss is not None:
-                stop = max(stop * sign, position.stop_loss * sign) * sign  # never a worse one
-            position.stop_loss = stop
+            kept = position.stop_loss if position.guaranteed else None  # never a worse one
+            position.stop_loss = better_stop(position.side, order.stop_from(market), kept)
             position.trailing = bool(order.trailing)
             position.trailing_distance = order.relative_stop_loss
             position.trigger_method = int(ProtoOAOrderTriggerMethod.TRADE)
         if order.relative_take_profit is not None:
-            position.take_profit = max(market + sign * order.relative_take_profit, lowest)
+            distance = (
+                order.relative_take_profit if position.is_buy else -order.relative_take_profit
+            )
+            position.take_profit = max(market + distance, position.symbol.grid)
         if position.stop_loss is None:
             position.trailing = bool(order.trailing)
         if position.trigger_method is None:

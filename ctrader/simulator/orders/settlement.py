@@ -18,6 +18,7 @@ from ctrader.simulator.book import (
     Offset,
     Order,
     Position,
+    better_stop,
 )
 from ctrader.simulator.orders.blotter import Blotter
 from ctrader.simulator.orders.surroundings import Surroundings
@@ -78,6 +79,9 @@ class Settlement:
             needed + position.used_margin, rates.commission, position.commission - rates.commission
         )
         deal = self._deal(book, order, volume, market, created, rates)
+        if order.guaranteed and not order.protected:
+            stop = better_stop(position.side, order.stop_from(market), position.promised_stop)
+            position.promised_stop = stop  # its margin may follow from that at once
         position.entries.append(
             Entry(volume, market, -rates.commission, rates.base_to_deposit, deal.deal_id)
         )

@@ -34,6 +34,7 @@ class WorkingOrders:
         reservations: Reservations,
         *,
         fill: Callable[[AccountBook, Order, Trigger], None],
+        follow_stop: Callable[[AccountBook, Position], None],
     ) -> None:
         """Begin without orders.
 
@@ -43,12 +44,14 @@ class WorkingOrders:
             events: Where the end of an order is told.
             reservations: What is set aside for orders until their end.
             fill: Called for each order that a price released, when its fill is due.
+            follow_stop: Called for each position whose stop loss a price moved.
         """
         self._outside = surroundings
         self._switches = switches
         self._events = events
         self._reservations = reservations
         self._fill = fill
+        self._follow_stop = follow_stop
         self._working: dict[int, dict[int, tuple[AccountBook, Order]]] = {}
 
     def add(self, book: AccountBook, order: Order) -> None:
@@ -199,6 +202,7 @@ class WorkingOrders:
         # Neither the order's nor the position's own stamp moves with it, as recorded.
         order.stop_price = position.stop_loss = stop
         self._events.publish_trailing(book, order, position, stop)
+        self._follow_stop(book, position)
 
 
 def unlock(position: Position, order: Order) -> None:
