@@ -14,22 +14,24 @@ import pytest
 from google.protobuf.message import Message
 
 from ctrader.proto import (
-    ProtoOAAmendOrderReq,
-    ProtoOAAmendPositionSLTPReq,
-    ProtoOACancelOrderReq,
-    ProtoOAClosePositionReq,
     ProtoOADealStatus,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
-    ProtoOANewOrderReq,
     ProtoOAOrderErrorEvent,
-    ProtoOAOrderType,
     ProtoOATimeInForce,
-    ProtoOATradeSide,
     ProtoOATrailingSLChangedEvent,
 )
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
-from ctrader.simulator.switches import Switches
+from tests.simulator.orders import (
+    ORDER,
+    POSITION,
+    amend,
+    amend_order,
+    cancel,
+    close,
+    order,
+    trader,
+)
 from tests.simulator.peer import (
     BARE,
     NETTED_ACCOUNT,
@@ -42,46 +44,6 @@ from tests.simulator.peer import (
     with_fields,
 )
 from tests.simulator.told import told, words
-
-POSITION, ORDER = 5_000_001, 6_000_001
-
-
-def trader(*ticks: tuple[float, int | None, int | None], switches: Switches = BARE) -> Peer:
-    exchange = scripted_exchange(ticks or ((0, 112567, 112569),), switches=switches)
-    return log_in(Peer(exchange), USD_ACCOUNT)
-
-
-def order(kind: str = "MARKET", side: str = "BUY", **fields: object) -> ProtoOANewOrderReq:
-    request = ProtoOANewOrderReq(
-        ctidTraderAccountId=USD_ACCOUNT,
-        symbolId=1,
-        orderType=ProtoOAOrderType.Value(kind),
-        tradeSide=ProtoOATradeSide.Value(side),
-        volume=100_000,
-    )
-    return with_fields(request, **fields)
-
-
-def amend(**fields: float) -> ProtoOAAmendPositionSLTPReq:
-    return with_fields(
-        ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION), **fields
-    )
-
-
-def amend_order(**fields: object) -> ProtoOAAmendOrderReq:
-    return with_fields(
-        ProtoOAAmendOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER), **fields
-    )
-
-
-def cancel() -> ProtoOACancelOrderReq:
-    return ProtoOACancelOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER)
-
-
-def close(volume: int = 100_000) -> ProtoOAClosePositionReq:
-    return ProtoOAClosePositionReq(
-        ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION, volume=volume
-    )
 
 
 def done(peer: Peer, *requests: Message, seconds: float = 1.0) -> Peer:

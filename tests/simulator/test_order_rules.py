@@ -18,7 +18,6 @@ from ctrader.proto import (
     ProtoOADealStatus,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
-    ProtoOAExecutionType,
     ProtoOALimitedRiskMarginCalculationStrategy,
     ProtoOAMarginChangedEvent,
     ProtoOANewOrderReq,
@@ -30,7 +29,6 @@ from ctrader.proto import (
     ProtoOAOrderType,
     ProtoOASymbolDistanceType,
     ProtoOATotalMarginCalculationType,
-    ProtoOATradeSide,
     ProtoOATradingMode,
     ProtoOATrailingSLChangedEvent,
 )
@@ -44,6 +42,18 @@ from ctrader.simulator.catalogue import (
 from ctrader.simulator.orders.admission import check_volume
 from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.switches import Switches
+from tests.simulator.orders import (
+    ORDER,
+    POSITION,
+    amend,
+    amend_order,
+    cancel,
+    close,
+    events,
+    kinds,
+    order,
+    trader,
+)
 from tests.simulator.peer import (
     BARE,
     EUR_ACCOUNT,
@@ -56,22 +66,7 @@ from tests.simulator.peer import (
     with_fields,
 )
 
-POSITION, ORDER = 5_000_001, 6_000_001
-FLAT = ((0, 112567, 112569),)
 DAY = 86_400_000
-
-
-def trader(
-    *ticks: tuple[float, int | None, int | None],
-    switches: Switches = BARE,
-    accounts: list[AccountSpec] | None = None,
-    **terms: object,
-) -> Peer:
-    """Open an exchange with one account, and a symbol on these terms."""
-    exchange = scripted_exchange(ticks or FLAT, switches=switches, accounts=accounts)
-    if terms:
-        exchange.change_symbol(1, **terms)
-    return log_in(Peer(exchange), USD_ACCOUNT)
 
 
 def account(**terms: object) -> list[AccountSpec]:
@@ -80,48 +75,6 @@ def account(**terms: object) -> list[AccountSpec]:
 
 def book_of(peer: Peer) -> AccountBook:
     return peer.exchange.books[USD_ACCOUNT]
-
-
-def order(kind: str = "MARKET", side: str = "BUY", **fields: object) -> ProtoOANewOrderReq:
-    request = ProtoOANewOrderReq(
-        ctidTraderAccountId=USD_ACCOUNT,
-        symbolId=1,
-        orderType=ProtoOAOrderType.Value(kind),
-        tradeSide=ProtoOATradeSide.Value(side),
-        volume=100_000,
-    )
-    return with_fields(request, **fields)
-
-
-def amend(**fields: object) -> ProtoOAAmendPositionSLTPReq:
-    return with_fields(
-        ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION), **fields
-    )
-
-
-def amend_order(**fields: object) -> ProtoOAAmendOrderReq:
-    return with_fields(
-        ProtoOAAmendOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER), **fields
-    )
-
-
-def close(volume: int = 100_000, position_id: int = POSITION) -> ProtoOAClosePositionReq:
-    return ProtoOAClosePositionReq(
-        ctidTraderAccountId=USD_ACCOUNT, positionId=position_id, volume=volume
-    )
-
-
-def cancel(order_id: int = ORDER) -> ProtoOACancelOrderReq:
-    return ProtoOACancelOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=order_id)
-
-
-def events(peer: Peer, seconds: float = 1.0) -> list[ProtoOAExecutionEvent]:
-    peer.run(seconds)
-    return peer.messages(ProtoOAExecutionEvent)
-
-
-def kinds(found: list[ProtoOAExecutionEvent]) -> list[str]:
-    return [ProtoOAExecutionType.Name(each.executionType) for each in found]
 
 
 def refusal(peer: Peer, request: object) -> ProtoOAOrderErrorEvent:

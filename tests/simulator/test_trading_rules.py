@@ -9,19 +9,13 @@ import pytest
 
 from ctrader.proto import (
     ProtoOAAccessRights,
-    ProtoOAAmendOrderReq,
-    ProtoOAAmendPositionSLTPReq,
-    ProtoOACancelOrderReq,
     ProtoOAChangeBalanceType,
-    ProtoOAClosePositionReq,
     ProtoOADealListByPositionIdReq,
     ProtoOADealListByPositionIdRes,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
-    ProtoOAExecutionType,
     ProtoOAExpectedMarginReq,
     ProtoOAExpectedMarginRes,
-    ProtoOANewOrderReq,
     ProtoOAOrderDetailsReq,
     ProtoOAOrderDetailsRes,
     ProtoOAOrderErrorEvent,
@@ -40,7 +34,18 @@ from ctrader.proto import (
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_CATALOGUE
 from ctrader.simulator.exchange import Exchange
 from ctrader.simulator.market.prices import TickPrices
-from ctrader.simulator.switches import Switches
+from tests.simulator.orders import (
+    ORDER,
+    POSITION,
+    amend,
+    amend_order,
+    cancel,
+    close,
+    events,
+    kinds,
+    order,
+    trader,
+)
 from tests.simulator.peer import (
     BARE,
     NETTED_ACCOUNT,
@@ -52,55 +57,6 @@ from tests.simulator.peer import (
     scripted_exchange,
     with_fields,
 )
-
-POSITION, ORDER = 5_000_001, 6_000_001
-
-
-def trader(*ticks: tuple[float, int | None, int | None], switches: Switches = BARE) -> Peer:
-    exchange = scripted_exchange(ticks or ((0, 112567, 112569),), switches=switches)
-    return log_in(Peer(exchange), USD_ACCOUNT)
-
-
-def order(kind: str = "MARKET", side: str = "BUY", **fields: object) -> ProtoOANewOrderReq:
-    request = ProtoOANewOrderReq(
-        ctidTraderAccountId=USD_ACCOUNT,
-        symbolId=1,
-        orderType=ProtoOAOrderType.Value(kind),
-        tradeSide=ProtoOATradeSide.Value(side),
-        volume=100_000,
-    )
-    return with_fields(request, **fields)
-
-
-def amend(position: int = POSITION, /, **fields: float) -> ProtoOAAmendPositionSLTPReq:
-    request = ProtoOAAmendPositionSLTPReq(ctidTraderAccountId=USD_ACCOUNT, positionId=position)
-    return with_fields(request, **fields)
-
-
-def amend_order(**fields: object) -> ProtoOAAmendOrderReq:
-    return with_fields(
-        ProtoOAAmendOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=ORDER), **fields
-    )
-
-
-def close(volume: int = 100_000) -> ProtoOAClosePositionReq:
-    return ProtoOAClosePositionReq(
-        ctidTraderAccountId=USD_ACCOUNT, positionId=POSITION, volume=volume
-    )
-
-
-def cancel(order_id: int) -> ProtoOACancelOrderReq:
-    return ProtoOACancelOrderReq(ctidTraderAccountId=USD_ACCOUNT, orderId=order_id)
-
-
-def events(peer: Peer, seconds: float = 1.0) -> list[ProtoOAExecutionEvent]:
-    peer.run(seconds)
-    return peer.messages(ProtoOAExecutionEvent)
-
-
-def kinds(found: list[ProtoOAExecutionEvent]) -> list[str]:
-    return [ProtoOAExecutionType.Name(each.executionType) for each in found]
-
 
 # Protection of positions
 
