@@ -16,7 +16,13 @@ if TYPE_CHECKING:
         DEFAULT_CATALOGUE,
         AccountSpec,
         ApplicationSpec,
+        ArchivedSymbolSpec,
+        AssetClassSpec,
+        AssetSpec,
         Catalogue,
+        CategorySpec,
+        HolidaySpec,
+        LeverageSpec,
         SymbolSpec,
     )
     from ctrader.simulator.exchange import Exchange
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
     from ctrader.simulator.scripting.interference import Delivery, OutgoingFrame, Rule, Verdict
     from ctrader.simulator.scripting.script import Script
     from ctrader.simulator.scripting.terminal import Terminal
-    from ctrader.simulator.server import Simulator
+    from ctrader.simulator.server import ListenError, Simulator
     from ctrader.simulator.session import ServerSession
     from ctrader.simulator.switches import Switches
 
@@ -38,12 +44,19 @@ __all__ = [
     "DEFAULT_CATALOGUE",
     "AccountSpec",
     "ApplicationSpec",
+    "ArchivedSymbolSpec",
+    "AssetClassSpec",
+    "AssetSpec",
     "Bar",
     "BarFileError",
     "Catalogue",
+    "CategorySpec",
     "Delivery",
     "Exchange",
     "Frame",
+    "HolidaySpec",
+    "LeverageSpec",
+    "ListenError",
     "OutgoingFrame",
     "PriceSource",
     "Quote",
@@ -67,15 +80,22 @@ __all__ = [
 _HOMES: Final = {
     "AccountSpec": "catalogue",
     "ApplicationSpec": "catalogue",
+    "ArchivedSymbolSpec": "catalogue",
+    "AssetClassSpec": "catalogue",
+    "AssetSpec": "catalogue",
     "Bar": "market.prices",
     "BarFileError": "market.replay",
     "Catalogue": "catalogue",
+    "CategorySpec": "catalogue",
     "DEFAULT_ACCOUNTS": "catalogue",
     "DEFAULT_APPLICATIONS": "catalogue",
     "DEFAULT_CATALOGUE": "catalogue",
     "Delivery": "scripting.interference",
     "Exchange": "exchange",
     "Frame": "recording",
+    "HolidaySpec": "catalogue",
+    "LeverageSpec": "catalogue",
+    "ListenError": "server",
     "OutgoingFrame": "scripting.interference",
     "PriceSource": "market.prices",
     "Quote": "market.prices",

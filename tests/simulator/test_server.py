@@ -46,6 +46,7 @@ from ctrader.simulator import Simulator, Switches
 from ctrader.simulator.__main__ import main
 from ctrader.simulator.catalogue import ApplicationSpec
 from ctrader.simulator.sockets import serving
+from ctrader.simulator.sockets.certificates import Certificate
 
 
 class SocketPeer:
@@ -809,9 +810,11 @@ def test_file_of_somebody_else_is_never_overwritten(tmp_path: Path, content: str
         Simulator(ca_file=tmp_path / "no" / "ca.pem")
 
 
-def test_name_that_no_certificate_holds_is_refused_before_it_serves():
+def test_name_that_no_certificate_holds_is_refused():
+    with pytest.raises(ConfigurationError, match=r"names must .*'xn--a'"):
+        Simulator(names=("xn--a",))
     with pytest.raises(ConfigurationError, match=r"names .*'xn--a'"):
-        Simulator(names=("xn--a",)).start()
+        Certificate("xn--a")
 
 
 def test_account_out_of_range_is_told_with_the_places(plain_sim: Simulator):

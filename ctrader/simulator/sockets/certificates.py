@@ -126,7 +126,16 @@ def _is_name(name: object) -> bool:
         # All addresses of a computer together are the address of none.
         return not ipaddress.ip_address(name).is_unspecified and "%" not in name
     except ValueError:
-        return len(name) <= 253 and _HOST_NAME.fullmatch(name) is not None
+        return len(name) <= 253 and _HOST_NAME.fullmatch(name) is not None and _is_decodable(name)
+
+
+def _is_decodable(name: str) -> bool:
+    """Tell whether labels of a host name that stand for other letters stand for any."""
+    try:
+        name.encode("ascii").decode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _write(data: bytes, target: Path | None) -> str:
