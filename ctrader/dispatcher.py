@@ -91,13 +91,17 @@ class Dispatcher:
     A handler is never called twice at once; one that waits or fails delays only itself.
     """
 
-    def __init__(self, retire: Callable[[Consumer], None]) -> None:
+    def __init__(
+        self, retire: Callable[[Consumer], None], *, is_ending: Callable[[], bool]
+    ) -> None:
         """Make a dispatcher that runs nothing yet.
 
         Args:
             retire: Called when a consumer that was too slow has ended.
+            is_ending: Whether the client is being closed, or was: what handlers ask it then fails.
         """
         self._retire = retire
+        self._is_ending = is_ending
         self._running: set[Consumer] = set()
         self._is_stopping = False
         self._quiet = Flag()
@@ -195,9 +199,10 @@ class Dispatcher:
                 )
             if outcome is not None and isinstance(outcome, Awaitable):
                 await outcome
-        except ClientClosedError:
-            logger.info("%s was cut short by the end of the client", consumer.name)
         except BaseException as error:
+            if isinstance(error, ClientClosedError) and self._is_ending():
+                logger.info("%s was cut short by the end of the client", consumer.name)
+                return
             if not isinstance(error, Exception) and not _is_stray_cancellation(error):
                 raise
             logger.exception(

@@ -118,7 +118,7 @@ class Driver:
         self._router = Router()
         self._flags: dict[Mailbox, Flag] = {}
         self._consumers: list[Consumer] = []
-        self._dispatcher = Dispatcher(self._retire)
+        self._dispatcher = Dispatcher(self._retire, is_ending=self._is_ending)
         self._waiters: dict[CallId, _Waiter] = {}
         self._finished_error: Exception | None = None
 
@@ -340,6 +340,9 @@ class Driver:
             logger.warning("the client is closed, but still running: %s", names or "its connection")
 
     # Private, calls
+
+    def _is_ending(self) -> bool:
+        return self.is_finished or self._session.phase in (Phase.CLOSING, Phase.FINISHED)
 
     def _require_open(self) -> None:
         if self.is_finished:

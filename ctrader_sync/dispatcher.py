@@ -55,16 +55,25 @@ class Consumer:
         # Bound methods are made anew at each access: equal, yet not identical.
         return self.route.event_type is event_type and self._handler == handler
 
-    def deliver(self, events: list[object]) -> None:
-        """Call the handler with each event, whatever it raises for one of them."""
+    def deliver(self, events: list[object], *, is_ending: Callable[[], bool]) -> None:
+        """Call the handler with each event, whatever it raises for one of them.
+
+        Args:
+            events: What its mailbox held.
+            is_ending: Whether the client is being closed, or was: what it is asked then fails.
+        """
         for event in events:
             if self.ended:
                 return
             try:
                 self._handler(event)
-            except ClientClosedError:
-                logger.info("%s was cut short by the end of the client", self.name)
-            except (Exception, SystemExit):  # sys.exit() would only end this thread, unseen
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # sys.exit() would end this thread only, unseen
+                if isinstance(error, ClientClosedError) and is_ending():
+                    logger.info("%s was cut short by the end of the client", self.name)
+                    continue
                 logger.exception(
                     "%s failed for a %s; it goes on with the next event",
                     self.name,
@@ -89,13 +98,21 @@ class Dispatcher:
     say so are called with it held. No handler is ever called under it.
     """
 
-    def __init__(self, lock: threading.Lock, retire: Callable[[Consumer], None]) -> None:
+    def __init__(
+        self,
+        lock: threading.Lock,
+        retire: Callable[[Consumer], None],
+        *,
+        is_ending: Callable[[], bool],
+    ) -> None:
         """Make a dispatcher without threads; they start when there is work.
 
         Args:
             lock: What guards the mailboxes.
             retire: Called, with the lock held, when a consumer that was too slow has ended.
+            is_ending: Whether the client is being closed, or was; called without the lock.
         """
+        self._is_ending = is_ending
         self._lock = lock
         self._retire = retire
         self._wake = threading.Condition(lock)
@@ -253,7 +270,7 @@ class Dispatcher:
                         return
                     events, failure = self._begin(consumer)
                 try:
-                    consumer.deliver(events)
+                    consumer.deliver(events, is_ending=self._is_ending)
                 finally:
                     with self._lock:
                         self._end(consumer, failure)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ctrader.errors import CTraderError, ForkedClientError
+from ctrader.protocol.effects import Phase
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route, Router
 from ctrader.units import to_nanos
@@ -65,7 +66,7 @@ class Driver:
         self._wakers: dict[Mailbox, Callable[[], None]] = {}
         self._consumers: list[Consumer] = []
         self._streams: set[threading.Condition] = set()
-        self._dispatcher = Dispatcher(self._lock, self._retire)
+        self._dispatcher = Dispatcher(self._lock, self._retire, is_ending=self._is_ending)
         self._owner_pid = os.getpid()
         self._at_exit = functools.partial(_leave_interpreter, weakref.ref(self))
         atexit.register(self._at_exit)
@@ -317,6 +318,9 @@ class Driver:
             self._pump.finished.wait(left)
             self.require_owner()
         return True
+
+    def _is_ending(self) -> bool:
+        return self.is_finished or self._pump.session.phase in (Phase.CLOSING, Phase.FINISHED)
 
     # Private: with the lock held
 

@@ -186,9 +186,6 @@ class Order:
     shown_stop_loss: int | None = None
     """Level that the position had when a closing order was made; lists show it, events do not."""
     shown_take_profit: int | None = None
-    lent_label: str | None = None
-    """Text of the position that it closes; it shows this where it has none of its own."""
-    lent_comment: str | None = None
     trailing: bool | None = None
     guaranteed: bool = False
     trigger_method: int | None = None
@@ -198,6 +195,9 @@ class Order:
     client_order_id: str | None = None
     label: str | None = None
     comment: str | None = None
+    own_label: str | None = None
+    """Text that it was sent with; while it closes a position it may have that one's instead."""
+    own_comment: str | None = None
     origin: str | None = None
     """Id of the request that placed it, which the frames that follow from it carry."""
     executing: bool = False
@@ -259,20 +259,21 @@ class Order:
     def become_closing(self, position: Position) -> None:
         """Become an order that closes a position.
 
-        It shows the position's levels in lists, and the texts that it has none of. Closing orders
-        always have a client order id: the server makes one up, as recorded.
+        It shows the position's levels in lists, and has its texts where it was sent without.
+        Closing orders always have a client order id: the server makes one up, as recorded.
         """
         self.closing = True
         self.shown_stop_loss, self.shown_take_profit = position.stop_loss, position.take_profit
         if self.client_order_id is None:
             self.client_order_id = str(self.order_id % 100_000)
-        self.lent_label, self.lent_comment = position.label, position.comment
+        self.label = position.label if self.own_label is None else self.own_label
+        self.comment = position.comment if self.own_comment is None else self.own_comment
 
     def cease_closing(self) -> None:
         """Open with what is left, for the position that it was to close is gone."""
         self.closing = False
         self.shown_stop_loss = self.shown_take_profit = None
-        self.lent_label = self.lent_comment = None
+        self.label, self.comment = self.own_label, self.own_comment
 
     def become_protective(self, position: Position) -> None:
         """Become the order that holds a position's stop loss and take profit."""
@@ -440,7 +441,7 @@ class AccountBook:
         )
 
     def met_by(self, order: Order) -> Position | None:
-        """Return the position that a fill goes to instead of the empty one made for its order.
+        """Return the position that a fill goes to instead of the one made for its order.
 
         A netted account has one position for each symbol, and it may have been opened while the
         order waited.
@@ -452,7 +453,7 @@ class AccountBook:
         return self.open_position_of(order.symbol)
 
     def reduced_by(self, order: Order) -> Position | None:
-        """Return the position that an order closes, or a part of it, None where it does not."""
+        """Return the position that an order makes smaller, None where it does not."""
         position = self.met_by(order) or self.positions.get(order.position_id)
         return None if position is None or position.side == order.side else position
 

@@ -583,7 +583,7 @@ def dispatched(
 
 def test_urgent_mailboxes_are_served_first_and_others_wait_beyond_eight_threads():
     lock = threading.Lock()
-    dispatcher = Dispatcher(lock, lambda consumer: None)
+    dispatcher = Dispatcher(lock, lambda consumer: None, is_ending=lambda: False)
     release = threading.Event()
     order: list[str] = []
 
@@ -619,7 +619,7 @@ def test_urgent_mailboxes_are_served_first_and_others_wait_beyond_eight_threads(
 def test_consumer_that_is_far_too_slow_ends_with_an_error(caplog: pytest.LogCaptureFixture):
     lock = threading.Lock()
     retired: list[Consumer] = []
-    dispatcher = Dispatcher(lock, retired.append)
+    dispatcher = Dispatcher(lock, retired.append, is_ending=lambda: False)
     seen: list[object] = []
     mailbox = Mailbox("handler slow", capacity=2, limit=2)
     consumer = dispatched(lock, mailbox, seen.append)

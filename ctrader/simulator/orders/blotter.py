@@ -91,8 +91,8 @@ class Blotter:
             origin=origin,
             time_in_force=time_in_force,
         )
-        order.label = request.label if request.HasField("label") else None
-        order.comment = request.comment if request.HasField("comment") else None
+        order.label = order.own_label = request.label if request.HasField("label") else None
+        order.comment = order.own_comment = request.comment if request.HasField("comment") else None
         if request.HasField("clientOrderId"):
             order.client_order_id = request.clientOrderId
         return order

@@ -190,8 +190,8 @@ class Fills:
         position = self._blotter.new_position(
             order.symbol,
             order.side,
-            label=order.label,
-            comment=order.comment,
+            label=order.own_label,
+            comment=order.own_comment,
             position_id=position_id,
         )
         if order.executed_volume:

@@ -117,6 +117,57 @@ async def test_handler_that_raises_is_logged_and_goes_on(
     assert "fail" in failures[0].getMessage() or stage.is_blocking  # there it is the adapter's
 
 
+async def test_handler_that_asks_another_client_that_was_closed_is_logged_as_failing(
+    stage: Stage, brisk: Simulator, caplog: pytest.LogCaptureFixture
+):
+    calls = 0
+    copier = stage.client(brisk.client_config())
+    await copier.connect()
+    await copier.close()
+
+    async def copy(_: SpotEvent) -> None:
+        nonlocal calls
+        calls += 1
+        await copier.protocol.get_version()
+
+    with caplog.at_level(logging.INFO, "ctrader.events"):
+        async with at_desk(stage, brisk) as desk:
+            desk.client.register_handler(SpotEvent, copy)
+            await desk.client.market_data.subscribe_spots(desk.account_id, [1])
+            await eventually(stage, lambda: calls > 2, "three quotes")
+            told = [each for each in caplog.records if each.name == "ctrader.events"]
+            assert told
+            assert {each.levelno for each in told} == {logging.ERROR}
+            assert told[0].exc_info is not None
+            assert isinstance(told[0].exc_info[1], ClientClosedError)
+
+
+async def test_handler_that_the_end_of_its_client_cuts_short_is_no_failure(
+    stage: Stage, brisk: Simulator, caplog: pytest.LogCaptureFixture
+):
+    reached, asks = stage.signal(), stage.signal()
+    with caplog.at_level(logging.INFO, "ctrader.events"):
+        async with at_desk(stage, brisk) as desk:
+
+            async def ask(_: SpotEvent) -> None:
+                reached.set()
+                await asks.wait()
+                await desk.client.protocol.get_version()
+
+            desk.client.register_handler(SpotEvent, ask)
+            await desk.client.market_data.subscribe_spots(desk.account_id, [1])
+            await reached.wait()
+            async with stage.jobs() as jobs:
+                closing = jobs.start(desk.client.close)
+                await eventually(stage, lambda: not desk.client.is_connected, "the end")
+                asks.set()
+                await closing.result()
+    told = [each for each in caplog.records if each.name == "ctrader.events"]
+    assert told
+    assert {each.levelno for each in told} == {logging.INFO}
+    assert "cut short by the end of the client" in told[0].getMessage()
+
+
 async def test_slow_handler_delays_only_itself(stage: Stage, brisk: Simulator):
     release = stage.signal()
     started: list[SpotEvent] = []
