@@ -60,7 +60,8 @@ process (a cause that cannot be pickled travels as its text).
     │   │   └── DuplicateClientOrderIdError
     │   ├── OrderNotSentError
     │   ├── OrderRejectedError (also an APIError)
-    │   └── OrderOutcomeUnknownError
+    │   ├── OrderOutcomeUnknownError
+    │   └── AmendmentIncompleteError
     ├── TokenStoreError
     ├── UnknownTimezoneError
     ├── SlowConsumerError
@@ -79,6 +80,7 @@ __all__ = [
     "AccountAuthError",
     "AccountNotFoundError",
     "AlreadySubscribedError",
+    "AmendmentIncompleteError",
     "ApplicationAuthError",
     "AuthenticationError",
     "BadExpirationError",
@@ -151,7 +153,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from ctrader.events import ExecutionEvent
 
 _MIN_SECRET_LENGTH: Final = 4  # shorter texts occur by chance and would make messages unreadable
 _MAX_SERVER_TEXT: Final = 500  # characters of a server's description that a message repeats
@@ -275,12 +280,15 @@ class CTraderConnectionTimeoutError(CTraderConnectionError):
         cause: BaseException | None = None,
         *,
         reason: str | None = None,
+        may_be_done: bool = False,
     ) -> None:
         why = "." if reason is None else f": {_one_line(reason)}"
-        super().__init__(
-            f"{operation} got no answer within {timeout:.3g} s{why} "
-            "Repeat it, or allow more time with timeout=.",
+        remedy = (
+            "It was sent and may have been carried out: look before you repeat it."
+            if may_be_done
+            else "Repeat it, or allow more time with timeout=."
         )
+        super().__init__(f"{operation} got no answer within {timeout:.3g} s{why} {remedy}")
         self.timeout = timeout
         self.operation = operation
         self.cause = cause
@@ -605,7 +613,7 @@ class _TokenError(AuthenticationError):
         accounts = ", ".join(map(str, self.account_ids))
         whose = f" for account {accounts}" if accounts else ""
         text = f": {_one_line(self.description)}" if self.description else ""
-        because = "" if isinstance(self.cause, APIError) else _because(self.cause)
+        because = "" if isinstance(self.cause, APIError) else _because_of(self.cause)
         code = _one_line(self.error_code)
         return f"{self._CLAIM}{whose} [{code}]{text}{because}. {self._remedy()}"
 
@@ -778,10 +786,17 @@ class OrderError(CTraderError):
 
     client_order_id: str | None
     """The order's own id; None for requests that have none."""
+    done: str | None = None
+    """What an earlier step of the same call has done; None for nothing."""
 
     def __init__(self, message: str, *, client_order_id: str | None = None) -> None:
         super().__init__(message)
         self.client_order_id = client_order_id
+
+    def tell_done(self, done: str) -> None:
+        """Add what an earlier step of the same call has done, in a whole sentence."""
+        self.done = done
+        self.args = (f"{self.args[0]} {done}",)
 
 
 class OrderInvalidError(OrderError, ValueError):
@@ -966,13 +981,59 @@ class OrderOutcomeUnknownError(OrderError):
     ) -> None:
         what = _order_text(client_order_id, account_id, request_type, order_id, position_id)
         super().__init__(
-            # What to do about the cause, such as to repeat it, is not what to do about an order.
-            f"The outcome of {what} is unknown{_because(cause).partition('. ')[0]}. It may have "
-            "been executed: "
-            "do not repeat it before it is resolved.",
+            f"The outcome of {what} is unknown{_because_of(cause)}. It may have been executed: do "
+            "not repeat it before it is resolved.",
             client_order_id=client_order_id,
         )
         self.cause = cause
+        self.account_id = account_id
+        self.request_type = request_type
+        self.order_id = order_id
+        self.position_id = position_id
+
+
+class AmendmentIncompleteError(OrderError):
+    """The server took an amendment, and did not do all of it, as its answer shows.
+
+    It is neither a refusal nor an unknown outcome: `event` is the answer, and what it holds is what
+    the server has now. What `fields` does not name may have been changed as asked for.
+    """
+
+    fields: tuple[str, ...]
+    """Fields of the request that the server did not carry out."""
+    event: ExecutionEvent
+    """The answer, with the order or the position as the server now holds it."""
+    account_id: int | None
+    """Account that it was for."""
+    request_type: str | None
+    """Name of the request."""
+    order_id: int | None
+    """Order that it changes; None for one of a position."""
+    position_id: int | None
+    """Position that it changes; None for one of an order."""
+
+    def __init__(
+        self,
+        shortfalls: Mapping[str, str],
+        event: ExecutionEvent,
+        *,
+        account_id: int | None = None,
+        request_type: str | None = None,
+        order_id: int | None = None,
+        position_id: int | None = None,
+    ) -> None:
+        what = _order_text(None, account_id, request_type, order_id, position_id)
+        found = "; ".join(f"{field} {text}" for field, text in shortfalls.items())
+        remedy = (
+            "Look at the position, and amend it again."
+            if order_id is None
+            else "Look at the order; amend it again, or cancel it and place it anew."
+        )
+        super().__init__(
+            f"{what} was taken by the server, but not all of it was done: {found}. {remedy}"
+        )
+        self.fields = tuple(shortfalls)
+        self.event = event
         self.account_id = account_id
         self.request_type = request_type
         self.order_id = order_id
@@ -1352,6 +1413,11 @@ def _one_line(text: str) -> str:
 
 def _because(cause: BaseException | None) -> str:
     return "" if cause is None else f": {_text_of(cause).rstrip('.')}"
+
+
+def _because_of(cause: BaseException | None) -> str:
+    """Tell a cause without its remedy, where that is none: what repeats a read doubles an order."""
+    return _because(cause).partition(". ")[0]
 
 
 def _text_of(cause: BaseException) -> str:

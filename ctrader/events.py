@@ -226,7 +226,9 @@ def merge_spots(older: SpotEvent, newer: SpotEvent) -> SpotEvent:
     """Merge two spot events of one symbol into one that says what both said.
 
     The newest of each side is kept, and the newest state of each bar. What is lost is only that
-    there were two steps.
+    there were two steps. Between them the link may have been lost: a side that only the older
+    carried is kept while the newer still has it as its last, so that no quote is made of the
+    prices of two links.
 
     Raises:
         ValueError: the events are of different symbols or accounts.
@@ -245,13 +247,13 @@ def merge_spots(older: SpotEvent, newer: SpotEvent) -> SpotEvent:
     return SpotEvent(
         newer.account_id,
         newer.symbol_id,
-        _newest(older.bid_points, newer.bid_points),
-        _newest(older.ask_points, newer.ask_points),
+        _side(older.bid_points, newer.bid_points, newer.last_bid_points),
+        _side(older.ask_points, newer.ask_points, newer.last_ask_points),
         trendbars,
         _newest(older.session_close_points, newer.session_close_points),
         _newest(older.timestamp_ms, newer.timestamp_ms),
-        _newest(older.last_bid_points, newer.last_bid_points),
-        _newest(older.last_ask_points, newer.last_ask_points),
+        newer.last_bid_points,
+        newer.last_ask_points,
     )
 
 
@@ -902,3 +904,10 @@ EVENT_TYPE_BY_MESSAGE: Final[Mapping[type[Message], type[Event]]] = MappingProxy
 
 def _newest(older: int | None, newer: int | None) -> int | None:
     return older if newer is None else newer
+
+
+def _side(older: int | None, newer: int | None, last: int | None) -> int | None:
+    if newer is not None or older is None:
+        return newer
+    # On one link it is the older's; after a loss it is what the new link told, or nothing.
+    return last

@@ -31,8 +31,9 @@ class EventStream(Generic[E]):
     it ends with that error, so that a feed never dies silently.
 
     A consumer that is slower than its events never slows the client: beyond `capacity` events,
-    quotes merge per symbol into the newest of each side (`merged` counts them). Events that must
-    not be lost, such as executions, wait up to a cap of 100,000; then the stream fails.
+    quotes merge per symbol into the newest of each side on the present link (`merged` counts them).
+    Events that must not be lost, such as executions, wait up to a cap of 100,000; then the stream
+    fails.
 
     Any thread may use it; several threads share the events between them. Ctrl-C ends a wait.
     """

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from ctrader import errors
-from ctrader.enums import OrderType
+from ctrader.enums import ExecutionType, OrderType
 from ctrader.errors import (
     AccountAuthError,
     AccountNotFoundError,
+    AmendmentIncompleteError,
     APIError,
     ApplicationAuthError,
     AuthenticationError,
@@ -61,6 +62,7 @@ from ctrader.errors import (
     scrub,
     server_codes,
 )
+from ctrader.events import ExecutionEvent
 
 SCHEMA = Path(__file__).parent.parent / "protos" / "schema.json"
 END = datetime(2026, 11, 28, 6, tzinfo=UTC)
@@ -104,6 +106,13 @@ SAMPLES: list[CTraderError] = [
     OrderRejectedError.from_api_error(api_error("NOT_ENOUGH_MONEY"), client_order_id="c1"),
     OrderRejectedError.from_api_error(api_error("OA_AUTH_TOKEN_EXPIRED"), order_id=3),
     OrderOutcomeUnknownError("c1", OSError("cut"), account_id=7, order_id=3, position_id=4),
+    AmendmentIncompleteError(
+        {"take_profit": "was to be removed and is 1.2"},
+        ExecutionEvent(7, ExecutionType.ORDER_REPLACED),
+        account_id=7,
+        request_type="R",
+        order_id=3,
+    ),
     TokenStoreError("cannot save", cause=OSError(28, "disk full")),
     UnknownTimezoneError("Mars/Olympus"),
     SlowConsumerError("on_execution", 10_000),
@@ -360,6 +369,23 @@ def test_token_error_takes_the_answer_of_its_cause():
     assert error.is_token_failure()
     assert TokenRefreshError().error_code == "TOKEN_REFRESH_FAILED"
     assert ReauthorizationRequiredError().error_code == "REAUTHORIZATION_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        CTraderConnectionTimeoutError(30.0, "ProtoOARefreshTokenReq"),
+        CTraderConnectionTimeoutError(30.0, "ProtoOARefreshTokenReq", reason="the link is lost."),
+        CTraderConnectionClosedError("the link was lost"),
+        UnexpectedResponseError("A", "B"),
+    ],
+)
+def test_what_helps_the_cause_is_no_advice_where_the_outcome_is_unknown(cause: CTraderError):
+    for error in (TokenRefreshError(7, cause), OrderOutcomeUnknownError("a", cause)):
+        text = str(error)
+        assert str(cause).partition(". ")[0] in text
+        assert "repeat it" not in text.lower().replace("do not repeat it before", "")
+        assert "may be repeated" not in text
 
 
 def test_text_of_a_foreign_cause_is_left_out_of_the_message():

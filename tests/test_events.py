@@ -212,6 +212,43 @@ def test_merging_keeps_the_newest_of_each_side() -> None:
     )
 
 
+LOST = SpotEvent(31, 4, 10, 20, session_close_points=5, last_bid_points=10, last_ask_points=20)
+
+
+@pytest.mark.parametrize(
+    ("newer", "sides", "quote"),
+    [
+        ((None, 22, None, 22), (None, 22), None),
+        ((12, None, 12, None), (12, None), None),
+        ((None, None, None, None), (None, None), None),
+        # The event between the two, which had the new link's bid, could not be read.
+        ((None, 22, 12, 22), (12, 22), (12, 22)),
+    ],
+)
+def test_merging_across_a_reconnect_drops_the_sides_of_the_lost_link(
+    newer: tuple[int | None, int | None, int | None, int | None],
+    sides: tuple[int | None, int | None],
+    quote: tuple[int, int] | None,
+) -> None:
+    bid, ask, last_bid, last_ask = newer
+
+    merged = merge_spots(
+        LOST, SpotEvent(31, 4, bid, ask, last_bid_points=last_bid, last_ask_points=last_ask)
+    )
+
+    assert (merged.bid_points, merged.ask_points) == sides
+    assert (merged.last_bid_points, merged.last_ask_points) == (last_bid, last_ask)
+    assert merged.session_close_points == 5
+    assert (merged.quote and (merged.quote.bid_points, merged.quote.ask_points)) == quote
+
+
+def test_merging_does_not_make_up_a_side_that_neither_carried() -> None:
+    older = SpotEvent(31, 4, 10, None, last_bid_points=10, last_ask_points=20)
+    newer = SpotEvent(31, 4, 11, None, last_bid_points=11, last_ask_points=20)
+
+    assert merge_spots(older, newer) == newer
+
+
 def test_merging_keeps_every_bar_in_its_newest_state() -> None:
     def bar(start: int, close: int, period: TrendbarPeriod = TrendbarPeriod.M1) -> Trendbar:
         return Trendbar(period, start, 1, 1, 9, close, 1)

@@ -141,6 +141,9 @@ class AccountsAPI(BaseAPI):
             symbol_id: The symbol.
             volumes: Volumes in hundredths of a unit (100_000 is 1,000 units).
             timeout: Seconds; None takes the client's default.
+
+        Raises:
+            ValueError: a volume is no int above 0; nothing was sent.
         """
         return await self._runner.run(
             operations.get_expected_margin(account_id, symbol_id, volumes), timeout
@@ -189,8 +192,11 @@ class AccountsAPI(BaseAPI):
         Args:
             account_id: The account.
             margin_call_type: Which of the three.
-            margin_level_threshold: The level in percent.
+            margin_level_threshold: The level in percent, 0 or more.
             timeout: Seconds; None takes the client's default.
+
+        Raises:
+            ValueError: there is no such margin call, or the level is none; nothing was sent.
         """
         return await self._runner.run(
             operations.update_margin_call(account_id, margin_call_type, margin_level_threshold),

@@ -38,7 +38,9 @@ class TradingAPI(BaseAPI):
     - `OrderRejectedError`: the server refused it; it is also of the code's own class, such as
       `NotEnoughMoneyError` or `MarketClosedError`;
     - `OrderOutcomeUnknownError`: it was sent, and no definite answer came. It may have been
-      executed: find out before you repeat it.
+      executed: find out before you repeat it;
+    - `AmendmentIncompleteError`: the server took an amendment, and its own answer shows that not
+      all of it was done. Look at what it has now, and amend again.
 
     Prices, volumes and texts are checked before anything is sent, against the symbol's terms and,
     for a close, against what is open. What the client was told on this link, by an answer or an
@@ -132,6 +134,8 @@ class TradingAPI(BaseAPI):
             OrderNotSentError: nothing was sent.
             OrderRejectedError: the server refused it.
             OrderOutcomeUnknownError: it may have been changed.
+            AmendmentIncompleteError: the server took it, and its answer shows an order that still
+                has what was to be removed, or the old value of what was to be changed.
         """
         return await self._runner.run(operations.amend_order(account_id, request), timeout)
 
@@ -219,6 +223,8 @@ class TradingAPI(BaseAPI):
                 trail any more, the first of two requests was carried out.
             OrderRejectedError: the server refused it.
             OrderOutcomeUnknownError: it may have been changed.
+            AmendmentIncompleteError: the server took it, and its answer shows a position that
+                still has what was to be removed or changed, or lacks a level that was to be set.
         """
         return await self._runner.run(operations.amend_position(account_id, request), timeout)
 

@@ -10,7 +10,12 @@ from ctrader.errors import AccountNotFoundError, ConfigurationError
 from ctrader.models.accounts import Account, AccountSummary, CtidProfile, DepositWithdraw
 from ctrader.models.risk import DynamicLeverage, ExpectedMargin, MarginCall
 from ctrader.models.wire import enum_of, money_digits_of
-from ctrader.operations.arguments import takes_ids, volumes_of
+from ctrader.operations.arguments import (
+    margin_call_type_of,
+    margin_level_of,
+    takes_ids,
+    volumes_of,
+)
 from ctrader.operations.base import Op, change, read
 from ctrader.operations.market_data import API_OWNER
 from ctrader.operations.money import digits_for
@@ -166,7 +171,11 @@ def get_cash_flow(
 def get_expected_margin(
     account_id: int, symbol_id: int, volumes: Sequence[int]
 ) -> Op[list[ExpectedMargin]]:
-    """Ask what margin orders of some volumes would use, in the account's currency."""
+    """Ask what margin orders of some volumes would use, in the account's currency.
+
+    Raises:
+        ValueError: a volume is none.
+    """
     request = ProtoOAExpectedMarginReq(
         ctidTraderAccountId=account_id, symbolId=symbol_id, volume=volumes_of(volumes)
     )
@@ -197,9 +206,14 @@ def get_margin_calls(account_id: int) -> Op[list[MarginCall]]:
 def update_margin_call(
     account_id: int, margin_call_type: NotificationType, margin_level_threshold: Decimal | float
 ) -> Op[None]:
-    """Set one of the margin levels, in percent, at which the server warns."""
+    """Set one of the margin levels, in percent, at which the server warns.
+
+    Raises:
+        ValueError: there is no such margin call, or the level is no number of 0 or more.
+    """
     margin_call = ProtoOAMarginCall(
-        marginCallType=margin_call_type.value, marginLevelThreshold=float(margin_level_threshold)
+        marginCallType=margin_call_type_of(margin_call_type).value,
+        marginLevelThreshold=margin_level_of(margin_level_threshold),
     )
     request = ProtoOAMarginCallUpdateReq(ctidTraderAccountId=account_id, marginCall=margin_call)
     yield from change(request, ProtoOAMarginCallUpdateRes, account_id=account_id)

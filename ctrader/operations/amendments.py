@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from ctrader.errors import (
+    AmendmentIncompleteError,
     CTraderConnectionTimeoutError,
     OrderError,
     OrderNotSentError,
@@ -23,6 +24,7 @@ from ctrader.models.positions import AmendPositionRequest, Protection
 from ctrader.models.request import CLEAR
 from ctrader.models.symbols import TradingRules
 from ctrader.operations.checks import FRESH_POSITION, READS, Inquiry, write_order
+from ctrader.operations.fulfilment import order_shortfalls, position_shortfalls
 from ctrader.protocol.commands import Completion, Lacking, Pause, Subject, Thing, WaitSettled
 from ctrader.protocol.terms import is_open
 
@@ -72,6 +74,7 @@ class Amendment(ABC, Generic[H]):
             OrderNotSentError: it was not sent.
             OrderRejectedError: the server refused it, or there is nothing to change any more.
             OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
+            AmendmentIncompleteError: the server took it, and did not do all of it.
         """
         has_looked = self._rounds = 0
         while True:
@@ -96,6 +99,7 @@ class Amendment(ABC, Generic[H]):
                 yield from self._purpose.carry_out(Pause(FRESH_POSITION))
                 continue
             if not isinstance(outcome, Lacking):
+                self._require_done(held, outcome)
                 return outcome
             yield from self._find_out(outcome)
 
@@ -116,6 +120,9 @@ class Amendment(ABC, Generic[H]):
 
     @abstractmethod
     def _missing(self) -> OrderRejectedError: ...
+
+    @abstractmethod
+    def _shortfalls(self, held: H, event: ExecutionEvent) -> dict[str, str]: ...
 
     # Private
 
@@ -147,6 +154,19 @@ class Amendment(ABC, Generic[H]):
             return rules
         check_rules(self._named, rules, now=terms.now)
         return None
+
+    def _require_done(self, held: H, event: ExecutionEvent) -> None:
+        shortfalls = self._shortfalls(held, event)
+        if shortfalls:
+            thing, subject_id = self._subject.thing, self._subject.id
+            raise AmendmentIncompleteError(
+                shortfalls,
+                event,
+                account_id=self._purpose.account_id,
+                request_type=self._purpose.request_type,
+                order_id=subject_id if thing is Thing.ORDER else None,
+                position_id=subject_id if thing is Thing.POSITION else None,
+            )
 
     def _read(self, state: ProtoOAReconcileRes) -> H | None:
         try:
@@ -201,12 +221,26 @@ class PositionAmendment(Amendment[Protection]):
         if not self._stops_trailing:
             return event
         self._has_stopped = True
+        standing = self._held
+        assert standing is not None  # it was merged before
         try:
             return (yield from super().run())
         except OrderNotSentError as error:
             raise self._purpose.not_sent(
-                f"the stop loss does not trail any more, but stands: {error.reason}", error.cause
+                "the stop loss does not trail any more, but stands at "
+                f"{standing.stop_loss}: {error.reason}",
+                error.cause,
             ) from error
+        except OrderError as error:
+            is_refused = isinstance(error, OrderRejectedError)
+            still_stands = is_refused and not isinstance(error, PositionNotFoundError)
+            level = standing.stop_loss
+            stop_loss = f"stands at {level}" if still_stands else f"stood at {level} then"
+            error.tell_done(
+                "The first of two steps was done: the stop loss of position "
+                f"{self._request.position_id} does not trail any more; it {stop_loss}."
+            )
+            raise
 
     def _known(self, terms: Terms) -> Protection | None:
         position = terms.position(self._purpose.account_id, self._request.position_id)
@@ -242,6 +276,11 @@ class PositionAmendment(Amendment[Protection]):
             f"position {position_id} is not among the open positions",
             position_id=position_id,
         )
+
+    def _shortfalls(self, held: Protection, event: ExecutionEvent) -> dict[str, str]:
+        if self._stops_trailing and not self._has_stopped:
+            return {}  # the first of two steps
+        return position_shortfalls(self._request, held, event)
 
 
 class OrderAmendment(Amendment[OrderTerms]):
@@ -288,6 +327,9 @@ class OrderAmendment(Amendment[OrderTerms]):
             f"order {order_id} is not among the pending orders",
             order_id=order_id,
         )
+
+    def _shortfalls(self, held: OrderTerms, event: ExecutionEvent) -> dict[str, str]:
+        return order_shortfalls(self._request, held, event)
 
 
 def _kept(protection: Protection, promise: Promise | None) -> Protection:

@@ -126,6 +126,8 @@ def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEven
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
+        AmendmentIncompleteError: the server took it, and its answer shows an order that still has
+            what was to be removed, or the old value of what was to be changed.
     """
     purpose = Purpose(account_id, ProtoOAAmendOrderReq.__name__)
     return (yield from OrderAmendment(purpose, request).run())
@@ -149,6 +151,8 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
         OrderNotSentError: it was not sent.
         OrderRejectedError: the server refused it.
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
+        AmendmentIncompleteError: the server took it, and its answer shows a position that is not
+            as it was asked for.
     """
     purpose = Purpose(account_id, ProtoOAAmendPositionSLTPReq.__name__)
     return (yield from PositionAmendment(purpose, request).run())

@@ -14,6 +14,7 @@ from ctrader.events import (
     SpotEvent,
     UndecodableMessageEvent,
 )
+from ctrader.models.market import Trendbar
 from ctrader.models.wire import missing_fields, money_digits_of, text_of
 from ctrader.proto import (
     ProtoErrorRes,
@@ -29,6 +30,8 @@ from ctrader.proto import (
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 
 if TYPE_CHECKING:
+    from ctrader.events import Event
+    from ctrader.proto import ProtoOATrendbar
     from ctrader.protocol.envelope import Envelope
 
 __all__ = ["SERVER_TEXTS", "EventDecoder", "bare_spot", "open_message"]
@@ -198,6 +201,28 @@ class EventDecoder:
             last_ask,
         )
 
+    def damaged_spot(
+        self, message: ProtoOASpotEvent, envelope: Envelope, error: ProtocolError
+    ) -> list[Event]:
+        """Return what is left of a quote with bars that make no sense, and a word on them.
+
+        A bar is no reason to withhold prices that are good.
+        """
+        rest = ProtoOASpotEvent()
+        rest.CopyFrom(message)
+        del rest.trendbar[:]
+        rest.trendbar.extend(bar for bar in message.trendbar if _is_readable(bar))
+        events: list[Event] = []
+        problem = str(error).rstrip(".")
+        is_there = (rest.HasField(field) for field in ("bid", "ask", "sessionClose"))
+        if rest.trendbar or any(is_there):
+            spot = self.spot(rest)
+            assert spot is not None  # somebody listens, or no bar would have been read
+            events.append(spot)
+            problem += "; the rest of the quote was delivered as a SpotEvent"
+        events.append(UndecodableMessageEvent(*envelope, problem=problem))
+        return events
+
     def events(self, message: Message, envelope: Envelope) -> list[object]:
         """Return what a message is to those who listen: typed event, itself, or both."""
         message_type = type(message)
@@ -208,9 +233,13 @@ class EventDecoder:
                 if digits is not None:
                     self._money_digits[message.ctidTraderAccountId] = digits
             if isinstance(message, ProtoOASpotEvent):
-                spot = self.spot(message)
-                if spot is not None:
-                    events.append(spot)
+                try:
+                    spot = self.spot(message)
+                except ProtocolError as error:
+                    events += self.damaged_spot(message, envelope, error)
+                else:
+                    if spot is not None:
+                        events.append(spot)
             else:
                 event_type = EVENT_TYPE_BY_MESSAGE.get(message_type)
                 if event_type is not None and self.wants(event_type):
@@ -228,3 +257,11 @@ class EventDecoder:
         if self.wants(message_type):
             events.append(message)
         return events
+
+
+def _is_readable(bar: ProtoOATrendbar) -> bool:
+    try:
+        Trendbar.from_proto(bar)
+    except ProtocolError:
+        return False
+    return True

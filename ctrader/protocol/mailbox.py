@@ -1,8 +1,9 @@
 """Hold the events of one consumer until it takes them, within bounds.
 
 What happens to a consumer that is too slow depends on what it is sent. Quotes merge per symbol:
-the newest of each side stays. Executions, order errors and account events are never dropped; when
-more of them pile up than the limit, the consumer fails.
+the newest of each side stays, and none of a link that was lost meanwhile. Executions, order
+errors and account events are never dropped; when more of them pile up than the limit, the
+consumer fails.
 """
 
 from __future__ import annotations

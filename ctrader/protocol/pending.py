@@ -70,6 +70,11 @@ class Pending:
         return str(self.command)
 
     @property
+    def is_change(self) -> bool:
+        """Whether it is a caller's request that is not simply sent again."""
+        return self.answered is None and isinstance(self.command, Call) and not self.command.resend
+
+    @property
     def is_sent(self) -> bool:
         """Whether it is a request that was handed to the transport."""
         return self.call is not None and self.call.is_sent
@@ -212,7 +217,11 @@ class PendingCommands:
             name += ", which could not be sent yet,"
         setbacks = self._context.setbacks
         error = CTraderConnectionTimeoutError(
-            pending.timeout, name, setbacks.cause, reason=setbacks.reason()
+            pending.timeout,
+            name,
+            setbacks.cause,
+            reason=setbacks.reason(),
+            may_be_done=pending.is_sent and pending.is_change,
         )
         self.abandon(pending, error)
 

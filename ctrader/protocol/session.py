@@ -39,12 +39,14 @@ from ctrader.protocol.effects import Effect, Phase
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.link import Link
+from ctrader.protocol.money_digits import MoneyInquiry
 from ctrader.protocol.pending import Connect, PendingCommands, Waits
 from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
 from ctrader.protocol.timers import Deadline, Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from random import Random
 
     from google.protobuf.message import Message
@@ -80,6 +82,7 @@ class Session:
         self._pending = pending = PendingCommands(context)
         self._decoder = EventDecoder()
         self._waits = Waits(context, pending, self._decoder)
+        self._money = MoneyInquiry(context, pending, self._decoder)
         self._authorization = authorization = Authorization()
         self._requests = Requests(context, pending, authorization)
         self._subscriber = Subscriber(context, pending, authorization)
@@ -129,12 +132,14 @@ class Session:
         self._context.now = now
         self._context.set_wall(unix_now)
         self._frames = FrameBuffer()
+        self._money.opened()
         self._link.opened()
 
     def connection_lost(self, epoch: int, now: Nanos, cause: Exception | None) -> None:
         """Take note that a connection ended, or that the attempt failed."""
         if epoch == self._link.epoch:
             self._context.now = now
+            self._let_go()
             self._link.ended(cause)
 
     def receive_data(self, epoch: int, data: bytes, now: Nanos) -> None:
@@ -147,16 +152,16 @@ class Session:
         # One message serves all bare quotes of a read; it is never handed out.
         quote = ProtoOASpotEvent()
         decode = self._decoder.spot
-        is_quick = not self._decoder.wants(ProtoOASpotEvent)
+        is_bare_enough = not self._decoder.wants(ProtoOASpotEvent)
+        is_quick = is_bare_enough and not self._money.is_asking
         for start, end in spans:
             payload = bare_spot(block, start, end) if is_quick else None
             if payload is not None and _parses(quote, payload):
                 try:
                     event = decode(quote)
                 except ProtocolError as error:
-                    self._context.emit_undecodable(
-                        UndecodableMessageEvent(SPOT_EVENT, payload, None, str(error))
-                    )
+                    envelope = Envelope(SPOT_EVENT, payload, None)
+                    self._emit(self._decoder.damaged_spot(quote, envelope, error))
                 else:
                     if event is not None:
                         self._context.emit(event)
@@ -164,18 +169,28 @@ class Session:
             try:
                 envelope = open_envelope(block[start:end])
             except DeserializationError as error:
+                self._let_go()
                 self._link.drop(error)
                 return
             self._envelope_received(envelope)
+            self._deliver_held()
             if not self._link.is_open():
                 return
+            is_quick = is_bare_enough and not self._money.is_asking
         if self._frames.failure is not None:
+            self._let_go()
             self._link.drop(self._frames.failure)
 
     def handle_timer(self, now: Nanos) -> None:
         """Do what is due; an early or spurious call does nothing."""
         self._context.now = now
-        while (deadline := self._context.timers.pop_due(now)) is not None:
+        timers = self._context.timers
+        while (deadline := timers.next()) is not None and deadline.at <= now:
+            if self._money.is_asking and deadline.timer in (Timer.CALL, Timer.SILENCE):
+                # What has arrived counts before any deadline does.
+                self._let_go()
+                continue
+            timers.pop_due(now)
             self._fired(deadline)
 
     # Commands
@@ -213,7 +228,9 @@ class Session:
         Returns: False if the account was not known.
         """
         self._context.now = now
-        return self._authentication.remove(account_id)
+        was_known = self._authentication.remove(account_id)
+        self._deliver_held()
+        return was_known
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
         """Say what is to be decoded: types of event, and symbols of quotes (None: all)."""
@@ -230,6 +247,7 @@ class Session:
             grace: Seconds to wait for the answers to trading requests.
         """
         self._context.now = now
+        self._let_go()
         self._link.close(grace)
 
     def abandon(self, error: CTraderError, now: Nanos) -> None:
@@ -270,6 +288,7 @@ class Session:
             size += len(frame)
         if frames:
             self._link.heartbeat.sent(now)
+        self._deliver_held()
         return b"".join(frames)
 
     def next_deadline(self) -> Deadline | None:
@@ -378,6 +397,8 @@ class Session:
 
     def _envelope_received(self, envelope: Envelope) -> None:
         call = self._requests.find(envelope.client_msg_id)
+        if self._money.holds_back(envelope, call):
+            return
         try:
             message = open_message(envelope)
         except DeserializationError as error:
@@ -388,13 +409,11 @@ class Session:
         if message is None:
             self._context.emit(UnknownMessageEvent(*envelope))
             return
+        if self._money.asks_first(message, envelope, call):
+            return
         self._scrub(message)
         # An event comes out before the completion that the same frame brings.
-        for event in self._decoder.events(message, envelope):
-            if isinstance(event, UndecodableMessageEvent):
-                self._context.emit_undecodable(event)
-            else:
-                self._context.emit(event)
+        self._emit(self._decoder.events(message, envelope))
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
             if call is None:
@@ -404,6 +423,26 @@ class Session:
         elif call is not None:
             self._requests.answered(call, message)
         self._react(message)
+
+    def _emit(self, events: Iterable[object]) -> None:
+        for event in events:
+            if isinstance(event, UndecodableMessageEvent):
+                self._context.emit_undecodable(event)
+            else:
+                self._context.emit(event)
+
+    def _deliver_held(self) -> None:
+        """Take the frames up that waited for an account's decimals, once they need not wait."""
+        while held := self._money.take():
+            for envelope in held:
+                if self._link.is_open():
+                    self._envelope_received(envelope)
+
+    def _let_go(self) -> None:
+        """Take up what waits for an account's decimals, told or not."""
+        while self._money.is_asking:
+            self._money.give_up()
+            self._deliver_held()
 
     def _scrub(self, message: Message) -> None:
         """Free a message's texts of the secrets that the server may repeat."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import CTraderConnectionClosedError, CTraderConnectionFailedError
+from ctrader.errors import (
+    CTraderConnectionClosedError,
+    CTraderConnectionFailedError,
+    CTraderError,
+)
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
@@ -73,4 +77,5 @@ def _told(cause: Exception) -> str:
         return cause.reason
     if isinstance(cause, CTraderConnectionFailedError) and cause.cause is not None:
         return f"of {type(cause.cause).__name__}: {cause.cause}"
-    return f"of {type(cause).__name__}: {cause}".rstrip(".")
+    text = str(cause).partition(". ")[0] if isinstance(cause, CTraderError) else str(cause)
+    return f"of {type(cause).__name__}: {text}".rstrip(".")

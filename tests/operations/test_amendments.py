@@ -5,6 +5,7 @@ Most of it runs the real operations and the real session against the simulated s
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,8 +18,12 @@ from ctrader.errors import (
     BadVolumeError,
     ClientClosedError,
     CTraderConnectionTimeoutError,
+    CTraderError,
+    OrderError,
     OrderInvalidError,
     OrderNotSentError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
     PositionNotFoundError,
     ProtocolError,
 )
@@ -358,6 +363,45 @@ def test_stop_loss_stands_still_if_only_the_first_step_succeeds() -> None:
 
     assert caught.value.reason.endswith("the link is down")
     assert (desk.sent[0].stopLoss, desk.sent[0].trailingStopLoss) == (1.0, False)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (OrderRejectedError("MARKET_CLOSED", account_id=7), "it stands at 1.0."),
+        (OrderOutcomeUnknownError(None, account_id=7), "it stood at 1.0 then."),
+        (PositionNotFoundError("POSITION_NOT_FOUND"), "it stood at 1.0 then."),
+    ],
+)
+def test_failure_of_the_second_step_tells_that_the_first_was_done(
+    failure: CTraderError, told: str
+) -> None:
+    if isinstance(failure, PositionNotFoundError):
+        failure = OrderRejectedError.from_api_error(failure)
+    trailing = state(positions=(position(5, stopLoss=1.0, trailingStopLoss=True),))
+    desk = Desk(trailing, event("ORDER_REPLACED"), failure, failure)
+
+    with pytest.raises(OrderError) as caught:
+        drive(trading.amend_position(7, AmendPositionRequest(position_id=5, stop_loss=CLEAR)), desk)
+
+    assert caught.value is failure
+    done = (
+        "The first of two steps was done: the stop loss of position 5 does not trail any more; "
+        + told
+    )
+    assert caught.value.done == done
+    assert str(caught.value).endswith(f" {done}")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_failure_of_an_amendment_of_one_step_tells_of_no_other() -> None:
+    failure = OrderRejectedError("MARKET_CLOSED", account_id=7)
+    desk = Desk(state(positions=(position(5, stopLoss=1.0),)), failure)
+
+    with pytest.raises(OrderRejectedError) as caught:
+        drive(trading.amend_position(7, AmendPositionRequest(position_id=5, stop_loss=CLEAR)), desk)
+
+    assert caught.value.done is None
 
 
 # Closes are not held up

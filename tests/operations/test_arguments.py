@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ctrader.credentials import AccountCredentials
-from ctrader.enums import OrderSide, TrendbarPeriod
+from ctrader.enums import NotificationType, OrderSide, TrendbarPeriod
 from ctrader.errors import OrderInvalidError
 from ctrader.operations import accounts, auth, history, market_data, symbols, trading
 from ctrader.operations.arguments import takes_ids
@@ -21,6 +21,7 @@ from ctrader.protocol.commands import Call, Command, SpotTopic, Subscribe, Trend
 from ctrader.units import lots_to_volume, units_to_volume
 from tests.operations.peer import drive
 
+THRESHOLD = NotificationType.MARGIN_LEVEL_THRESHOLD_1
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 H1: Any = "h1"
 
@@ -117,6 +118,43 @@ def wrong(value: object) -> Any:
             "volumes holds 0.01, which is no volume in hundredths of a unit: give an int; lots "
             "are converted by symbol.lots_to_volume()",
         ),
+        *(
+            (
+                lambda volume=volume: accounts.get_expected_margin(7, 1, [100_000, volume]),
+                f"volumes holds {volume}, which is no volume in hundredths of a unit: give an int "
+                "from 1 to 9223372036854775807; lots are converted by symbol.lots_to_volume()",
+            )
+            for volume in (0, -1, 2**63)
+        ),
+        *(
+            (
+                lambda level=level: accounts.update_margin_call(7, THRESHOLD, wrong(level)),
+                f"margin_level_threshold={level!r} is no margin level: give percent as a finite "
+                "number of 0 or more, such as 70.5",
+            )
+            for level in (
+                float("nan"),
+                float("-inf"),
+                -5,
+                Decimal("1e400"),
+                Decimal("sNaN"),
+                "70",
+                None,
+                True,
+            )
+        ),
+        (
+            lambda: accounts.update_margin_call(7, THRESHOLD, 10**400),
+            "margin_level_threshold of type int is no margin level: ",
+        ),
+        *(
+            (
+                lambda given=given: accounts.update_margin_call(7, wrong(given), 50),
+                f"margin_call_type={given} is no margin call: give "
+                "NotificationType.MARGIN_LEVEL_THRESHOLD_1, ",
+            )
+            for given in (61, None, NotificationType(99), OrderSide.BUY)
+        ),
         (
             lambda: history.get_trendbars(7, 1, "X1", NOW, NOW),
             "'X1' is not a TrendbarPeriod; use one of M1, M2, M3, M4, M5, M10, M15, M30, H1, H4, "
@@ -127,6 +165,10 @@ def wrong(value: object) -> Any:
             "period=10 is no TrendbarPeriod: give TrendbarPeriod.H1, for example, or its name",
         ),
         (
+            lambda: history.get_trendbars(7, 1, TrendbarPeriod(99), NOW, NOW),
+            "period=<TrendbarPeriod.UNKNOWN_99: 99> is no TrendbarPeriod: give TrendbarPeriod.H1, ",
+        ),
+        (
             lambda: market_data.subscribe_trendbars(7, 1, wrong(OrderSide.BUY)),
             "period=<OrderSide.BUY: 1> is no TrendbarPeriod: give TrendbarPeriod.H1, for example, "
             "or its name",
@@ -135,7 +177,7 @@ def wrong(value: object) -> Any:
     ],
 )
 def test_wrong_type_is_refused_with_value_and_remedy(call: Callable[[], Any], text: str) -> None:
-    with pytest.raises(ValueError, match=r"\b(id|ids|volume|volumes|TrendbarPeriod)\b") as caught:
+    with pytest.raises(ValueError, match=r"\b(id|ids|volumes?|margin|TrendbarPeriod)\b") as caught:
         next(call())
     assert str(caught.value).startswith(text)
 

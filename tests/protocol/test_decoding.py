@@ -267,12 +267,30 @@ def test_event_whose_fields_make_no_sense_together_is_delivered_as_undecodable()
     assert event.client_msg_id == "id"
 
 
-def test_quote_whose_bars_make_no_sense_is_delivered_as_undecodable():
+BAD_BAR = ProtoOATrendbar(volume=1, deltaOpen=1)
+GOOD_BAR = ProtoOATrendbar(volume=1, low=90, deltaHigh=20, utcTimestampInMinutes=5)
+
+
+def test_bar_that_makes_no_sense_is_left_out_of_its_quote():
     decoder = EventDecoder()
     decoder.listen(*ALL)
-    message = spot_message(bid=1, trendbar=[ProtoOATrendbar(volume=1, deltaOpen=1)])
-    (event,) = decode(decoder, message)
+    decoder.spot(spot_message(ask=102))
+    message = spot_message(bid=100, sessionClose=99, trendbar=[BAD_BAR, GOOD_BAR])
+    event, problem = decode(decoder, message)
+    assert event == SpotEvent.from_proto(
+        spot_message(bid=100, sessionClose=99, trendbar=[GOOD_BAR]), 100, 102
+    )
+    assert isinstance(problem, UndecodableMessageEvent)
+    assert problem.payload == message.SerializeToString()
+    assert "without a low" in problem.problem
+
+
+def test_quote_of_nothing_but_a_bar_that_makes_no_sense_is_undecodable():
+    decoder = EventDecoder()
+    decoder.listen(*ALL)
+    (event,) = decode(decoder, spot_message(trendbar=[BAD_BAR]))
     assert isinstance(event, UndecodableMessageEvent)
+    assert "the rest" not in event.problem
 
 
 def test_stop_that_is_no_number_is_delivered_as_undecodable():

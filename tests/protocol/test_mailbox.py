@@ -13,13 +13,34 @@ from ctrader.events import (
     OrderErrorEvent,
     SpotEvent,
 )
+from ctrader.proto import ProtoOASpotEvent
+from ctrader.protocol.decoding import EventDecoder
 from ctrader.protocol.mailbox import CAPACITY, LIMIT, Mailbox
 
 
 def spot(
     symbol: int, bid: int | None = None, ask: int | None = None, account: int = 1
 ) -> SpotEvent:
-    return SpotEvent(account, symbol, bid, ask)
+    """Make the event of a quote whose other side, if it lacks one, was never seen."""
+    return SpotEvent(account, symbol, bid, ask, last_bid_points=bid, last_ask_points=ask)
+
+
+class Feed:
+    """Make the events of quotes as a session does: each with both sides as last known."""
+
+    def __init__(self) -> None:
+        self._decoder = EventDecoder()
+        self._decoder.listen(frozenset({SpotEvent}), None)
+
+    def __call__(self, symbol: int, bid: int | None = None, ask: int | None = None) -> SpotEvent:
+        event = self._decoder.spot(
+            ProtoOASpotEvent(ctidTraderAccountId=1, symbolId=symbol, bid=bid, ask=ask)
+        )
+        assert event is not None
+        return event
+
+    def reconnect(self) -> None:
+        self._decoder.lost()
 
 
 def execution(position: int = 0) -> ExecutionEvent:
@@ -54,14 +75,39 @@ def test_quotes_do_not_merge_below_the_capacity():
 
 def test_quotes_beyond_the_capacity_merge_per_symbol_and_keep_the_newest_of_each_side():
     box = Mailbox("test", capacity=2)
-    box.put(spot(1, bid=10))
-    box.put(spot(2, bid=20, ask=21))
-    box.put(spot(1, ask=12))
-    box.put(spot(1, bid=11))
-    box.put(spot(2, ask=22))
+    feed = Feed()
+    box.put(feed(1, bid=10))
+    box.put(feed(2, bid=20, ask=21))
+    box.put(feed(1, ask=12))
+    box.put(feed(1, bid=11))
+    box.put(feed(2, ask=22))
     assert box.take() == [spot(1, 11, 12), spot(2, 20, 22)]
     assert box.merged == 3
     assert box.failure is None
+
+
+def test_merged_quote_has_no_side_of_a_lost_link():
+    box = Mailbox("test", capacity=1)
+    feed = Feed()
+    box.put(feed(1, bid=10, ask=12))
+    feed.reconnect()
+    box.put(feed(1, ask=22))
+    (merged,) = box.take()
+    assert merged == feed(1, ask=22)
+    assert isinstance(merged, SpotEvent)
+    assert merged.quote is None
+
+
+def test_quotes_of_the_new_link_merge_with_each_other():
+    box = Mailbox("test", capacity=1)
+    feed = Feed()
+    box.put(feed(1, bid=10, ask=12))
+    feed.reconnect()
+    box.put(feed(1, ask=22))
+    box.put(feed(1, bid=20))
+    box.put(feed(1, ask=23))
+    assert box.take() == [spot(1, 20, 23)]
+    assert box.merged == 3
 
 
 def test_quotes_of_one_symbol_on_two_accounts_stay_apart():

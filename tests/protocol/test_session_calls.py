@@ -249,6 +249,24 @@ def test_undecodable_answer_to_the_application_makes_a_new_link():
 # Deadlines
 
 
+@pytest.mark.parametrize(
+    ("resend", "is_answerable", "advice"),
+    [
+        (True, True, "Repeat it, or allow more time with timeout=."),
+        (False, False, "Repeat it, or allow more time with timeout=."),
+        (False, True, "It was sent and may have been carried out: look before you repeat it."),
+    ],
+)
+def test_change_that_was_sent_and_not_answered_is_not_to_be_repeated_unseen(
+    resend: bool, is_answerable: bool, advice: str
+):
+    peer = ready()
+    peer.can_write = is_answerable
+    call_id = peer.submit(read_call(resend=resend))
+    peer.advance(60)
+    assert str(peer.errors[call_id]).endswith(advice)
+
+
 def test_call_without_an_answer_ends_at_its_deadline():
     peer = ready()
     call_id = peer.submit(read_call(), timeout=2)

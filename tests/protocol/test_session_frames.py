@@ -124,13 +124,17 @@ def test_quote_that_does_not_decode_is_the_same_event_on_both_paths(payload):
     assert isinstance(quick.outputs[0], UndecodableMessageEvent)
 
 
-def test_quote_whose_bars_make_no_sense_is_an_event_on_both_paths():
+def test_quote_comes_without_the_bar_that_makes_no_sense_on_both_paths():
     frame = encode_message(spot(bid=1, trendbar=[ProtoOATrendbar(volume=1, deltaOpen=1)]))
     quick, general = ready(SpotEvent), ready(SpotEvent, ProtoOASpotEvent)
     quick.receive(frame)
     general.receive(frame)
-    assert isinstance(quick.outputs[0], UndecodableMessageEvent)
-    assert quick.outputs == general.outputs[:2]  # then the message itself
+    event, problem, warning = quick.outputs
+    assert event == SpotEvent(ACCOUNT, 1, 1, None, last_bid_points=1)
+    assert isinstance(problem, UndecodableMessageEvent)
+    assert "the rest of the quote was delivered" in problem.problem
+    assert isinstance(warning, Warned)
+    assert quick.outputs == general.outputs[:3]  # then the message itself
 
 
 def test_heartbeats_and_empty_frames_are_nothing():

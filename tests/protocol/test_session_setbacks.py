@@ -136,6 +136,17 @@ def test_timeout_after_a_loss_of_a_link_that_was_fine_names_the_cause_only():
     )
 
 
+def test_remedy_of_the_last_cause_is_left_out():
+    peer = Peer(heartbeat_timeout=5)
+    peer.make_ready()
+    call_id = peer.submit(read_call(), timeout=6)
+    peer.advance(6)
+    text = str(peer.errors[call_id])
+    assert text.count("Repeat it") == 1
+    assert "because of CTraderConnectionTimeoutError: waiting for any sign" in text
+    assert "got no answer within 5 s. Repeat it" in text
+
+
 def test_attempt_that_fails_is_a_cause_too():
     peer = Peer()
     peer.make_ready()
