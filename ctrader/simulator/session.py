@@ -32,6 +32,7 @@ from ctrader.proto.registry import (
     APPLICATION_AUTH_REQ,
     CANCEL_ORDER_REQ,
     CLOSE_POSITION_REQ,
+    EXECUTION_EVENT,
     HEARTBEAT_EVENT,
     MESSAGE_BY_PAYLOAD_TYPE,
     NEW_ORDER_REQ,
@@ -43,6 +44,7 @@ from ctrader.protocol.framing import MAX_FRAME_LENGTH, FrameBuffer
 from ctrader.simulator.desks import add_all_routes
 from ctrader.simulator.limits import RateLimits
 from ctrader.simulator.market.draws import MASK, mix
+from ctrader.simulator.messages.trades import order_error_message
 from ctrader.simulator.outlet import Outlet
 from ctrader.simulator.refusals import OrderRefusal, Refusal
 from ctrader.simulator.router import Router
@@ -398,12 +400,16 @@ class ServerSession:
         self.exchange.after(delivery.delay, let_go)
 
     def _fail_held(self, account_id: int) -> None:
-        """Refuse what was asked of an account whose session ended before the answer went out."""
+        """Refuse what was asked of an account whose session ended before the answer went out.
+
+        An order that the exchange took is not refused any more: what becomes of it is not told.
+        """
         for held in tuple(self._held):
             if held.account_id != account_id:
                 continue
             self._held.remove(held)
-            if held.is_answer and not self.is_closed:
+            is_told = held.envelope.payload_type != EXECUTION_EVENT
+            if held.is_answer and is_told and not self.is_closed:
                 error = self._error_message(self._unauthorised(), account_id)
                 self.send(error, held.envelope.client_msg_id)
 
@@ -546,17 +552,8 @@ class ServerSession:
     def _refuse(self, refusal: Refusal, request: Message | None) -> Message:
         account_id = None if request is None else account_id_of(request)
         if isinstance(refusal, OrderRefusal) and account_id is not None:
-            event = ProtoOAOrderErrorEvent(
-                ctidTraderAccountId=account_id,
-                errorCode=refusal.code,
-                orderId=refusal.order_id,
-                positionId=refusal.position_id,
-                description=refusal.description,
-            )
-            nothing_known = refusal.order_id is None and refusal.position_id is None
-            if nothing_known and self.exchange.switches.zero_ids_in_order_errors:
-                event.orderId = event.positionId = 0
-            return event
+            zero_ids = self.exchange.switches.zero_ids_in_order_errors
+            return order_error_message(refusal, account_id, zero_ids=zero_ids)
         return self._error_message(refusal, account_id)
 
     def _error_message(self, refusal: Refusal, account_id: int | None) -> Message:

@@ -1696,3 +1696,26 @@ def test_margin_follows_a_guaranteed_stop_loss_that_trails():
     assert isinstance(margin, ProtoOAMarginChangedEvent)
     assert (trailed.stopPrice, margin.usedMargin) == (1.11767, 80_200)
     assert book_of(peer).positions[POSITION].used_margin == 80_200
+
+
+@pytest.mark.parametrize("force", ["GOOD_TILL_CANCEL", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL"])
+def test_end_of_an_order_that_waited_for_its_stop_answers_no_request(force: str):
+    peer = trader((0, 112567, 112569), (5, 112600, 112602))
+    peer.send(order("STOP", stopPrice=1.1258, timeInForce=force), "stop")
+    assert kinds(events(peer, 4)) == ["ORDER_ACCEPTED"]
+    peer.exchange.script.reject_next_order("NOT_ENOUGH_MONEY")
+    (rejected,) = peer.executions(3)
+    assert rejected.client_msg_id is None
+    assert isinstance(rejected.message, ProtoOAExecutionEvent)
+    assert rejected.message.isServerEvent
+
+
+def test_pending_order_waits_while_its_symbol_is_disabled():
+    peer = trader((0, 112567, 112569), (5, 112400, 112402), (15, 112390, 112392))
+    peer.send(order("LIMIT", limitPrice=1.125))
+    events(peer)
+    peer.exchange.change_symbol(1, enabled=False)
+    assert refusal(peer, order()).errorCode == "TRADING_DISABLED"
+    assert events(peer, 10) == []
+    peer.exchange.change_symbol(1, enabled=True)
+    assert kinds(events(peer, 10)) == ["ORDER_FILLED"]

@@ -104,6 +104,24 @@ def test_delayed_answer_is_overtaken(peer: Peer, script: Script):
     assert ids(peer) == ["slow"]
 
 
+def test_order_whose_frames_are_late_is_not_refused_when_its_session_ends(
+    peer: Peer, script: Script
+):
+    script.next_frame(ProtoOAExecutionEvent, times=2).delay(5)
+    peer.send(BUY, "order")
+    script.next_answer(ProtoOATraderReq).delay(5)
+    peer.send(TRADER, "read")
+    peer.run(1)
+    assert peer.received() == []
+    script.disconnect_account(USD_ACCOUNT)
+    told = peer.received()
+    assert [each.client_msg_id for each in told] == [None, "read"]
+    assert isinstance(told[1].message, ProtoOAErrorRes)
+    peer.run(10)
+    assert ids(peer) == []
+    assert list(peer.exchange.books[USD_ACCOUNT].open_positions())
+
+
 def test_duplicated_answer_comes_again_behind_itself(peer: Peer, script: Script):
     script.next_answer(ProtoOAVersionReq).duplicate(2)
     peer.send(VERSION, "a")
@@ -220,6 +238,17 @@ def test_terminal_names_what_it_does_not_find(script: Script):
         terminal.close(77)
     with pytest.raises(KeyError, match=r"no symbol 'EURUSDX'; known are .*EURUSD"):
         terminal.sell("EURUSDX", 100_000)
+
+
+def test_what_a_terminal_is_refused_is_told_to_all_who_look_at_the_account(
+    peer: Peer, script: Script
+):
+    peer.received()
+    with pytest.raises(Refusal):
+        script.terminal(USD_ACCOUNT).cancel(999)
+    (event,) = peer.messages(ProtoOAOrderErrorEvent)
+    assert (event.errorCode, event.orderId) == ("ORDER_NOT_FOUND", 999)
+    assert event.ctidTraderAccountId == USD_ACCOUNT
 
 
 def test_function_may_decide_frame_by_frame(peer: Peer, script: Script):

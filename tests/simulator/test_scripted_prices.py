@@ -78,6 +78,16 @@ def test_set_price_counts_both_sides_that_it_tells():
     assert bar.volume == 2 + 2 + 2  # the source's own tick, and two that told both sides
 
 
+def test_quote_after_a_release_is_that_of_the_release():
+    prices = source()
+    prices.hold(1, START + 2500)
+    prices.set(1, 120_000, 120_002, START + 3500)
+    prices.release(1, START + 4500)
+    assert prices.quote(1, START + 4400) == Quote(120_000, 120_002, START + 3500)
+    assert prices.quote(1, START + 4900) == Quote(112_504, 112_506, START + 4500)
+    assert prices.quote(1, START + 5000) == Quote(112_505, 112_507, START + 5000)
+
+
 def test_release_to_the_held_price_is_no_news():
     peer = log_in(Peer(scripted_exchange()), USD_ACCOUNT)
     peer.send(ProtoOASubscribeSpotsReq(ctidTraderAccountId=USD_ACCOUNT, symbolId=[1]), "s")

@@ -256,6 +256,55 @@ def test_fair_stop_out_closes_no_more_than_it_must():
     assert not stopped(peer)
 
 
+@pytest.mark.parametrize(
+    ("calculation", "goes_first"),
+    [
+        (ProtoOATotalMarginCalculationType.SUM, "short"),
+        # What frees no margin is not closed for nothing, though it lost the most.
+        (ProtoOATotalMarginCalculationType.MAX, "long"),
+        (ProtoOATotalMarginCalculationType.NET, "long"),
+    ],
+)
+def test_fair_stop_out_closes_what_frees_margin(calculation: int, goes_first: str):
+    peer = margin_trader(
+        (5, 111_000),
+        balance=Decimal(20_000),
+        fair_stop_out=True,
+        margin_calculation=calculation,
+        stop_out_strategy=ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
+        stop_out_level=100,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    ids = {"long": open_position(peer, volume=15_000_000)}
+    ids["short"] = open_position(peer, "SELL", volume=10_000_000)
+    peer.run(10)
+    # 20,000 - 6.25 of commission + 1,500 - 1,000; 1,100 dollars are bound for each lot.
+    bound = {"SUM": 2_750, "MAX": 1_650, "NET": 550}[
+        ProtoOATotalMarginCalculationType.Name(calculation)
+    ]
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal("20493.75") - bound + Decimal("0.03"))
+    accepted, filled = [event for event in stopped(peer, 60) if event.order.isStopOut]
+    assert accepted.order.positionId == ids[goes_first]
+    assert filled.deal.filledVolume == 100_000
+
+
+def test_fair_stop_out_ends_where_neither_side_frees_margin_any_more():
+    peer = margin_trader(
+        fair_stop_out=True,
+        margin_calculation=ProtoOATotalMarginCalculationType.MAX,
+        stop_out_level=100,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    open_position(peer, volume=15_000_000)
+    open_position(peer, "SELL", volume=10_000_000)
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(1500))
+    deals = [event.deal for event in stopped(peer, 60) if event.HasField("deal")]
+    # What one side has over the other goes first, then one side of two that are alike, then what
+    # the other one must: 490 dollars are left, and each lot that goes frees 1,100 for 2.50.
+    assert [deal.filledVolume for deal in deals] == [5_000_000, 10_000_000, 5_600_000]
+    assert not stopped(peer)
+
+
 def test_fair_stop_out_closes_all_when_nothing_is_left():
     peer = margin_trader((5, 107_000), fair_stop_out=True)
     open_position(peer)
@@ -436,6 +485,16 @@ def test_other_leverage_renews_the_margin_of_what_is_open():
     assert changes(peer) == [(position, 55_000)]
     assert used(peer) == {position: 55_000}
     assert trader_of(peer).leverageInCents == 20_000
+
+
+def test_margin_that_changes_twice_in_a_moment_is_told_once():
+    peer = margin_trader()
+    position = open_position(peer)
+    peer.received()
+    peer.exchange.change_account(USD_ACCOUNT, leverage=200)
+    peer.exchange.change_account(USD_ACCOUNT, leverage=50)
+    peer.run(0.1)
+    assert changes(peer) == [(position, 220_000)]
 
 
 def test_tiers_move_up_when_an_older_position_closes():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import TypeVar
 
 from ctrader.proto import ProtoOALimitedRiskMarginCalculationStrategy as _Strategy
 from ctrader.proto import (
@@ -19,7 +20,18 @@ from ctrader.simulator.checked import INT64_MAX
 from ctrader.simulator.orders.surroundings import Surroundings
 from ctrader.simulator.refusals import Refusal
 
-__all__ = ["Margin"]
+__all__ = ["Margin", "both_sides"]
+
+N = TypeVar("N", int, Fraction)
+
+
+def both_sides(method: int, long: N, short: N) -> N:
+    """Return what the margins of both sides of a symbol bind together."""
+    if method == ProtoOATotalMarginCalculationType.MAX:
+        return max(long, short)
+    if method == ProtoOATotalMarginCalculationType.NET:
+        return abs(long - short)
+    return long + short
 
 
 class Margin:
@@ -40,6 +52,8 @@ class Margin:
         self._valuation = valuation
         self._leverages = {each.leverage_id: each for each in catalogue.leverages}
         self._followers: list[Callable[[AccountBook], None]] = []
+        self._announced: set[int] = set()
+        """Positions whose changed margin is about to be told."""
 
     def follow(self, follower: Callable[[AccountBook], None]) -> None:
         """Have something called whenever an account's positions changed."""
@@ -47,16 +61,39 @@ class Margin:
 
     def used(self, book: AccountBook) -> int:
         """Return the margin that an account's positions bind."""
+        method = book.spec.margin_calculation
         sides: dict[int, list[int]] = {}
         for position in book.open_positions():
             both = sides.setdefault(position.symbol.symbol_id, [0, 0])
             both[0 if position.is_buy else 1] += position.used_margin
+        return sum(both_sides(method, long, short) for long, short in sides.values())
+
+    def used_without(self, book: AccountBook, position: Position, volume: int) -> Fraction:
+        """Return the margin that would be bound if a volume of a position were closed.
+
+        That sets a part of the position's own margin free; where the sides of a symbol are set
+        against each other, the account's may stay what it is, or even grow.
+        """
         method = book.spec.margin_calculation
-        if method == ProtoOATotalMarginCalculationType.MAX:
-            return sum(max(both) for both in sides.values())
-        if method == ProtoOATotalMarginCalculationType.NET:
-            return sum(abs(both[0] - both[1]) for both in sides.values())
-        return sum(sum(both) for both in sides.values())
+        own, other = _sides_of(book, position)
+        freed = Fraction(position.used_margin * volume, position.volume)
+        left = both_sides(method, own - freed, Fraction(other))
+        return self.used(book) - both_sides(method, own, other) + left
+
+    def freeing_volume(self, book: AccountBook, position: Position) -> Fraction:
+        """Return how much of a position can be closed before more of it sets no margin free.
+
+        That is all of it, unless the sides of its symbol are set against each other.
+        """
+        if book.spec.margin_calculation == ProtoOATotalMarginCalculationType.SUM:
+            return Fraction(position.volume)
+        own, other = _sides_of(book, position)
+        if own <= other:
+            return Fraction(0)
+        return min(
+            Fraction(position.volume),
+            Fraction((own - other) * position.volume, position.used_margin or 1),
+        )
 
     def free(self, book: AccountBook) -> int:
         """Return what an account has left for new positions."""
@@ -226,7 +263,12 @@ class Margin:
         return max(at_risk, by_leverage)
 
     def _announce(self, book: AccountBook, position: Position) -> None:
+        if position.position_id in self._announced:
+            return  # one event of this moment tells what it comes to
+        self._announced.add(position.position_id)
+
         def publish() -> None:
+            self._announced.remove(position.position_id)
             if not position.is_open:
                 return  # it was closed in the same moment, and its own event said so
             message = ProtoOAMarginChangedEvent(
@@ -241,6 +283,16 @@ class Margin:
 
 
 # Private
+
+
+def _sides_of(book: AccountBook, position: Position) -> tuple[int, int]:
+    """Return the margins of a position's side of its symbol, and of the other one."""
+    own = other = 0
+    for each in book.open_positions():
+        if each.symbol.symbol_id == position.symbol.symbol_id:
+            own += each.used_margin if each.side == position.side else 0
+            other += 0 if each.side == position.side else each.used_margin
+    return own, other
 
 
 def _share_tiers(first: Position, second: Position) -> bool:

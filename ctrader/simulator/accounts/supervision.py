@@ -5,9 +5,9 @@ Below each of three levels the user is warned, below the last one the broker clo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Final
 
 from ctrader.proto import ProtoOAMarginCallTriggerEvent, ProtoOAStopOutStrategy
 from ctrader.simulator.accounts.exposure import Exposure, Exposures
@@ -20,8 +20,6 @@ from ctrader.simulator.refusals import Refusal
 from ctrader.simulator.switches import Switches
 
 __all__ = ["Supervision"]
-
-_ROUNDS: Final = 50  # of reckoning what a partial stop-out must close; a few are usual
 
 
 class Supervision:
@@ -85,7 +83,7 @@ class Supervision:
                 )
                 self._outside.publish(book.spec.account_id, message, None)
         if book.spec.stop_out_level and level < book.spec.stop_out_level:
-            self._close(book, equity, used)
+            self._close(book, equity)
 
     # Private
 
@@ -109,7 +107,7 @@ class Supervision:
             )
         return triggered is None or self._outside.market_now() - triggered >= self._pause
 
-    def _close(self, book: AccountBook, equity: int, used: int) -> None:
+    def _close(self, book: AccountBook, equity: int) -> None:
         """Send the position that the account's strategy names to its end, one at a time."""
         positions = list(book.open_positions())
         if any(position.executing is not None for position in positions):
@@ -118,32 +116,38 @@ class Supervision:
             positions.sort(key=lambda each: self._valuation.profit(book, each)[1])
         else:
             positions.sort(key=lambda each: each.used_margin, reverse=True)
+        if book.spec.fair_stop_out:
+            # What frees no margin would be closed for nothing.
+            helpful = [each for each in positions if self._margin.freeing_volume(book, each)]
+            positions = helpful or positions
         for position in positions:
-            if self._stop_out(book, position, self._volume(book, position, equity, used)):
+            if self._stop_out(book, position, self._volume(book, position, equity)):
                 return
 
-    def _volume(self, book: AccountBook, position: Position, equity: int, used: int) -> int:
-        """Return how much of a position a stop-out closes."""
+    def _volume(self, book: AccountBook, position: Position, equity: int) -> int:
+        """Return how much of a position a stop-out closes: all, or on fair terms the least."""
         whole, symbol = position.volume, position.symbol
         if not book.spec.fair_stop_out or equity <= 0 or not position.used_margin:
             return whole
-        # Closing sets margin free in proportion to the volume, and costs a commission, of which
-        # there may be a minimum: so what must be closed grows with what it costs to close it.
-        volume = cost = 0
-        for _ in range(_ROUNDS):
-            spare = used - Fraction(100 * (equity - cost), book.spec.stop_out_level)
-            needed = -(-(spare * whole / position.used_margin) // symbol.step_volume)
-            wanted = int(needed) * symbol.step_volume
-            if wanted <= volume or wanted > whole - symbol.min_volume:
-                break
-            volume = wanted
-            try:
-                cost = self._closing_cost(book, position, volume)
-            except Refusal:
-                return whole  # terms that changed cannot be reckoned with: nothing may stay open
-        else:
-            wanted = whole
-        return volume if 0 < wanted <= volume else whole
+        most = (whole - symbol.min_volume) // symbol.step_volume
+        useful = int(self._margin.freeing_volume(book, position) // symbol.step_volume)
+        steps = range(1, min(most, useful) + 1)
+        try:
+            least = bisect_left(
+                steps, True, key=lambda n: self._is_enough(book, position, n, equity)
+            )
+        except Refusal:
+            return whole  # terms that changed cannot be reckoned with: nothing may stay open
+        if least < len(steps):
+            return steps[least] * symbol.step_volume
+        return steps[-1] * symbol.step_volume if steps and useful < most else whole
+
+    def _is_enough(self, book: AccountBook, position: Position, steps: int, equity: int) -> bool:
+        """Tell whether closing so many steps of a position brings the margin level back."""
+        volume = steps * position.symbol.step_volume
+        left = self._margin.used_without(book, position, volume)
+        rest = equity - self._closing_cost(book, position, volume)
+        return 100 * rest >= Fraction(book.spec.stop_out_level) * left
 
     def _closing_cost(self, book: AccountBook, position: Position, volume: int) -> int:
         """Return what closing a volume now takes from the equity, beyond what is in it."""

@@ -122,7 +122,9 @@ class ScriptedPrices:
         """Return both sides as they are at an instant, None before there were any."""
         for stretch in reversed(self._stretches.get(symbol_id, ())):
             if stretch.end is not None and at >= stretch.end:
-                break
+                quote = self.source.quote(symbol_id, at)
+                # The tick that led back to the source stands until the source's own next one.
+                return stretch.quote(at) if quote and quote.time < stretch.end else quote
             quote = stretch.quote(at)
             if quote is not None:
                 return quote

@@ -9,14 +9,22 @@ from ctrader.proto import (
     ProtoOADealStatus,
     ProtoOAExecutionEvent,
     ProtoOAOrder,
+    ProtoOAOrderErrorEvent,
     ProtoOAPosition,
     ProtoOATradeData,
 )
 from ctrader.simulator.book import AccountBook, Deal, Order, Position
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.messages.wire import average_price, price, set_enum
+from ctrader.simulator.refusals import OrderRefusal
 
-__all__ = ["deal_message", "execution_message", "order_message", "position_message"]
+__all__ = [
+    "deal_message",
+    "execution_message",
+    "order_error_message",
+    "order_message",
+    "position_message",
+]
 
 # A field that real servers send and no public schema has: tag and value as on the wire.
 _UNKNOWN_IN_DEAL: Final = b"\x9a\x01\x00"  # 19, an empty text
@@ -114,6 +122,26 @@ def order_message(order: Order, *, listed: bool = False) -> ProtoOAOrder:
     if listed and order.shown_take_profit is not None:
         message.takeProfit = price(order.shown_take_profit)
     return message
+
+
+def order_error_message(
+    refusal: OrderRefusal, account_id: int, *, zero_ids: bool
+) -> ProtoOAOrderErrorEvent:
+    """Encode why an order was refused.
+
+    Args:
+        zero_ids: Whether ids that nobody knows are 0, and not left out.
+    """
+    event = ProtoOAOrderErrorEvent(
+        ctidTraderAccountId=account_id,
+        errorCode=refusal.code,
+        orderId=refusal.order_id,
+        positionId=refusal.position_id,
+        description=refusal.description,
+    )
+    if zero_ids and refusal.order_id is None and refusal.position_id is None:
+        event.orderId = event.positionId = 0
+    return event
 
 
 def deal_message(

@@ -8,11 +8,10 @@ from ctrader.proto import (
     ProtoOAAccessRights,
     ProtoOAAccountType,
     ProtoOANewOrderReq,
-    ProtoOATotalMarginCalculationType,
     ProtoOATradeSide,
     ProtoOATradingMode,
 )
-from ctrader.simulator.accounts.margin import Margin
+from ctrader.simulator.accounts.margin import Margin, both_sides
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Order, Position, better_stop, opposite
 from ctrader.simulator.catalogue import SymbolSpec
@@ -253,11 +252,11 @@ class Admission:
             if position.symbol.symbol_id == symbol.symbol_id:
                 bound[position.side] += position.used_margin
         method = book.spec.margin_calculation
-        before = _used(method, bound[side], bound[other])
+        before = both_sides(method, bound[side], bound[other])
         bound[side] += margin
         if closed is not None:
             bound[closed.side] -= closed.used_margin
-        return _used(method, bound[side], bound[other]) - before
+        return both_sides(method, bound[side], bound[other]) - before
 
 
 def check_texts(request: ProtoOANewOrderReq) -> None:
@@ -302,6 +301,8 @@ def executes(order: Order, *, opening: bool) -> bool:
     mode = order.symbol.trading_mode
     if mode == ProtoOATradingMode.DISABLED_WITHOUT_PENDINGS_EXECUTION:
         return False
+    if not order.symbol.enabled and not order.is_protective:
+        return False  # what is open keeps its protection
     return not opening or mode != ProtoOATradingMode.CLOSE_ONLY_MODE
 
 
@@ -361,15 +362,6 @@ def target_position(
 
 
 # Private
-
-
-def _used(method: int, first: int, second: int) -> int:
-    """Return what both sides of a symbol bind together."""
-    if method == ProtoOATotalMarginCalculationType.MAX:
-        return max(first, second)
-    if method == ProtoOATotalMarginCalculationType.NET:
-        return abs(first - second)
-    return first + second
 
 
 def _no_position(position_id: int) -> OrderRefusal:

@@ -431,4 +431,5 @@ _ENDINGS: Final = {
 
 def _is_unasked(order: Order) -> bool:
     """Tell whether the end of an order comes long after the request behind it, or without one."""
-    return order.stop_out or (order.is_pending and not order.is_immediate)
+    is_at_once = order.is_immediate and order.order_type == ProtoOAOrderType.LIMIT
+    return order.stop_out or (order.is_pending and not is_at_once)

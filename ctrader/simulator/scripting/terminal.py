@@ -13,6 +13,8 @@ from ctrader.proto import (
     ProtoOAOrderType,
     ProtoOATradeSide,
 )
+from ctrader.simulator.messages.trades import order_error_message
+from ctrader.simulator.refusals import OrderRefusal
 from ctrader.simulator.scripting.named import account_of, listed, symbol_of
 
 if TYPE_CHECKING:
@@ -140,23 +142,33 @@ class Terminal:
         """
         with self._enter():
             self._asked += 1
-            floor, book = self._exchange.floor, self._book
             origin = None
             if self._exchange.switches.foreign_client_msg_ids:
                 origin = f"terminal-{self._asked}"
-            match request:
-                case ProtoOANewOrderReq():
-                    floor.new_order(book, request, origin)
-                case ProtoOAAmendOrderReq():
-                    floor.amend_order(book, request, origin)
-                case ProtoOACancelOrderReq():
-                    floor.cancel_order(book, request.orderId, origin)
-                case ProtoOAAmendPositionSLTPReq():
-                    floor.amend_position(book, request, origin)
-                case ProtoOAClosePositionReq():
-                    floor.close_position(book, request.positionId, request.volume, origin)
+            try:
+                self._carry_out(request, origin)
+            except OrderRefusal as refusal:
+                # As with every event of an account, all that look at it are told.
+                zero_ids = self._exchange.switches.zero_ids_in_order_errors
+                event = order_error_message(refusal, self.account_id, zero_ids=zero_ids)
+                self._exchange.publish(self.account_id, event, origin)
+                raise
 
     # Private
+
+    def _carry_out(self, request: TradingRequest, origin: str | None) -> None:
+        floor, book = self._exchange.floor, self._book
+        match request:
+            case ProtoOANewOrderReq():
+                floor.new_order(book, request, origin)
+            case ProtoOAAmendOrderReq():
+                floor.amend_order(book, request, origin)
+            case ProtoOACancelOrderReq():
+                floor.cancel_order(book, request.orderId, origin)
+            case ProtoOAAmendPositionSLTPReq():
+                floor.amend_position(book, request, origin)
+            case ProtoOAClosePositionReq():
+                floor.close_position(book, request.positionId, request.volume, origin)
 
     def _trade(self, symbol: str | int, volume: int, side: ProtoOATradeSide) -> None:
         with self._enter():
