@@ -9,26 +9,42 @@ from google.protobuf.message import Message
 
 from ctrader.proto import (
     ProtoOABonusDepositWithdraw,
+    ProtoOAClosePositionDetail,
     ProtoOADeal,
     ProtoOADepositWithdraw,
+    ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOAOrder,
     ProtoOAOrderErrorEvent,
     ProtoOAPosition,
+    ProtoOAReconcileRes,
     ProtoOATradeData,
     ProtoOATrailingSLChangedEvent,
 )
 from tests.simulator.peer import START, USD_ACCOUNT, Received
 
-_ALWAYS: Final = {
-    "ctidTraderAccountId": USD_ACCOUNT,
-    "symbolId": 1,
-    "measurementUnits": "",
-    "mirroringCommission": 0,
-    "moneyDigits": 2,
+_ACCOUNT: Final[dict[str, object]] = {"ctidTraderAccountId": USD_ACCOUNT}
+_DIGITS: Final[dict[str, object]] = {"moneyDigits": 2}
+_ALWAYS: Final[dict[type[Message], dict[str, object]]] = {
+    ProtoOABonusDepositWithdraw: _DIGITS,
+    ProtoOAClosePositionDetail: _DIGITS,
+    ProtoOADeal: {"symbolId": 1} | _DIGITS,
+    ProtoOADepositWithdraw: _DIGITS,
+    ProtoOAErrorRes: {},  # what cannot be read may be of any account
+    ProtoOAExecutionEvent: _ACCOUNT,
+    ProtoOAOrder: {},
+    ProtoOAOrderErrorEvent: _ACCOUNT,
+    ProtoOAPosition: {"mirroringCommission": 0} | _DIGITS,
+    ProtoOAReconcileRes: _ACCOUNT,
+    ProtoOATradeData: {"measurementUnits": "", "symbolId": 1},
+    ProtoOATrailingSLChangedEvent: _ACCOUNT,
 }
-"""Fields that every frame of these tests must hold with the same value; they are not told."""
-_NEUTRAL: Final = {"swap": 0, "guaranteedStopLoss": False}
+"""Fields that every message of a kind must hold, with the same value; they are not told."""
+_NEUTRAL: Final[dict[type[Message], dict[str, object]]] = {
+    ProtoOAClosePositionDetail: {"swap": 0},
+    ProtoOAPosition: {"guaranteedStopLoss": False, "swap": 0},
+    ProtoOATradeData: {"guaranteedStopLoss": False},
+}
 """Fields that must be there as well, and are told only where they say something."""
 _SHORT: Final = {
     "baseToUsdConversionRate": "usd",
@@ -71,10 +87,15 @@ def _frame(client_msg_id: str | None, message: Message) -> Iterator[str]:
         yield "order error"
         for name, value in _fields(message):
             yield f"{name} {value}"
-    else:
-        yield type(message).__name__
+    elif isinstance(message, ProtoOAErrorRes):
+        yield "error"
         for name, value in _fields(message):
             yield f"{name} {value}"
+    elif isinstance(message, ProtoOAReconcileRes):
+        yield "stands"
+        yield from _standing(message)
+    else:
+        raise AssertionError(f"nobody has said how to tell {type(message).__name__}")
 
 
 def _execution(event: ProtoOAExecutionEvent) -> Iterator[str]:
@@ -97,6 +118,14 @@ def _execution(event: ProtoOAExecutionEvent) -> Iterator[str]:
         yield from _cash("bonus", event.bonusDepositWithdraw)
 
 
+def _standing(answer: ProtoOAReconcileRes) -> Iterator[str]:
+    assert {name for name, _ in _fields(answer)} <= {"order", "position"}, answer
+    for order in answer.order:
+        yield from _order(order)
+    for position in answer.position:
+        yield from _position(position)
+
+
 def _order(order: ProtoOAOrder) -> Iterator[str]:
     fields = dict(_fields(order))
     status = str(fields.pop("orderStatus")).removeprefix("ORDER_STATUS_")
@@ -107,7 +136,6 @@ def _order(order: ProtoOAOrder) -> Iterator[str]:
 
 def _position(position: ProtoOAPosition) -> Iterator[str]:
     fields = dict(_fields(position))
-    assert set(_NEUTRAL) <= set(fields), fields
     status = str(fields.pop("positionStatus")).removeprefix("POSITION_STATUS_")
     yield f"position {fields.pop('positionId')} {_traded(position.tradeData)} {status}"
     yield from _rest(fields)
@@ -132,7 +160,7 @@ def _cash(kind: str, change: ProtoOADepositWithdraw | ProtoOABonusDepositWithdra
 def _traded(data: ProtoOATradeData) -> str:
     fields = dict(_fields(data))
     told = [str(fields.pop("tradeSide")), str(fields.pop("volume"))]
-    if fields.pop("guaranteedStopLoss"):
+    if fields.pop("guaranteedStopLoss", False):
         told.append("guaranteed")
     return " ".join((*told, *_rest(fields)))
 
@@ -140,8 +168,6 @@ def _traded(data: ProtoOATradeData) -> str:
 def _rest(fields: dict[str, object]) -> Iterator[str]:
     for field, value in fields.items():
         name = _SHORT.get(field, field)
-        if field in _NEUTRAL and value == _NEUTRAL[field]:
-            continue
         if isinstance(value, bool):
             yield name if value else f"not-{name}"
         elif not isinstance(value, Message):
@@ -149,11 +175,21 @@ def _rest(fields: dict[str, object]) -> Iterator[str]:
 
 
 def _fields(message: Message) -> Iterator[tuple[str, object]]:
-    """Go through the fields that are on the wire, those that never change aside."""
+    """Go through the fields that are on the wire, those that say nothing new aside.
+
+    Raises:
+        AssertionError: a field is not there that always is, or has another value than always.
+    """
+    always, neutral = _ALWAYS[type(message)], _NEUTRAL.get(type(message), {})
+    found = {descriptor.name for descriptor, _ in message.ListFields()}
+    missing = (always.keys() | neutral.keys()) - found
+    assert not missing, (type(message).__name__, missing)
     for descriptor, value in message.ListFields():
         name = descriptor.name
-        if name in _ALWAYS:
-            assert value == _ALWAYS[name], (name, value)
+        if name in always:
+            assert value == always[name], (name, value)
+        elif name in neutral and value == neutral[name]:
+            continue
         elif descriptor.enum_type is not None:
             yield name, descriptor.enum_type.values_by_number[value].name
         elif name.lower().endswith("timestamp"):
