@@ -17,6 +17,7 @@ from ctrader.api import (
 )
 from ctrader.config import ClientConfig
 from ctrader.driver import Driver
+from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.mailbox import CAPACITY
 from ctrader.protocol.routing import check_event_type
 from ctrader.streams import EventStream
@@ -211,7 +212,9 @@ class CTraderClient:
 
         Raises:
             CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
+            ValueError: the time is none.
         """
+        timeout = None if timeout is None else seconds_of(timeout, may_be_endless=True)
         self._driver.require_owner()
         with anyio.move_on_after(timeout):
             await self._driver.closed.wait()

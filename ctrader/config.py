@@ -93,11 +93,15 @@ class CheckedModel(BaseModel):
             """Return a copy with some fields changed; unlike pydantic's own, it is checked."""
             failure: CTraderError
             try:
-                return type(self)(**{**self.__dict__, **(update or {})})
+                # A key that is no text is refused like any other name that is not known.
+                changes = {str(name): value for name, value in (update or {}).items()}
+                return type(self)(**{**self.__dict__, **changes})
             except (ConfigurationError, InsecureTransportError) as error:
                 failure = error.with_traceback(None)
-            del update
+            del update, changes
             raise failure
+
+        copy = model_copy  # pydantic's own way of this name checks nothing
 
         def __setattr__(self, name: str, value: object) -> NoReturn:
             del value

@@ -22,6 +22,7 @@ from ctrader.errors import (
     NotConnectedError,
 )
 from ctrader.flag import Flag
+from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.effects import (
     CallCompleted,
     CallFailed,
@@ -164,9 +165,10 @@ class Driver:
             CTraderConnectionClosedError: the client was never connected; a trading request ends in
                 `OrderNotSentError` then.
             ClientClosedError: the client is closed, or was closed meanwhile.
+            ValueError: the time is none; nothing was begun.
             RuntimeError: the client belongs to another event loop.
         """
-        seconds = self._config.request_timeout if timeout is None else timeout
+        seconds = self._config.request_timeout if timeout is None else seconds_of(timeout)
         until = time.monotonic() + seconds
         left = seconds
         try:
@@ -294,6 +296,7 @@ class Driver:
 
     async def connect(self, timeout: float | None = None) -> None:
         """Start the session and wait until the link stands; see `CTraderClient.connect`."""
+        timeout = None if timeout is None else seconds_of(timeout)
         if self._is_hosted:
             self.require_owner()
         while self._is_hosted and self._stop.is_set:

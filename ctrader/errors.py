@@ -625,7 +625,17 @@ class TokenRefreshError(_TokenError):
     _CLAIM = "Refreshing the tokens failed"
 
     def _remedy(self) -> str:
-        return "The client tries again by itself; if this goes on, ask the user to authorise anew."
+        anew = "ask the user to authorise anew."
+        if isinstance(self.cause, ConfigurationError):  # what came is no pair that can be kept
+            return f"The server gave a new pair, so the old one is spent: {anew}"
+        if isinstance(self.cause, NotConnectedError):
+            return "Nothing was sent, so the old pair still holds: connect, and try again."
+        if isinstance(self.cause, (CTraderConnectionError, ProtocolError, ClientClosedError)):
+            return (
+                "The old pair may be spent: try its access token, then its refresh token once "
+                f"more; if neither is accepted, {anew}"
+            )
+        return f"Try again in a moment; if this goes on, {anew}"
 
 
 class ReauthorizationRequiredError(_TokenError):
@@ -857,7 +867,9 @@ class OrderNotSentError(OrderError):
     ) -> None:
         super().__init__(
             f"{_order_text(client_order_id, account_id, request_type)} was not sent: "
-            f"{_one_line(reason)}{_because(cause)}. It is safe to place it again.",
+            # A reason that is the cause's own text tells it already.
+            f"{_one_line(reason).rstrip('.')}{'' if reason == str(cause) else _because(cause)}. "
+            "It is safe to place it again.",
             client_order_id=client_order_id,
         )
         self.reason = reason

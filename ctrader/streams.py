@@ -10,6 +10,7 @@ import anyio.lowlevel
 
 from ctrader.errors import ClientClosedError
 from ctrader.flag import Flag
+from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.mailbox import CAPACITY, LIMIT, Mailbox
 from ctrader.protocol.routing import Route
 
@@ -88,11 +89,13 @@ class EventStream(Generic[E]):
             ClientClosedError: the stream or the client is closed, and no event is left.
             CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
             SlowConsumerError: the stream fell too far behind and has ended.
+            ValueError: the time is none.
         """
         if timeout is None:
             await self._fetch()
         else:
-            with anyio.move_on_after(timeout) as scope:
+            seconds = seconds_of(timeout, may_be_endless=True)
+            with anyio.move_on_after(seconds) as scope:
                 await self._fetch()
             if scope.cancelled_caught:
                 raise TimeoutError("no event came in time")

@@ -24,6 +24,7 @@ __all__ = [
     "Nanos",
     "datetime_from_millis",
     "datetime_from_minutes",
+    "decimal_from_number",
     "is_on_grid",
     "lots_to_volume",
     "millis_from_datetime",
@@ -44,7 +45,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Final, TypeAlias
+from operator import index
+from typing import Final, SupportsIndex, TypeAlias
 
 from ctrader.errors import OrderInvalidError, ProtocolError
 
@@ -192,6 +194,18 @@ def price_on_grid(price: float | Decimal, digits: int, *, field: str = "price") 
     return scaled / scale
 
 
+def decimal_from_number(number: float | Decimal, *, field: str) -> Decimal:
+    """Return the number that a person sees: for a float, that of its shortest text.
+
+    Args:
+        number: An int, a float or a Decimal.
+        field: Name of the argument, for the error.
+
+    Raises: OrderInvalidError: it is no number, not finite or far too large.
+    """
+    return _decimal(number, field)
+
+
 # Money
 
 
@@ -253,21 +267,34 @@ def units_to_volume(units: float | Decimal) -> int:
     return _volume(units, VOLUME_SCALE, "units", "in hundredths of a unit")
 
 
-def volume_to_lots(volume: int, lot_size: int) -> Decimal:
+def volume_to_lots(volume: int, lot_size: int, *, field: str = "volume") -> Decimal:
     """Convert a volume in hundredths of a unit to lots.
+
+    Args:
+        volume: In hundredths of a unit.
+        lot_size: `Symbol.lot_size`, in hundredths of a unit.
+        field: Name of the argument, for the error.
 
     Returns: The exact number; where that has no end (a lot size of 3, say), 28 significant digits,
         which `lots_to_volume` takes back.
 
-    Raises: ValueError: `lot_size` is not positive.
+    Raises: OrderInvalidError: the volume is no int.
+        ValueError: `lot_size` is not positive.
     """
     _check_lot_size(lot_size)
-    return _LOTS_CONTEXT.divide(Decimal(volume), Decimal(lot_size))
+    return _LOTS_CONTEXT.divide(Decimal(_cents(volume, field)), Decimal(lot_size))
 
 
-def volume_to_units(volume: int) -> Decimal:
-    """Convert a volume in hundredths of a unit to units, exactly."""
-    return money_from_wire(volume, 2)
+def volume_to_units(volume: int, *, field: str = "volume") -> Decimal:
+    """Convert a volume in hundredths of a unit to units, exactly.
+
+    Args:
+        volume: In hundredths of a unit.
+        field: Name of the argument, for the error.
+
+    Raises: OrderInvalidError: the volume is no int.
+    """
+    return money_from_wire(_cents(volume, field), 2)
 
 
 # Times
@@ -316,11 +343,15 @@ def _show(value: int | float | Decimal) -> str:
 
 
 def _exact(value: object, field: str) -> Fraction:
+    return Fraction(_decimal(value, field))
+
+
+def _decimal(value: object, field: str) -> Decimal:
     """Return the number that a person sees: for a float, that of its shortest text."""
     if isinstance(value, float):
         # float() first: subclasses such as numpy.float64 have another repr.
         number = Decimal(repr(float(value)))
-    elif isinstance(value, int):
+    elif isinstance(value, int) and not isinstance(value, bool):
         number = Decimal(int(value))
     elif isinstance(value, Decimal):
         number = value
@@ -331,7 +362,7 @@ def _exact(value: object, field: str) -> Fraction:
     if not number.is_finite():
         raise OrderInvalidError(f"{field} must be a finite number, not {number}.", field=field)
     if not number:
-        return Fraction(0)
+        return Decimal(0)
     exponent = number.as_tuple().exponent
     if number.adjusted() > _MAX_EXPONENT or not isinstance(exponent, int):
         raise OrderInvalidError(f"{field} {number} is too large.", field=field, value=number)
@@ -339,7 +370,7 @@ def _exact(value: object, field: str) -> Fraction:
         raise OrderInvalidError(
             f"{field} {number} has too many decimals.", field=field, value=number
         )
-    return Fraction(number)
+    return number
 
 
 def _whole(
@@ -394,6 +425,16 @@ def _volume(value: float | Decimal, scale: int, field: str, how: str) -> int:
             value=value,
         )
     return volume
+
+
+def _cents(volume: object, field: str) -> int:
+    if isinstance(volume, SupportsIndex) and not isinstance(volume, bool):
+        return index(volume)
+    raise OrderInvalidError(
+        f"{field} must be a volume in hundredths of a unit as an int, not {volume!r}; lots are "
+        "converted by symbol.lots_to_volume().",
+        field=field,
+    )
 
 
 def _check_lot_size(lot_size: int) -> None:

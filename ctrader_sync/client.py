@@ -211,6 +211,7 @@ class SyncCTraderClient:
 
         Raises:
             CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
+            ValueError: the time is none.
         """
         return self._driver.wait(timeout)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from ctrader.errors import CTraderError, ForkedClientError
+from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route, Router
@@ -91,8 +92,9 @@ class Driver:
         Raises:
             ClientClosedError: the client is closed, or was closed meanwhile.
             ForkedClientError: the client was made before this process was forked.
+            ValueError: the time is none; nothing was begun.
         """
-        seconds = self._config.request_timeout if timeout is None else timeout
+        seconds = self._config.request_timeout if timeout is None else seconds_of(timeout)
         until = time.monotonic() + seconds
         try:
             command = next(operation)
@@ -228,7 +230,9 @@ class Driver:
             CTraderConnectionFailedError: there is no connection; it may be tried again.
             CTraderConnectionTimeoutError: there is none in time; it may be tried again.
             ClientClosedError: the client is closed.
+            ValueError: the time is none; nothing was begun.
         """
+        timeout = None if timeout is None else seconds_of(timeout)
         self._do(
             Errand(
                 lambda session, now: session.start(now, unix_now=time.time(), timeout=timeout),
@@ -263,7 +267,9 @@ class Driver:
 
         Raises:
             CTraderError: the session ended by itself, and this is why.
+            ValueError: the time is none.
         """
+        timeout = None if timeout is None else seconds_of(timeout, may_be_endless=True)
         self.prepare_wait()
         is_finished = self._wait_finished(timeout)
         if self._pump.finished_error is not None:

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from ctrader.errors import ClientClosedError
+from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.mailbox import CAPACITY, LIMIT, Mailbox
 from ctrader.protocol.routing import Route
 from ctrader_sync.driver import WAIT_SLICE
@@ -81,9 +82,11 @@ class EventStream(Generic[E]):
             CTraderReconnectAbandonedError: the link was lost and reconnecting was given up.
             SlowConsumerError: the stream fell too far behind and has ended.
             ForkedClientError: the client was made before this process was forked.
+            ValueError: the time is none.
         """
+        seconds = None if timeout is None else seconds_of(timeout, may_be_endless=True)
         try:
-            return self._take(timeout)
+            return self._take(seconds)
         except StopIteration:
             pass
         raise ClientClosedError(None if self._driver.is_finished else "this stream was closed")

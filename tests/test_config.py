@@ -173,6 +173,15 @@ def test_model_copy_changes_and_checks():
         _config().model_copy(update={"port": 0})
 
 
+def test_older_way_to_copy_checks_too():
+    plain = _config(host="localhost", use_ssl=False)
+    copy_older = getattr(plain, "copy")  # noqa: B009 - checkers know it as deprecated
+    assert copy_older() == plain
+    with pytest.raises(InsecureTransportError) as caught:
+        copy_older(update={"host": "192.0.2.1"})
+    assert CANARY not in _all_texts(caught.value)
+
+
 def test_policies_can_be_pickled():
     policy = RefreshPolicy(retry_attempts=5)
     assert pickle.loads(pickle.dumps(policy)) == policy

@@ -2,7 +2,8 @@
 
 The walk follows `protos/schema.json`: a message or field that is new there and has no row in the
 tables fails, and so does a row whose method, class or attribute is gone or holds another value.
-Methods are called on both packages, over a real session.
+Methods are called on both packages, over a real session. What is no field's only home, such as a
+property that is computed, is held by a list of every public name, `coverage_of_schema/surface.txt`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,53 @@ from pydantic import BaseModel
 import ctrader
 import ctrader.proto
 import ctrader_sync
-from ctrader.errors import APIError
-from ctrader.events import EVENT_TYPE_BY_MESSAGE, UnknownMessageEvent
-from ctrader.proto import ProtoHeartbeatEvent, ProtoMessage
+from ctrader.enums import AuthTrigger, OrderSide, OrderType, QuoteType
+from ctrader.errors import (
+    APIError,
+    CTraderConnectionClosedError,
+    OrderRejectedError,
+    ProtocolError,
+)
+from ctrader.events import (
+    EVENT_TYPE_BY_MESSAGE,
+    DepthEvent,
+    DisconnectedEvent,
+    ReadyEvent,
+    ServerErrorEvent,
+    SpotEvent,
+    UndecodableMessageEvent,
+    UnknownMessageEvent,
+)
+from ctrader.models import (
+    Bars,
+    ClosePositionRequest,
+    DepthQuote,
+    NewOrderRequest,
+    TickData,
+    Ticks,
+    Trendbar,
+    bars_from_proto,
+    ticks_from_proto,
+)
+from ctrader.proto import (
+    ProtoHeartbeatEvent,
+    ProtoMessage,
+    ProtoOAClientDisconnectEvent,
+    ProtoOADepthEvent,
+    ProtoOADepthQuote,
+    ProtoOAExecutionEvent,
+    ProtoOAGetTickDataRes,
+    ProtoOAGetTrendbarsRes,
+    ProtoOAOrderErrorEvent,
+    ProtoOASpotEvent,
+)
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE, RESPONSE_BY_REQUEST
 from ctrader.protocol.framing import encode_frame
+from tests.coverage_of_schema import surface
 from tests.coverage_of_schema.calls import (
     CALLS,
     CORE,
+    CREDENTIALS,
     ECHOES,
     EXEMPT,
     PAGED,
@@ -245,6 +285,93 @@ def test_answer_that_says_that_more_follows_is_not_the_last_question(
     assert asked[0] == 1 < asked[1]
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_last_bars_that_the_server_keeps_to_itself_are_not_taken_for_none(package: str) -> None:
+    call = CALLS["ProtoOAGetTrendbarsReq"][1]
+    assert call.method == "get_last_trendbars"
+    desk = prepared(package, call)
+    desk.script["ProtoOAGetTrendbarsReq"] = [
+        ProtoOAGetTrendbarsRes(
+            ctidTraderAccountId=ACCOUNT, symbolId=1, period="M1", timestamp=0, hasMore=True
+        )
+    ]
+
+    with pytest.raises(ProtocolError, match="goes on"):
+        desk.call(call.namespace, call.method, call.arguments)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_trading_request_ends_where_it_was_told_to(package: str) -> None:
+    desk = stage(package)
+    order = NewOrderRequest(
+        symbol_id=1, side=OrderSide.BUY, volume=1000, order_type=OrderType.MARKET
+    )
+    for method, request in (
+        ("place_order", order),
+        ("close_position", ClosePositionRequest(position_id=41, volume=1000)),
+    ):
+        arguments = {"account_id": ACCOUNT, "request": request}
+        done = desk.call("TradingAPI", method, arguments)
+        accepted = desk.call("TradingAPI", method, {**arguments, "until": "accepted"})
+        assert (done.execution_type.name, accepted.execution_type.name) == (
+            "ORDER_FILLED",
+            "ORDER_ACCEPTED",
+        )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_account_is_kept_with_the_credentials_that_were_given(package: str) -> None:
+    desk = stage(package)
+    other = CREDENTIALS.model_copy(update={"account_id": ACCOUNT + 1})
+
+    desk.call("AuthManager", "authenticate_account", {"credentials": other})
+
+    auth = desk.namespace("AuthManager")
+    assert auth.is_app_authenticated
+    assert auth.authenticated_accounts == auth.authorized_accounts == [ACCOUNT, ACCOUNT + 1]
+    assert auth.is_account_authorized(ACCOUNT + 1)
+    assert not auth.is_account_authorized(ACCOUNT + 2)
+    assert auth.get_credentials(ACCOUNT + 1) == other
+    assert auth.get_credentials(ACCOUNT + 2) is None
+    assert (auth.remove_account(ACCOUNT + 1), auth.remove_account(ACCOUNT + 1)) == (True, False)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(
+    ("flags", "trigger"),
+    [
+        ({}, AuthTrigger.INITIAL),
+        ({"reauth": True}, AuthTrigger.ACCOUNT_REAUTH),
+        ({"reconnect": True}, AuthTrigger.RECONNECT),
+    ],
+)
+def test_event_of_an_account_that_is_ready_says_why_it_was_authenticated(
+    package: str, flags: dict[str, bool], trigger: AuthTrigger
+) -> None:
+    desk = stage(package)
+    other = CREDENTIALS.model_copy(update={"account_id": ACCOUNT + 1})
+
+    desk.call("AuthManager", "authenticate_account", {"credentials": other, **flags})
+
+    event = desk.peer.seen(ReadyEvent)[-1]
+    assert (event.account_id, event.trigger) == (ACCOUNT + 1, trigger)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_handler_of_messages_is_registered_until_it_is_removed(package: str) -> None:
+    desk = stage(package)
+    protocol = desk.namespace("Protocol")
+
+    remove = protocol.on_event(ProtoOASpotEvent, print)
+    assert desk.handlers == [(ProtoOASpotEvent, print)]
+    remove()
+    assert desk.handlers == []
+
+    protocol.on_event(ProtoOASpotEvent, print)
+    assert protocol.remove_handler(ProtoOASpotEvent, print)
+    assert not protocol.remove_handler(ProtoOASpotEvent, print)
+
+
 # Models
 
 
@@ -278,10 +405,33 @@ def test_field_is_in_its_model(
     for taken_out in home.without:
         clear(carrier, taken_out)
 
-    found = value_at(reading_of(model, carrier), home.path)
+    for path in (home.path, *home.also):
+        found = value_at(reading_of(model, carrier), path)
+        assert found == home.reading(getattr(message, wire), message)
+        assert found is not None
 
-    assert found == home.reading(getattr(message, wire), message)
-    assert found is not None
+
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_columns_of_bars_and_ticks_have_every_field_of_them(filling: int) -> None:
+    answer = filled(ProtoOAGetTrendbarsRes, filling)
+    answer.trendbar[1].ClearField("deltaHigh")
+    bars = bars_from_proto(answer)
+    columns = Bars(bars[0].period, bars)
+    assert [bar.repaired for bar in bars] == [False, True]
+    assert list(columns) == bars
+    for name in Trendbar.__struct_fields__:
+        wanted = [getattr(bar, name) for bar in bars]
+        column = getattr(columns, name)
+        assert ([column] * 2 if name == "period" else list(column)) == wanted
+
+    history = filled(ProtoOAGetTickDataRes, filling)
+    history.tickData[1].timestamp = -20
+    ticks = ticks_from_proto(history)
+    series = Ticks(QuoteType.ASK, ticks)
+    assert series.quote_type is QuoteType.ASK
+    assert list(series) == ticks
+    for name in TickData.__struct_fields__:
+        assert list(getattr(series, name)) == [getattr(tick, name) for tick in ticks]
 
 
 # Events
@@ -311,6 +461,129 @@ def test_field_is_in_the_event_that_a_listener_gets(name: str, wire: str, fillin
     found = value_at(event, home.path)
     assert found == home.reading(getattr(message, wire), message)
     assert found not in ((), None)
+
+
+SPOT_PATHS = {
+    # The frame of nearly every quote: no id, no bar, no close. It is recognised by five bytes.
+    "usual": (("trendbar", "sessionClose"), None, frozenset({SpotEvent})),
+    # The same with an id, or while somebody wants the message itself as well.
+    "with-id": (("trendbar", "sessionClose"), "an-id", frozenset({SpotEvent})),
+    "listened-to": (
+        ("trendbar", "sessionClose"),
+        None,
+        frozenset({SpotEvent, ProtoOASpotEvent}),
+    ),
+    "with-bars": (("sessionClose",), None, frozenset({SpotEvent})),
+    "with-close": (("trendbar",), None, frozenset({SpotEvent})),
+}
+"""The ways that quotes come: what is not in them, the frame's id, and who listens."""
+
+
+def spots(path: str, *messages: ProtoOASpotEvent) -> list[SpotEvent]:
+    """Send quotes to a client in one read and return the events."""
+    absent, message_id, kinds = SPOT_PATHS[path]
+    for message in messages:
+        for field in absent:
+            message.ClearField(field)
+    peer = Peer()
+    peer.make_ready()
+    peer.session.listen(kinds, None)
+    peer.push(*messages, message_id=message_id)
+    return peer.seen(SpotEvent)
+
+
+@pytest.mark.parametrize("path", SPOT_PATHS)
+def test_quote_has_every_field_in_each_way_that_it_comes(path: str) -> None:
+    messages = [filled(ProtoOASpotEvent, filling) for filling in FILLINGS]
+
+    events = spots(path, *messages)
+
+    for message, event in zip(messages, events, strict=True):
+        for wire, home in EVENTS["ProtoOASpotEvent"].fields.items():
+            found = value_at(event, home.path)
+            if wire in SPOT_PATHS[path][0]:
+                assert found in ((), None)
+            else:
+                assert found == home.reading(getattr(message, wire), message)
+                assert found not in ((), None)
+
+
+@pytest.mark.parametrize("path", SPOT_PATHS)
+@pytest.mark.parametrize("wire", ["bid", "ask", "timestamp"])
+def test_zero_in_a_quote_is_zero_and_what_is_absent_is_none(path: str, wire: str) -> None:
+    home = EVENTS["ProtoOASpotEvent"].fields[wire]
+    zero, absent = (filled(ProtoOASpotEvent, 0) for _ in range(2))
+    setattr(zero, wire, 0)
+    absent.ClearField(wire)
+
+    told, untold = spots(path, zero, absent)
+
+    assert value_at(told, home.path) == home.reading(0, zero)
+    assert value_at(told, home.path) is not None
+    assert value_at(untold, home.path) is None
+
+
+@pytest.mark.parametrize("path", SPOT_PATHS)
+def test_quote_of_one_side_has_the_other_as_last_seen(path: str) -> None:
+    both, bid_only, ask_only = (filled(ProtoOASpotEvent, 0) for _ in range(3))
+    bid_only.bid += 5
+    bid_only.ClearField("ask")
+    ask_only.ask += 7
+    ask_only.ClearField("bid")
+
+    quotes = [event.quote for event in spots(path, both, bid_only, ask_only)]
+
+    asks = (both.ask, both.ask, ask_only.ask)
+    for quote, bid, ask in zip(quotes, (both.bid, bid_only.bid, bid_only.bid), asks, strict=True):
+        assert quote is not None
+        assert (quote.bid, quote.ask) == (bid / 100_000, ask / 100_000)
+        assert (quote.account_id, quote.symbol_id) == (both.ctidTraderAccountId, both.symbolId)
+        assert quote.timestamp_ms == both.timestamp
+
+
+@pytest.mark.parametrize("filling", FILLINGS)
+@pytest.mark.parametrize(("side", "other"), [("bid", "ask"), ("ask", "bid")])
+def test_entry_of_either_side_of_a_book_has_all_its_fields(
+    side: str, other: str, filling: int
+) -> None:
+    message = filled(ProtoOADepthQuote, filling)
+    clear(message, other)
+    peer = Peer()
+    peer.make_ready()
+    peer.session.listen(frozenset({DepthEvent}), None)
+
+    peer.push(ProtoOADepthEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, newQuotes=[message]))
+
+    (event,) = peer.seen(DepthEvent)
+    price = getattr(message, side)
+    assert event.new_quotes == (DepthQuote(message.id, price, message.size, side == "bid"),)
+    (quote,) = event.new_quotes
+    assert (quote.quote_id, quote.size) == (message.id, message.size)
+    assert (quote.price, quote.is_bid) == (price / 100_000, side == "bid")
+
+
+def test_reason_of_the_servers_farewell_is_why_the_link_ended() -> None:
+    message = filled(ProtoOAClientDisconnectEvent, 0)
+    peer = Peer()
+    peer.make_ready()
+
+    peer.push(message)
+
+    (event,) = peer.seen(DisconnectedEvent)
+    assert isinstance(event.cause, CTraderConnectionClosedError)
+    assert event.cause.reason == message.reason
+
+
+def test_message_that_cannot_be_read_is_an_event_with_everything() -> None:
+    peer = Peer()
+    peer.make_ready()
+    envelope = ProtoMessage(payloadType=2131, payload=b"\x08\x01", clientMsgId="an-id")
+
+    peer.receive(encode_frame(envelope.SerializeToString()))
+
+    (event,) = peer.seen(UndecodableMessageEvent)
+    assert (event.payload_type, event.payload, event.client_msg_id) == (2131, b"\x08\x01", "an-id")
+    assert "symbolId" in event.problem
 
 
 def test_message_of_a_type_that_nobody_knows_is_an_event_with_everything() -> None:
@@ -353,8 +626,29 @@ def test_every_field_of_an_error_answer_is_in_the_error(
     with pytest.raises(APIError) as caught:
         desk.call("AccountsAPI", "get_trader", {"account_id": ACCOUNT})
 
-    error = caught.value
-    is_common = name == "ProtoErrorRes"
+    assert_tells_all(caught.value, answer)
+
+
+@pytest.mark.parametrize("name", ["ProtoErrorRes", "ProtoOAErrorRes"])
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_every_field_of_an_error_that_answers_nothing_is_in_its_event(
+    name: str, filling: int
+) -> None:
+    message: Any = filled(message_type(name), filling)
+    peer = Peer()
+    peer.make_ready()
+
+    peer.push(message)
+
+    (event,) = peer.seen(ServerErrorEvent)
+    assert_tells_all(event.error, message)
+    is_of_account = name == "ProtoOAErrorRes"
+    assert event.account_id == (message.ctidTraderAccountId if is_of_account else None)
+
+
+def assert_tells_all(error: APIError, message: Any) -> None:
+    """Compare an error with the message that it was made of."""
+    name = type(message).__name__
     found = {
         "errorCode": error.error_code,
         "description": error.description,
@@ -362,12 +656,42 @@ def test_every_field_of_an_error_answer_is_in_the_error(
         "ctidTraderAccountId": error.account_id,
         "retryAfter": error.retry_after,
     }
-    end = answer.maintenanceEndTimestamp / (1000 if is_common else 1)
+    end = message.maintenanceEndTimestamp / (1000 if name == "ProtoErrorRes" else 1)
     for field in FIELDS[name]:
-        expected = getattr(answer, field.name)
+        expected = getattr(message, field.name)
         if field.name == "maintenanceEndTimestamp":
             expected = datetime.fromtimestamp(end, UTC)
         assert found[field.name] == expected
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("filling", FILLINGS)
+def test_every_field_of_an_event_that_refuses_an_order_is_in_the_error(
+    package: str, filling: int
+) -> None:
+    refusal = filled(ProtoOAOrderErrorEvent, filling)
+    rejection = filled(ProtoOAExecutionEvent, filling)
+    for event in (refusal, rejection):
+        event.ctidTraderAccountId = ACCOUNT
+        # A code that is not known would not prove that nothing was executed.
+        event.errorCode = ("NOT_ENOUGH_MONEY", "TRADING_BAD_VOLUME")[filling]
+    clear(rejection, "order.executedVolume")  # what was filled in part was not refused
+    rejection.executionType = ProtoOAExecutionEvent(executionType="ORDER_REJECTED").executionType
+    call = CALLS["ProtoOANewOrderReq"][0]
+    for answer, order_id, position_id, description in (
+        (refusal, refusal.orderId, refusal.positionId, refusal.description),
+        (rejection, rejection.order.orderId, rejection.position.positionId, None),
+    ):
+        desk = prepared(package, call)
+        desk.script["ProtoOANewOrderReq"] = [answer]
+
+        with pytest.raises(OrderRejectedError) as caught:
+            desk.call(call.namespace, call.method, call.arguments)
+
+        error = caught.value
+        assert (error.error_code, error.description) == (answer.errorCode, description)
+        assert (error.account_id, error.client_order_id) == (ACCOUNT, "an-id")
+        assert (error.order_id, error.position_id) == (order_id, position_id)
 
 
 # Both packages
@@ -389,11 +713,46 @@ def test_every_attribute_that_is_named_is_declared_by_its_class() -> None:
     for alternatives in MODELS.values():
         rows += [(model.home, home) for model in alternatives for home in model.fields.values()]
     for kind, home in rows:
-        attribute = home.path.partition(".")[0]
-        if issubclass(kind, BaseModel):
-            assert attribute in kind.model_fields
-        else:
-            assert hasattr(kind, attribute)
+        for path in (home.path, *home.also):
+            attribute = path.partition(".")[0]
+            if issubclass(kind, BaseModel):
+                assert attribute in kind.model_fields
+            else:
+                assert hasattr(kind, attribute)
+
+
+def test_every_public_name_is_there_and_none_besides() -> None:
+    changes = surface.differences(surface.kept(), surface.present())
+    assert not changes, changes
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "line"),
+    [
+        (ctrader.TradingAPI, "get_open_positions", "ctrader.TradingAPI.get_open_positions("),
+        (ctrader_sync.SymbolsAPI, "search", "ctrader_sync.SymbolsAPI.search("),
+        (ctrader.CTraderClient, "accounts", "ctrader.CTraderClient.accounts: property"),
+        (ctrader.Symbol, "pip_size", "ctrader.Symbol.pip_size: property"),
+    ],
+)
+def test_name_that_went_is_told_and_so_is_one_that_came(owner: type, name: str, line: str) -> None:
+    with pytest.MonkeyPatch.context() as change:
+        member = vars(owner)[name]
+        change.delattr(owner, name)
+        change.setattr(owner, "invented", member, raising=False)
+        told = surface.differences(surface.kept(), surface.present())
+
+    gone, new = (
+        [each for each in told.splitlines() if each.startswith(kind)] for kind in ("gone", "new")
+    )
+    assert any(each.startswith(f"gone: {line}") for each in gone), told
+    assert any(".invented" in each for each in new), told
+    assert surface.RENEWAL in told
+
+
+def test_list_of_names_is_sorted_and_names_each_once() -> None:
+    lines = surface.kept()
+    assert lines == sorted(set(lines))
 
 
 def test_payload_types_are_constants_of_their_messages() -> None:

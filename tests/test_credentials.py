@@ -133,6 +133,7 @@ def test_tokens_show_nowhere(caplog):
     [
         ("account_id", 0),
         ("account_id", -1),
+        ("account_id", 2**63),
         ("account_id", ACCESS),
         ("access_token", ""),
         ("access_token", f"{ACCESS}\n"),
@@ -176,7 +177,25 @@ def test_pickling_is_refused_with_a_remedy(protocol):
         pickle.dumps(_credentials(), protocol)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"account_id": 2**63}, {"access_token": f"{ACCESS}\n"}, {1: ACCESS}]
+)
+@pytest.mark.parametrize("way", ["copy", "model_copy"])
+def test_copy_is_checked_without_showing_its_changes(way, changes):
+    with pytest.raises(ConfigurationError) as caught:
+        getattr(_credentials(), way)(update=changes)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [f"{f.locals}" for f in told.stack if "/ctrader/" in f.filename]
+    assert caught.value.__context__ is None
+    assert all(map(_silent, [str(caught.value), *frames]))
+
+
+def test_greatest_account_id_is_taken():
+    assert _credentials(account_id=2**63 - 1).account_id == 2**63 - 1
+
+
 def test_copies_inside_the_process_are_fine():
     credentials = _credentials()
     assert copy.copy(credentials) == copy.deepcopy(credentials) == credentials
-    assert credentials.model_copy(update={"account_id": 8}).access_token == ACCESS
+    for way in ("copy", "model_copy"):
+        assert getattr(credentials, way)(update={"account_id": 8}).access_token == ACCESS

@@ -441,6 +441,37 @@ def test_duplicate_id_names_the_id():
     assert (error.client_order_id, error.field, error.value) == ("c1", "client_order_id", "c1")
 
 
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        (ConfigurationError("no token"), "so the old one is spent: ask the user"),
+        (
+            errors.ProtocolError("x"),
+            "The old pair may be spent: try its access token, then its refresh",
+        ),
+        (CTraderConnectionTimeoutError(1.0, "R"), "The old pair may be spent: try its access"),
+        (errors.ClientClosedError(), "The old pair may be spent: try its access token"),
+        (NotConnectedError(), "Nothing was sent, so the old pair still holds: connect, and try"),
+        (api_error("SERVER_IS_UNDER_MAINTENANCE"), "Try again in a moment; if this goes on, ask"),
+        (None, "Try again in a moment; if this goes on, ask the user to authorise anew."),
+    ],
+)
+def test_failed_refresh_says_what_became_of_the_old_pair(cause: CTraderError | None, remedy: str):
+    assert remedy in str(TokenRefreshError(7, cause))
+
+
+def test_order_that_was_not_sent_tells_its_cause_once():
+    cause = CTraderConnectionTimeoutError(1.0, "R, which could not be sent yet,")
+    assert str(OrderNotSentError("c1", str(cause), cause)) == (
+        "The request (client order id 'c1') was not sent: R, which could not be sent yet, got no "
+        "answer within 1 s. Repeat it, or allow more time with timeout=. It is safe to place it "
+        "again."
+    )
+    assert "was not sent: no link: CTraderConnectionTimeoutError: R, which" in str(
+        OrderNotSentError("c1", "no link", cause)
+    )
+
+
 def test_outcome_and_not_sent_say_whether_it_may_be_repeated():
     assert "safe to place it again" in str(OrderNotSentError("c1", "not ready"))
     assert "do not repeat it" in str(OrderOutcomeUnknownError("c1"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ctrader.api.base import BaseAPI, report_tokens
 from ctrader.errors import ConfigurationError
 from ctrader.operations import accounts, auth
+from ctrader.operations.arguments import account_id_of
 
 if TYPE_CHECKING:
     from ctrader.api.base import TokensRefreshedCallback
@@ -77,12 +78,22 @@ class AuthManager(BaseAPI):
         return self.authenticated_accounts
 
     def is_account_authorized(self, account_id: int) -> bool:
-        """Tell whether an account is authenticated on the present link."""
-        return self._runner.look(lambda session: session.is_account_authorized(account_id))
+        """Tell whether an account is authenticated on the present link.
+
+        Raises:
+            ValueError: this is no id.
+        """
+        known = account_id_of(account_id)
+        return self._runner.look(lambda session: session.is_account_authorized(known))
 
     def get_credentials(self, account_id: int) -> AccountCredentials | None:
-        """Return the credentials that an account is kept with, None if it is not kept."""
-        return self._runner.look(lambda session: session.credentials(account_id))
+        """Return the credentials that an account is kept with, None if it is not kept.
+
+        Raises:
+            ValueError: this is no id.
+        """
+        known = account_id_of(account_id)
+        return self._runner.look(lambda session: session.credentials(known))
 
     def remove_account(self, account_id: int) -> bool:
         """Stop keeping an account authenticated, and restoring its subscriptions.
@@ -91,8 +102,10 @@ class AuthManager(BaseAPI):
         `logout` is used instead.
 
         Returns: False if the account was not known.
+        Raises: ValueError: this is no id.
         """
-        return self._runner.change(lambda session, now: session.remove_account(account_id, now))
+        known = account_id_of(account_id)
+        return self._runner.change(lambda session, now: session.remove_account(known, now))
 
     async def authenticate_app(self, timeout: float | None = None) -> ProtoOAApplicationAuthRes:
         """Wait until the application is authenticated; calling it again is fine.

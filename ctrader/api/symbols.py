@@ -127,10 +127,13 @@ class SymbolsAPI(BaseAPI):
 
         Args:
             account_id: The account.
-            name: The whole name as the broker writes it; `search` finds parts of names.
+            name: The whole name as the broker writes it; `search` finds parts of names. Of several
+                symbols with this name the one that is enabled is meant.
             timeout: Seconds for each request; None takes the client's default.
 
-        Raises: SymbolNotFoundError: no symbol has this name; it names those spelled alike.
+        Raises:
+            SymbolNotFoundError: no symbol has this name; it names those spelled alike.
+            ConfigurationError: several have it, and which is meant cannot be told; it names them.
         """
         return await self._runner.run(operations.get_by_name(account_id, name), timeout, paged=True)
 

@@ -23,6 +23,9 @@ _LAST_SECOND_OF_DAY: Final = 86_399  # the server's way to write the end of a da
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _MAX_HOLIDAY_DAYS: Final = 365_000  # a thousand years; far more than any calendar holds
 _WEEK: Final = timedelta(days=7)
+# A look to either side of a moment must not leave the calendar.
+_FIRST_YEAR: Final = 3
+_LAST_YEAR: Final = 9996
 _HORIZONS_DAYS: Final = (8, 40, 400)  # how far to look for an opening or a close, step by step
 
 
@@ -57,7 +60,7 @@ class TradingSession(Entity):
         """Tell whether a moment lies inside; the end does not.
 
         Raises:
-            ValueError: the moment has no time zone.
+            ValueError: the moment is no datetime, or has no time zone.
         """
         return self.start <= _aware(moment) < self.end
 
@@ -83,7 +86,12 @@ class Holiday(Entity):
     """Second of the day when trading goes on; not after the start: the whole day."""
 
     def occurs_on(self, day: date) -> bool:
-        """Tell whether it falls on a day, which is counted in its own time zone."""
+        """Tell whether it falls on a day, which is counted in its own time zone.
+
+        Raises:
+            ValueError: the day is no date.
+        """
+        _check_day(day)
         if self.is_recurring:
             return (day.month, day.day) == (self.holiday_date.month, self.holiday_date.day)
         return day == self.holiday_date
@@ -96,14 +104,10 @@ class Holiday(Entity):
 
         Returns: Start and end in UTC.
         Raises: UnknownTimezoneError: this computer does not know the time zone.
+            ValueError: the day is no date of the years 3 to 9996.
         """
-        zone = _zone(self.timezone)
-        start, end = self.start_second, self.end_second
-        if end <= start:
-            start, end = 0, _DAY_S
-        elif end == _LAST_SECOND_OF_DAY:
-            end = _DAY_S
-        return _at(day, start, zone), _at(day, end, zone)
+        _check_year(_check_day(day))
+        return _closed_on(self, day)
 
     @classmethod
     def from_proto(cls, message: ProtoOAHoliday) -> Holiday:
@@ -134,7 +138,7 @@ class TradingHours(Entity):
     Prices may come outside these hours, and a broker may close a market inside them. Without
     intervals nothing is known, and every moment counts as closed. All methods raise
     `UnknownTimezoneError` if this computer does not know a time zone, and `ValueError` for a
-    moment without one.
+    moment without one, for what is no datetime or date, and outside the years 3 to 9996.
     """
 
     timezone: str = ""
@@ -150,6 +154,7 @@ class TradingHours(Entity):
         Args:
             day: A day in the schedule's time zone.
         """
+        _check_year(_check_day(day))
         zone = _zone(self.timezone)
         start, end = _at(day, 0, zone), _at(day, _DAY_S, zone)
         return tuple(
@@ -159,6 +164,7 @@ class TradingHours(Entity):
 
     def holidays_on(self, day: date) -> tuple[Holiday, ...]:
         """List the holidays that fall on a day."""
+        _check_day(day)
         return tuple(holiday for holiday in self.holidays if holiday.occurs_on(day))
 
     def current_session(self, at: datetime | None = None) -> TradingSession | None:
@@ -279,7 +285,17 @@ class TradingHours(Entity):
             if holiday.is_recurring:
                 days = _yearly(holiday.holiday_date, start.year - 1, end.year + 1)
             for day in days:
-                yield holiday.closed_window(day)
+                yield _closed_on(holiday, day)
+
+
+def _closed_on(holiday: Holiday, day: date) -> tuple[datetime, datetime]:
+    zone = _zone(holiday.timezone)
+    start, end = holiday.start_second, holiday.end_second
+    if end <= start:
+        start, end = 0, _DAY_S
+    elif end == _LAST_SECOND_OF_DAY:
+        end = _DAY_S
+    return _at(day, start, zone), _at(day, end, zone)
 
 
 def _joined(windows: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
@@ -322,7 +338,12 @@ def _zone(name: str) -> tzinfo:
         raise UnknownTimezoneError(name) from None
 
 
-def _aware(moment: datetime) -> datetime:
+def _aware(moment: object) -> datetime:
+    if not isinstance(moment, datetime):
+        raise ValueError(
+            f"{moment!r} is no datetime: give an aware one, such as "
+            "datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)"
+        )
     if moment.utcoffset() is None:
         raise ValueError(
             f"{moment.isoformat()} has no time zone; add one, for example tzinfo=datetime.UTC"
@@ -331,4 +352,21 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _now_or(moment: datetime | None) -> datetime:
-    return datetime.now(UTC) if moment is None else _aware(moment).astimezone(UTC)
+    if moment is None:
+        return datetime.now(UTC)
+    _check_year(_aware(moment))
+    return moment.astimezone(UTC)
+
+
+def _check_day(day: object) -> date:
+    if isinstance(day, date):
+        return day
+    raise ValueError(f"{day!r} is no date: give one, such as datetime.date(2026, 1, 31)")
+
+
+def _check_year(day: date) -> None:
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError(
+            f"{day.isoformat()} is too near to an end of the calendar: trading hours are known in "
+            f"the years {_FIRST_YEAR} to {_LAST_YEAR}"
+        )

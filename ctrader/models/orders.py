@@ -658,7 +658,9 @@ def on_grid(
         for field in _DISTANCE_FIELDS
         if isinstance(value := getattr(request, field), float)
     }
-    return request.model_copy(update=distances)
+    # Only the distances change, so nothing else is judged: the rest may be what the server holds.
+    terms = {field: getattr(request, field) for field in request.model_fields_set} | distances
+    return type(request).model_construct(_fields_set=set(terms), **terms)
 
 
 def _check_prices(

@@ -103,9 +103,19 @@ class TradingRequest(BaseModel):
             OrderInvalidError: a field, or how fields go together, cannot be right.
         """
         named = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self)(**{**named, **(update or {})})
+        # A key that is no text is refused like any other name that is not known.
+        changes = {str(name): value for name, value in (update or {}).items()}
+        return type(self)(**{**named, **changes})
 
-    # Any: the signatures of the two below are the base class's.
+    # Any: the signatures of those below are the base class's.
+    def copy(self, **options: Any) -> Self:
+        """Do the same as `model_copy`; pydantic's own `copy` would check nothing.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        return self.model_copy(**options)
+
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """Make a request from a mapping.
@@ -127,6 +137,18 @@ class TradingRequest(BaseModel):
         """
         try:
             return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _refusal(error, cls.__name__, {}) from None
+
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """Make a request from a mapping of texts; ids and volumes are none.
+
+        Raises:
+            OrderInvalidError: a field, or how fields go together, cannot be right.
+        """
+        try:
+            return super().model_validate_strings(obj, **options)
         except ValidationError as error:
             raise _refusal(error, cls.__name__, {}) from None
 

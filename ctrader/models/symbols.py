@@ -43,6 +43,7 @@ from ctrader.models.wire import (
     text_of,
 )
 from ctrader.units import (
+    decimal_from_number,
     is_on_grid,
     lots_to_volume,
     money_from_wire,
@@ -392,8 +393,12 @@ class Symbol(Entity):
         return self.volume_to_lots(self.step_volume)
 
     def volume_to_lots(self, volume_cents: int) -> Decimal:
-        """Convert a volume in hundredths of a unit to lots, exactly."""
-        return volume_to_lots(volume_cents, self.lot_size)
+        """Convert a volume in hundredths of a unit to lots, exactly.
+
+        Raises:
+            OrderInvalidError: it is no int.
+        """
+        return volume_to_lots(volume_cents, self.lot_size, field="volume_cents")
 
     def lots_to_volume(self, lots: float | Decimal) -> int:
         """Convert lots to a volume in hundredths of a unit.
@@ -406,8 +411,12 @@ class Symbol(Entity):
         return lots_to_volume(lots, self.lot_size)
 
     def volume_to_units(self, volume_cents: int) -> Decimal:
-        """Convert a volume in hundredths of a unit to units, exactly."""
-        return volume_to_units(volume_cents)
+        """Convert a volume in hundredths of a unit to units, exactly.
+
+        Raises:
+            OrderInvalidError: it is no int.
+        """
+        return volume_to_units(volume_cents, field="volume_cents")
 
     def units_to_volume(self, units: float | Decimal) -> int:
         """Convert units to a volume in hundredths of a unit.
@@ -436,14 +445,24 @@ class Symbol(Entity):
         return is_on_grid(price, self.digits)
 
     def pips_to_price(self, pips: float | Decimal) -> float:
-        """Convert a number of pips to a distance in price units."""
-        return float(Decimal(str(pips)).scaleb(-self.pip_position))
+        """Convert a number of pips to a distance in price units.
+
+        Raises:
+            OrderInvalidError: it is not a finite number.
+        """
+        return float(decimal_from_number(pips, field="pips").scaleb(-self.pip_position))
 
     def price_to_pips(self, distance: float | Decimal) -> float:
-        """Convert a distance in price units to pips."""
-        return float(Decimal(str(distance)).scaleb(self.pip_position))
+        """Convert a distance in price units to pips.
 
-    def pip_value(self, volume_cents: int, quote_to_deposit: Decimal = Decimal(1)) -> Decimal:
+        Raises:
+            OrderInvalidError: it is not a finite number.
+        """
+        return float(decimal_from_number(distance, field="distance").scaleb(self.pip_position))
+
+    def pip_value(
+        self, volume_cents: int, quote_to_deposit: float | Decimal = Decimal(1)
+    ) -> Decimal:
         """Compute what one pip is worth.
 
         Args:
@@ -451,12 +470,21 @@ class Symbol(Entity):
             quote_to_deposit: Rate from the quote asset to the account's currency.
 
         Returns: The worth in the account's currency, in the quote asset at a rate of 1.
-        """
-        return volume_to_units(volume_cents).scaleb(-self.pip_position) * quote_to_deposit
 
-    def tick_value(self, volume_cents: int, quote_to_deposit: Decimal = Decimal(1)) -> Decimal:
+        Raises:
+            OrderInvalidError: the volume is no int, or the rate is not a finite number.
+        """
+        return self._worth(volume_cents, self.pip_position, quote_to_deposit)
+
+    def tick_value(
+        self, volume_cents: int, quote_to_deposit: float | Decimal = Decimal(1)
+    ) -> Decimal:
         """Compute what the smallest step of the price is worth; see `pip_value`."""
-        return volume_to_units(volume_cents).scaleb(-self.digits) * quote_to_deposit
+        return self._worth(volume_cents, self.digits, quote_to_deposit)
+
+    def _worth(self, volume_cents: int, decimals: int, rate: float | Decimal) -> Decimal:
+        units = volume_to_units(volume_cents, field="volume_cents")
+        return units.scaleb(-decimals) * decimal_from_number(rate, field="quote_to_deposit")
 
     @classmethod
     def from_proto(cls, message: ProtoOASymbol) -> Symbol:

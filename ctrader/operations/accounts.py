@@ -73,10 +73,12 @@ def get_trader(account_id: int) -> Op[Account]:
     return Account.from_proto(answer.trader)
 
 
+@takes_ids
 def list_by_token(access_token: str) -> Op[list[AccountSummary]]:
     """List the accounts that a token opens, live and demo alike.
 
     Raises:
+        ValueError: this is no token; nothing was sent.
         AuthenticationError: the token is not accepted.
     """
     request = ProtoOAGetAccountListByAccessTokenReq(accessToken=access_token)
@@ -85,6 +87,7 @@ def list_by_token(access_token: str) -> Op[list[AccountSummary]]:
     return [AccountSummary.from_proto(account, scope) for account in answer.ctidTraderAccount]
 
 
+@takes_ids
 def resolve_account_id(
     access_token: str, trader_login: int, *, is_live: bool | None = None
 ) -> Op[int]:
@@ -98,6 +101,7 @@ def resolve_account_id(
         is_live: Which to take of several: those of the live server, or of demo; None has no say.
 
     Raises:
+        ValueError: an argument is not what its name says; nothing was sent.
         AccountNotFoundError: the token opens no account with this login.
         ConfigurationError: it opens several, and which is meant cannot be told.
         AuthenticationError: the token is not accepted.
@@ -126,10 +130,12 @@ def environment_of(host: str) -> bool | None:
     return {LIVE_HOST: True, DEMO_HOST: False}.get(host.lower())
 
 
+@takes_ids
 def get_profile(access_token: str) -> Op[CtidProfile]:
     """Ask which user a token belongs to; application authentication is enough.
 
     Raises:
+        ValueError: this is no token; nothing was sent.
         AuthenticationError: the token is not accepted.
     """
     request = ProtoOAGetCtidProfileByTokenReq(accessToken=access_token)
@@ -146,7 +152,8 @@ def get_cash_flow(
     The server takes a week at a time and says nothing about more to come.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is none, naive or outside what the server accepts, or the first is the
+            later.
     """
     found: dict[int, ProtoOADepositWithdraw] = {}
     priority = Priority.READ

@@ -23,9 +23,9 @@ from ctrader.models.orders import OrderTerms, check_rules, names_what_a_symbol_r
 from ctrader.models.positions import AmendPositionRequest, Protection
 from ctrader.models.request import CLEAR
 from ctrader.models.symbols import TradingRules
-from ctrader.operations.checks import FRESH_POSITION, READS, Inquiry, write_order
+from ctrader.operations.checks import READS, Inquiry, write_order
 from ctrader.operations.fulfilment import order_shortfalls, position_shortfalls
-from ctrader.protocol.commands import Completion, Lacking, Pause, Subject, Thing, WaitSettled
+from ctrader.protocol.commands import Completion, Lacking, Subject, Thing, WaitSettled
 from ctrader.protocol.terms import is_open
 
 if TYPE_CHECKING:
@@ -76,27 +76,27 @@ class Amendment(ABC, Generic[H]):
             OrderOutcomeUnknownError: it was sent, and no definite answer came in time.
             AmendmentIncompleteError: the server took it, and did not do all of it.
         """
-        has_looked = self._rounds = 0
+        self._rounds = 0
+        has_looked = False
         while True:
             state = yield from self._purpose.read_state(self._may_read)
             if isinstance(state, Lacking):
                 yield from self._find_out(state)
                 continue
             self._held = held = self._read(state)
-            if held is None and not has_looked and self._may_be_hidden:
-                has_looked = True
-                yield from self._purpose.carry_out(Pause(FRESH_POSITION))
-                continue
             if held is None:
-                raise self._missing()
+                may_come = self._may_be_hidden and not has_looked
+                if not may_come or not (yield from self._purpose.wait_for_fresh()):
+                    raise self._missing()
+                has_looked = True
+                continue
             message = yield from self._write(held)
             try:
                 outcome = yield from self._purpose.send(self._may_send, message, self._completion)
             except PositionNotFoundError:
-                if has_looked:
+                if has_looked or not (yield from self._purpose.wait_for_fresh()):
                     raise
                 has_looked = True
-                yield from self._purpose.carry_out(Pause(FRESH_POSITION))
                 continue
             if not isinstance(outcome, Lacking):
                 self._require_done(held, outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ctrader.credentials import AccountCredentials
-from ctrader.errors import CTraderError, TokenRefreshError
+from ctrader.errors import CTraderError, ProtocolError, TokenRefreshError
 from ctrader.models.wire import text_of
 from ctrader.operations import accounts
 from ctrader.operations.arguments import takes_ids
@@ -26,6 +26,7 @@ __all__ = [
     "refresh_tokens",
 ]
 
+_NOT_YET_KNOWN: Final = 1  # an id that credentials take
 _LAST_EXPIRY: Final = 9e10  # Unix seconds, the year 4821: what is later is no time in seconds
 
 
@@ -38,12 +39,14 @@ def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
     return (yield from command(WaitApplication(), ProtoOAApplicationAuthRes))
 
 
+@takes_ids
 def authenticate_account(
     credentials: AccountCredentials, *, reauth: bool = False, reconnect: bool = False
 ) -> Op[ProtoOAAccountAuthRes]:
     """Authenticate an account and keep it so across reconnects.
 
     Raises:
+        ValueError: these are no credentials; nothing was sent.
         AuthenticationError: the server refused the account or its token.
     """
     return (
@@ -53,6 +56,7 @@ def authenticate_account(
     )
 
 
+@takes_ids
 def authenticate_by_trader_login(
     trader_login: int,
     access_token: str,
@@ -67,17 +71,20 @@ def authenticate_by_trader_login(
         is_live: As in `accounts.resolve_account_id`.
 
     Raises:
+        ValueError: an argument is not what its name says; nothing was sent.
         AccountNotFoundError: the token opens no account with this login.
         ConfigurationError: it opens several.
         AuthenticationError: the server refused the token or the account.
     """
-    account_id = yield from accounts.resolve_account_id(access_token, trader_login, is_live=is_live)
-    credentials = AccountCredentials(
-        account_id=account_id,
+    # Made first, so that what cannot be kept is refused before anything is sent.
+    pair = AccountCredentials(
+        account_id=_NOT_YET_KNOWN,
         access_token=access_token,
         refresh_token=refresh_token,
         expires_at=expires_at,
     )
+    account_id = yield from accounts.resolve_account_id(access_token, trader_login, is_live=is_live)
+    credentials = pair.model_copy(update={"account_id": account_id})
     yield from authenticate_account(credentials)
     return credentials
 
@@ -92,6 +99,7 @@ def logout(account_id: int) -> Op[None]:
     yield Logout(account_id)
 
 
+@takes_ids
 def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
     """Exchange the refresh token for a new pair; the old access token dies with it.
 
@@ -100,6 +108,7 @@ def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[Ac
         unix_now: The present Unix time in seconds, from which the new expiry is counted.
 
     Raises:
+        ValueError: these are no credentials; nothing was sent.
         TokenRefreshError: no new pair was obtained; its `cause` says why.
     """
     try:
@@ -112,7 +121,18 @@ def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[Ac
             refresh_token=answer.refreshToken,
             # The old pair is dead: no lifetime, however odd, may cost the new one.
             expires_at=min(max(0.0, unix_now + answer.expiresIn), _LAST_EXPIRY),
-            token_type=text_of(answer, "tokenType") or "",
+            token_type=_token_type(answer),
         )
     except CTraderError as error:
         raise TokenRefreshError(credentials.account_id, error) from error
+
+
+# Private
+
+
+def _token_type(answer: ProtoOARefreshTokenRes) -> str:
+    """Read what kind of token it is; what cannot be read must not cost the new pair."""
+    try:
+        return text_of(answer, "tokenType") or ""
+    except ProtocolError:
+        return ""

@@ -116,6 +116,14 @@ class Purpose:
         except CTraderError as error:
             raise self.not_sent(str(error), error) from error
 
+    def wait_for_fresh(self) -> Op[bool]:
+        """Let a fresh position become known, if there is time to ask for it after that.
+
+        Raises:
+            OrderNotSentError: the client was closed.
+        """
+        return (yield from self.carry_out(Pause(FRESH_POSITION))) is True
+
     def not_sent(self, reason: str, cause: BaseException | None) -> OrderNotSentError:
         """Return the error of a request that was not sent."""
         return OrderNotSentError(
@@ -347,10 +355,9 @@ def send_close(
             outcome = yield from purpose.send(check, message, completion)
         except PositionNotFoundError:
             # Refused for certain, so nothing is closed twice if it is asked again.
-            if has_waited:
+            if has_waited or not (yield from purpose.wait_for_fresh()):
                 raise
             has_waited = True
-            yield from purpose.carry_out(Pause(FRESH_POSITION))
             continue
         if not isinstance(outcome, Lacking):
             return outcome

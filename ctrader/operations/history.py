@@ -11,7 +11,7 @@ from ctrader.errors import ProtocolError
 from ctrader.models.deals import Deal, DealOffset
 from ctrader.models.market import TickData, Trendbar, bars_from_proto, ticks_from_proto
 from ctrader.models.orders import Order
-from ctrader.operations.arguments import period_of, takes_ids
+from ctrader.operations.arguments import period_of, quote_type_of, takes_ids
 from ctrader.operations.base import Op, read
 from ctrader.operations.money import digits_for
 from ctrader.operations.windows import (
@@ -65,7 +65,6 @@ __all__ = [
 _MINUTE: Final = 60_000  # ms
 _DAY: Final = 86_400_000  # ms
 _MAX_BARS: Final = 5_000  # bars in one answer; as many were asked for and granted
-_MAX_ROWS: Final = 2**31 - 1  # the field is an int32
 _SHORTEST_BAR_WINDOW: Final = 5 * WEEK
 # Longer ones were refused with INCORRECT_BOUNDARIES up to schema 88; later schemas are silent.
 _BAR_WINDOWS: Final[Mapping[TrendbarPeriod, int]] = MappingProxyType(
@@ -97,8 +96,8 @@ def get_trendbars(
     """Read the bars that start inside a span, ends included, oldest first, each once.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, the first is the later, or
-            there is no such period.
+        ValueError: a time is none, naive or outside what the server accepts, the first is the
+            later, or there is no such period.
         ProtocolError: the server says that there are more bars, and sends none.
     """
     period = period_of(period)
@@ -154,13 +153,11 @@ def get_last_trendbars(
         now: The present time.
 
     Raises:
-        ValueError: the count is below 1, the time is naive or outside what the server accepts, or
-            there is no such period.
+        ValueError: the count is no int of 1 or more, the time is none, naive or outside what the
+            server accepts, or there is no such period.
         ProtocolError: the server says that there are more bars, and sends none.
     """
     period = period_of(period)
-    if count < 1:
-        raise ValueError(f"count must be 1 or more, not {count}")
     last = end = millis_from_datetime(now + CLOCK_SLACK if to_timestamp is None else to_timestamp)
     length = _BAR_WINDOWS.get(period, _SHORTEST_BAR_WINDOW)
     found: dict[int, Trendbar] = {}
@@ -204,13 +201,13 @@ def get_tick_data(
     answer ends and the next begins.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, the first is the later, or
-            there is no such side.
+        ValueError: a time is none, naive or outside what the server accepts, the first is the
+            later, or there is no such side.
         ProtocolError: the server says that there are more ticks, and sends none.
         DeserializationError: an answer runs forward in time.
     """
+    side = quote_type_of(quote_type)
     first, last = span(from_timestamp, to_timestamp)
-    side = QuoteType.parse(quote_type)
     newest_first: list[TickData] = []
     priority = Priority.READ
     end = last
@@ -265,12 +262,10 @@ def get_deals(
             either case.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, the first is the later, or
-            `max_rows` is no number of rows.
+        ValueError: a time is none, naive or outside what the server accepts, the first is the
+            later, or `max_rows` is no number of rows.
         ProtocolError: the server cut a list off where it cannot be continued.
     """
-    if max_rows is not None and not 1 <= max_rows <= _MAX_ROWS:
-        raise ValueError(f"max_rows must be between 1 and {_MAX_ROWS}, not {max_rows}")
 
     def fetch(
         start: int | None, end: int | None, priority: Priority
@@ -307,7 +302,8 @@ def get_orders(
     Returns: The orders, the one that changed longest ago first.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is none, naive or outside what the server accepts, or the first is the
+            later.
         ProtocolError: the server cut a list off where it cannot be continued.
     """
 
@@ -343,7 +339,8 @@ def get_deals_by_position_id(
         to_timestamp: End; None for its last.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is none, naive or outside what the server accepts, or the first is the
+            later.
         ProtocolError: the server cut the list off where it cannot be continued.
     """
 
@@ -382,7 +379,8 @@ def get_orders_by_position_id(
         to_timestamp: Only orders that last changed then or earlier; None for all.
 
     Raises:
-        ValueError: a time is naive or outside what the server accepts, or the first is the later.
+        ValueError: a time is none, naive or outside what the server accepts, or the first is the
+            later.
         ProtocolError: the server cut the list off where it cannot be continued.
     """
 

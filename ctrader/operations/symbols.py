@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import SymbolNotFoundError
+from ctrader.errors import ConfigurationError, SymbolNotFoundError
 from ctrader.models.symbols import (
     ArchivedSymbol,
     Asset,
@@ -70,7 +70,11 @@ def list_archived(account_id: int) -> Op[list[ArchivedSymbol]]:
 
 @takes_ids
 def search(account_id: int, query: str) -> Op[list[SymbolInfo]]:
-    """List the symbols whose name holds a text, in upper or lower case."""
+    """List the symbols whose name holds a text, in upper or lower case.
+
+    Raises:
+        ValueError: the query is no text.
+    """
     wanted = query.casefold()
     symbols = yield from list_all(account_id)
     return [symbol for symbol in symbols if wanted in symbol.name.casefold()]
@@ -136,12 +140,17 @@ def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
 def get_by_name(account_id: int, name: str) -> Op[Symbol]:
     """Ask for the symbol of exactly this name in full.
 
+    Of several with this name the one that is enabled is meant.
+
     Raises:
+        ValueError: the name is no text.
         SymbolNotFoundError: the account does not have it; it names those that are spelled alike.
+        ConfigurationError: it has several, and which is meant cannot be told.
     """
-    names = {symbol.name: symbol.symbol_id for symbol in (yield from list_all(account_id))}
-    if name not in names:
-        folded = {each.casefold(): each for each in names}
+    listed = yield from list_all(account_id)
+    named = {symbol.symbol_id: symbol for symbol in listed if symbol.name == name}
+    if not named:
+        folded = {each.name.casefold(): each.name for each in listed}
         alike = [folded[each] for each in get_close_matches(name.casefold(), folded)]
         raise SymbolNotFoundError(
             "SYMBOL_NOT_FOUND",
@@ -150,7 +159,16 @@ def get_by_name(account_id: int, name: str) -> Op[Symbol]:
             account_id,
             request_type=ProtoOASymbolsListReq.__name__,
         )
-    return (yield from get_by_id(account_id, names[name]))
+    found = [symbol for symbol in named.values() if symbol.enabled] or list(named.values())
+    if len(found) > 1:
+        # Guessing could trade the wrong one.
+        kind = "enabled" if found[0].enabled else "disabled"
+        ids = ", ".join(str(symbol.symbol_id) for symbol in found)
+        raise ConfigurationError(
+            f"Account {account_id} has several {kind} symbols named {name!r}, with the ids {ids}. "
+            "Choose one of these ids and ask for it with get_by_id()."
+        )
+    return (yield from get_by_id(account_id, found[0].symbol_id))
 
 
 @takes_ids

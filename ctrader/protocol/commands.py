@@ -159,7 +159,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let time pass, no more than is left."""
+    """Let time pass, unless less than as much would be left behind it.
+
+    The result tells whether it passed: who pauses wants to do something then.
+    """
 
     duration: Nanos
 
@@ -203,6 +206,9 @@ class Authorize:
     credentials: AccountCredentials
     reauth: bool = False
     reconnect: bool = False
+
+    def __post_init__(self) -> None:
+        check_id("account_id", self.credentials.account_id)
 
     def __str__(self) -> str:
         return f"authenticating account {self.credentials.account_id} (ProtoOAAccountAuthReq)"

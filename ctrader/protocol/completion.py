@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import ExecutionType
 from ctrader.models.wire import required_enum_of
-from ctrader.proto import ProtoOAExecutionEvent, ProtoOAOrderStatus, ProtoOAOrderType
+from ctrader.proto import (
+    ProtoOAExecutionEvent,
+    ProtoOAOrder,
+    ProtoOAOrderStatus,
+    ProtoOAOrderType,
+)
 from ctrader.protocol.commands import Completion
 
 if TYPE_CHECKING:
@@ -80,7 +85,16 @@ def judge(call: PendingCall, message: Message) -> Verdict:
         return Verdict.DONE if is_order and is_rest else Verdict.REFUSED
     if kind in _DONE[completion]:
         return Verdict.DONE
-    is_whole = message.order.orderStatus == ProtoOAOrderStatus.ORDER_STATUS_FILLED
-    if completion is Completion.FILLED and kind is ExecutionType.ORDER_PARTIAL_FILL and is_whole:
-        return Verdict.DONE  # the last part
+    if completion is Completion.FILLED and kind is ExecutionType.ORDER_PARTIAL_FILL:
+        return Verdict.DONE if _is_last_part(call, message.order) else Verdict.PROGRESS
     return Verdict.PROGRESS
+
+
+# Private
+
+
+def _is_last_part(call: PendingCall, order: ProtoOAOrder) -> bool:
+    """Whether nothing is left of an order, by its status or by what was asked for."""
+    wanted = getattr(call.request, "volume", 0)
+    is_whole = bool(wanted) and order.executedVolume >= wanted
+    return is_whole or order.orderStatus == ProtoOAOrderStatus.ORDER_STATUS_FILLED

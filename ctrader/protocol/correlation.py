@@ -39,6 +39,8 @@ class PendingCall:
     lane: Lane = Lane.NORMAL
     filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)
     """The newest event that filled a part of the order, None while nothing of it is filled."""
+    was_accepted: bool = False
+    """Whether the server said that the order works, so that no error answer refuses it any more."""
 
     def __post_init__(self) -> None:
         self.payload_type = PAYLOAD_TYPE_BY_MESSAGE[type(self.request)]

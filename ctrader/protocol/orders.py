@@ -124,8 +124,8 @@ def trading_refusal(
     position_id: int | None = None,
 ) -> Exception:
     """Return how a trading call ends that the server answered with an error code."""
-    if call.filled_in_part is not None:
-        return trading_failure(call, "a part of it was filled", error)
+    if call.was_accepted or call.filled_in_part is not None:
+        return trading_failure(call, "the server had taken it before", error)
     if not code_proves_refusal(error.error_code):
         return trading_failure(call, "the server's answer proves nothing", error)
     rejected = OrderRejectedError.from_api_error(

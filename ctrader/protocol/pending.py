@@ -99,7 +99,15 @@ class CommandMachine(Protocol):
 class PendingCommands:
     """Number commands, watch their deadlines, and end each of them once."""
 
-    __slots__ = ("_by_id", "_context", "_last_id", "_machines", "emptied", "leaves_unknown")
+    __slots__ = (
+        "_by_id",
+        "_context",
+        "_last_id",
+        "_machines",
+        "emptied",
+        "leaves_unknown",
+        "obstacle",
+    )
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -110,6 +118,8 @@ class PendingCommands:
         """Called when the last command has ended."""
         self.leaves_unknown = False
         """A trading request that this link took has ended without an answer."""
+        self.obstacle: Callable[[PendingCall], str | None] = _no_obstacle
+        """Says why a request cannot go out now, None where nothing keeps it."""
 
     def serve(self, machine: CommandMachine, *commands: type) -> None:
         """Let a machine carry out commands of these types."""
@@ -213,14 +223,17 @@ class PendingCommands:
         """End a command whose deadline has come."""
         pending = self._by_id[call_id]
         name = pending.name
+        setbacks = self._context.setbacks
+        reason = setbacks.reason()
         if pending.call is not None and not pending.call.is_sent:
             name += ", which could not be sent yet,"
-        setbacks = self._context.setbacks
+            obstacle = None if reason or pending.answered else self.obstacle(pending.call)
+            reason = f"{obstacle}." if obstacle else reason
         error = CTraderConnectionTimeoutError(
             pending.timeout,
             name,
             setbacks.cause,
-            reason=setbacks.reason(),
+            reason=reason,
             may_be_done=pending.is_sent and pending.is_change,
         )
         self.abandon(pending, error)
@@ -249,11 +262,11 @@ class Waits:
             self._pending.end(pending.call_id, self._decoder.money_digits(command.account_id))
         else:
             assert isinstance(command, Pause)
-            # A pause ends well even where the time is over with it: what follows says so then.
-            timers = self._context.timers
-            timers.clear(Timer.CALL, pending.call_id)
-            over = min(self._context.now + command.duration, self._context.after(pending.timeout))
-            timers.set(Timer.PAUSE, over, pending.call_id)
+            over = self._context.now + command.duration
+            if over + command.duration > self._context.after(pending.timeout):
+                self._pending.end(pending.call_id, False)
+                return
+            self._context.timers.set(Timer.PAUSE, over, pending.call_id)
 
     def leave(self, pending: Pending) -> None:
         """Wait no longer."""
@@ -281,4 +294,8 @@ def is_request(pending: Pending) -> bool:
 
 
 def _ignore() -> None:
+    """Stand in until a machine takes the place."""
+
+
+def _no_obstacle(_: PendingCall) -> None:
     """Stand in until a machine takes the place."""

@@ -111,6 +111,7 @@ class Requests:
         self.terms = Terms(context, self.unsettled)
         """What requests are checked against before they are taken."""
         pending.serve(self, Call)
+        pending.obstacle = self._obstacle
 
     # The link
 
@@ -265,11 +266,11 @@ class Requests:
             )
             return
         verdict = judge(call, message)
-        if (
-            isinstance(message, ProtoOAExecutionEvent)
-            and message.executionType == ProtoOAExecutionType.ORDER_PARTIAL_FILL
-        ):
-            call.filled_in_part = message
+        if isinstance(message, ProtoOAExecutionEvent):
+            if message.executionType == ProtoOAExecutionType.ORDER_PARTIAL_FILL:
+                call.filled_in_part = message
+            elif message.executionType == ProtoOAExecutionType.ORDER_ACCEPTED:
+                call.was_accepted = True
         match verdict:
             case Verdict.PROGRESS:
                 pass
@@ -347,20 +348,22 @@ class Requests:
         )
 
     def _obstacle(self, call: PendingCall) -> str | None:
-        """Say why what is sent now or not at all cannot go out now."""
+        """Say why a request cannot go out now."""
         account_id = call.call.account_id
         if not self._context.is_connected:
             return "the link is down"
         if not self._authorization.is_application_authenticated:
             return "the application is not authenticated yet"
         account = None if account_id is None else self._authorization.accounts.get(account_id)
-        if account is None:
+        if account is None and (account_id is not None or call.is_immediate):
             return (
                 f"account {account_id} was not authenticated with this client; do that first, by "
                 "client.auth.authenticate_account()"
             )
-        if not account.is_ready:
-            return f"account {account_id} is not ready"
+        if account is not None and not account.is_ready:
+            # What the server said of its token is told, without what else could be done about it.
+            why = "" if account.error is None else f": {str(account.error).partition('. ')[0]}"
+            return f"account {account_id} is not ready{why}"
         if self._outbox.blocked_until(call.payload_type, self._context.now) is not None:
             return _BLOCKED
         return None

@@ -381,7 +381,7 @@ class Session:
             case Timer.CALL:
                 self._pending.timed_out(key)
             case Timer.PAUSE:
-                self._pending.end(key)
+                self._pending.end(key, True)
             case Timer.APPLICATION_RETRY:
                 self._authentication.authenticate_application()
             case Timer.ACCOUNT_RETRY:

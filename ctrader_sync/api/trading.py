@@ -171,9 +171,9 @@ class TradingAPI(BaseAPI):
         """Close a position or a part of it, at market.
 
         Backed by `ProtoOAClosePositionReq`. To close all of it give the position's volume. A part
-        must be a multiple of the symbol's step, and must leave what the symbol allows to hold. A
-        position that is not found is looked for once more after 0.2 s: right after its fill the
-        server may not know it yet.
+        must be a volume that the symbol takes, and must leave what it allows to hold. A position
+        that is not found is looked for once more after 0.2 s, if as much time is left then: right
+        after its fill the server may not know it yet.
 
         Args:
             account_id: The account; it must be ready.
@@ -181,7 +181,9 @@ class TradingAPI(BaseAPI):
             timeout: Seconds; None takes the client's default.
             until: "done" waits for the end of the closing order, "accepted" for its acceptance.
 
-        Returns: The event that ended the closing order; its `deal.close_detail` has the profit.
+        Returns: The event that ended the closing order; its `deal.close_detail` has the profit of
+            its last part. It may also tell that the rest was cancelled, or rejected, after a part
+            had been closed: then `deal` may be None.
 
         Raises:
             PositionNotFoundError: it was closed meanwhile; also an `OrderRejectedError`.
@@ -202,7 +204,8 @@ class TradingAPI(BaseAPI):
         A level that is named as `CLEAR` is removed; None keeps what is there. The position is read
         first (`ProtoOAReconcileReq`) and both levels are sent (`ProtoOAAmendPositionSLTPReq`),
         because the server removes what is left out. A position that is not found is looked for
-        once more after 0.2 s: right after its fill the server may not know it yet.
+        once more after 0.2 s, if as much time is left then: right after its fill the server may
+        not know it yet.
 
         The server refuses to remove a stop loss that trails, so `stop_loss=CLEAR` takes two
         requests there: the first makes the stop loss stand still where it is and keeps the take

@@ -20,10 +20,16 @@ from ctrader import (
 from ctrader.credentials import AccountCredentials
 from ctrader.models.market import bars_from_proto, ticks_from_proto
 from ctrader.proto import (
+    ProtoOACtidTraderAccount,
+    ProtoOAGetAccountListByAccessTokenRes,
+    ProtoOALightSymbol,
     ProtoOAOrder,
     ProtoOAPosition,
     ProtoOAReconcileRes,
+    ProtoOASymbolsListRes,
     ProtoOATradeData,
+    ProtoOATraderReq,
+    ProtoOATraderRes,
 )
 from tests.coverage_of_schema.homes import amount
 from tests.protocol.peer import ACCOUNT, UNIX_START, settings
@@ -71,8 +77,10 @@ class Call:
     """The client's settings that are not the usual ones."""
 
 
-def _order(kind: str, **terms: Any) -> ProtoOAReconcileRes:
-    trade = ProtoOATradeData(symbolId=1, volume=1000, tradeSide="BUY")
+def _order(kind: str, *, guaranteed: bool = False, **terms: Any) -> ProtoOAReconcileRes:
+    trade = ProtoOATradeData(
+        symbolId=1, volume=1000, tradeSide="BUY", guaranteedStopLoss=guaranteed
+    )
     return ProtoOAReconcileRes(
         ctidTraderAccountId=ACCOUNT,
         order=[
@@ -88,19 +96,38 @@ def _order(kind: str, **terms: Any) -> ProtoOAReconcileRes:
     )
 
 
-_POSITION: Final = ProtoOAReconcileRes(
-    ctidTraderAccountId=ACCOUNT,
-    position=[
-        ProtoOAPosition(
-            positionId=41,
-            tradeData=ProtoOATradeData(symbolId=1, volume=1000, tradeSide="BUY"),
-            positionStatus="POSITION_STATUS_OPEN",
-            swap=0,
-            price=1.2,
-            moneyDigits=2,
-        )
-    ],
+def _position(**protection: Any) -> ProtoOAReconcileRes:
+    return ProtoOAReconcileRes(
+        ctidTraderAccountId=ACCOUNT,
+        position=[
+            ProtoOAPosition(
+                positionId=41,
+                tradeData=ProtoOATradeData(symbolId=1, volume=1000, tradeSide="BUY"),
+                positionStatus="POSITION_STATUS_OPEN",
+                swap=0,
+                price=1.2,
+                moneyDigits=2,
+                **protection,
+            )
+        ],
+    )
+
+
+_LOGIN: Final = 17
+_ACCOUNT_OF_LOGIN: Final = ProtoOAGetAccountListByAccessTokenRes(
+    accessToken="another-token",
+    ctidTraderAccount=[ProtoOACtidTraderAccount(ctidTraderAccountId=ACCOUNT, traderLogin=_LOGIN)],
 )
+_BY_LOGIN: Final = {
+    "trader_login": _LOGIN,
+    "access_token": "another-token",
+    "refresh_token": "another-refresh-token",
+    "expires_at": UNIX_START + 2,
+}
+_ONE_NAME: Final = ProtoOASymbolsListRes(
+    ctidTraderAccountId=ACCOUNT, symbol=[ProtoOALightSymbol(symbolId=7, symbolName="EURUSD")]
+)
+_BY_NAME: Final = {"account_id": ACCOUNT, "name": "EURUSD"}
 
 
 def _on_account(method: str, namespace: str = "AccountsAPI", **sends: Any) -> tuple[Call, ...]:
@@ -194,6 +221,19 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
             "authenticate_account",
             {"credentials": CREDENTIALS.model_copy(update={"access_token": "another-token"})},
             {**ON, "accessToken": "another-token"},
+        ),
+        Call(
+            "AuthManager",
+            "authenticate_trader",
+            {"credentials": CREDENTIALS.model_copy(update={"access_token": "another-token"})},
+            {**ON, "accessToken": "another-token"},
+        ),
+        Call(
+            "AuthManager",
+            "authenticate_by_trader_login",
+            _BY_LOGIN,
+            {**ON, "accessToken": "another-token"},
+            answers={"ProtoOAGetAccountListByAccessTokenReq": _ACCOUNT_OF_LOGIN},
         ),
     ),
     "ProtoOAVersionReq": (Call("Protocol", "get_version", {}, {}),),
@@ -323,6 +363,61 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
                 "ProtoOAReconcileReq": _order("STOP_LIMIT", stopPrice=1.2, slippageInPoints=3)
             },
         ),
+        # What the server would take for removed is read and sent again.
+        Call(
+            "TradingAPI",
+            "amend_order",
+            {"account_id": ACCOUNT, "request": AmendOrderRequest(order_id=31, volume=2000)},
+            {
+                **ON,
+                "orderId": 31,
+                "volume": 2000,
+                "limitPrice": 1.1,
+                "expirationTimestamp": EXPIRY_MS,
+                "stopLoss": 1.05,
+                "takeProfit": 1.15,
+                "guaranteedStopLoss": True,
+                "trailingStopLoss": True,
+            },
+            answers={
+                "ProtoOAReconcileReq": _order(
+                    "LIMIT",
+                    guaranteed=True,
+                    limitPrice=1.1,
+                    expirationTimestamp=EXPIRY_MS,
+                    stopLoss=1.05,
+                    takeProfit=1.15,
+                    trailingStopLoss=True,
+                )
+            },
+        ),
+        Call(
+            "TradingAPI",
+            "amend_order",
+            {"account_id": ACCOUNT, "request": AmendOrderRequest(order_id=31, volume=2000)},
+            {
+                **ON,
+                "orderId": 31,
+                "volume": 2000,
+                "stopPrice": 1.3,
+                "slippageInPoints": 9,
+                "relativeStopLoss": 500,
+                "relativeTakeProfit": 1000,
+                "stopTriggerMethod": 2,
+                "guaranteedStopLoss": False,
+                "trailingStopLoss": False,
+            },
+            answers={
+                "ProtoOAReconcileReq": _order(
+                    "STOP_LIMIT",
+                    stopPrice=1.3,
+                    slippageInPoints=9,
+                    relativeStopLoss=500,
+                    relativeTakeProfit=1000,
+                    stopTriggerMethod="OPPOSITE",
+                )
+            },
+        ),
     ),
     "ProtoOAAmendPositionSLTPReq": (
         Call(
@@ -348,7 +443,39 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
                 "trailingStopLoss": True,
                 "stopLossTriggerMethod": 2,
             },
-            answers={"ProtoOAReconcileReq": _POSITION},
+            answers={"ProtoOAReconcileReq": _position()},
+        ),
+        *(
+            Call(
+                "TradingAPI",
+                "amend_position",
+                {"account_id": ACCOUNT, "request": change},
+                {
+                    **ON,
+                    "positionId": 41,
+                    "stopLoss": 1.1,
+                    "takeProfit": 1.3,
+                    "guaranteedStopLoss": True,
+                    "trailingStopLoss": True,
+                    "stopLossTriggerMethod": 2,
+                },
+                answers={
+                    "ProtoOAReconcileReq": _position(
+                        **{
+                            "stopLoss": 1.1,
+                            "takeProfit": 1.3,
+                            "guaranteedStopLoss": True,
+                            "trailingStopLoss": True,
+                            "stopLossTriggerMethod": "OPPOSITE",
+                            **held,
+                        }
+                    )
+                },
+            )
+            for change, held in (
+                (AmendPositionRequest(position_id=41, take_profit=1.3), {"takeProfit": 1.25}),
+                (AmendPositionRequest(position_id=41, stop_loss=1.1), {"stopLoss": 1.05}),
+            )
         ),
     ),
     "ProtoOAClosePositionReq": (
@@ -360,22 +487,41 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
                 "request": ClosePositionRequest(position_id=41, volume=500),
             },
             {**ON, "positionId": 41, "volume": 500},
-            answers={"ProtoOAReconcileReq": _POSITION},
+            answers={"ProtoOAReconcileReq": _position()},
         ),
     ),
     "ProtoOAAssetListReq": _on_account("get_assets", "SymbolsAPI"),
     "ProtoOASymbolsListReq": (
         *_on_account("list_archived", "SymbolsAPI", includeArchivedSymbols=True),
         *_on_account("list_all", "SymbolsAPI"),
+        Call("SymbolsAPI", "search", {"account_id": ACCOUNT, "query": "SymbolName"}, ON),
+        Call(
+            "SymbolsAPI", "get_by_name", _BY_NAME, ON, answers={"ProtoOASymbolsListReq": _ONE_NAME}
+        ),
     ),
-    "ProtoOASymbolByIdReq": tuple(
+    "ProtoOASymbolByIdReq": (
+        *(
+            Call(
+                "SymbolsAPI",
+                method,
+                {"account_id": ACCOUNT, "symbol_ids": [1, 2]},
+                {**ON, "symbolId": [1, 2]},
+            )
+            for method in ("get_by_ids", "get_archived_by_ids")
+        ),
         Call(
             "SymbolsAPI",
-            method,
-            {"account_id": ACCOUNT, "symbol_ids": [1, 2]},
-            {**ON, "symbolId": [1, 2]},
-        )
-        for method in ("get_by_ids", "get_archived_by_ids")
+            "get_by_id",
+            {"account_id": ACCOUNT, "symbol_id": 7},
+            {**ON, "symbolId": [7]},
+        ),
+        Call(
+            "SymbolsAPI",
+            "get_by_name",
+            _BY_NAME,
+            {**ON, "symbolId": [7]},
+            answers={"ProtoOASymbolsListReq": _ONE_NAME},
+        ),
     ),
     "ProtoOASymbolsForConversionReq": (
         Call(
@@ -386,12 +532,35 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
         ),
     ),
     "ProtoOAAssetClassListReq": _on_account("get_asset_classes", "SymbolsAPI"),
-    "ProtoOATraderReq": _on_account("get_trader"),
+    "ProtoOATraderReq": (
+        *_on_account("get_trader"),
+        Call(
+            "Protocol",
+            "request",
+            {
+                "message": ProtoOATraderReq(ctidTraderAccountId=ACCOUNT),
+                "response_type": ProtoOATraderRes,
+            },
+            ON,
+        ),
+        *(
+            Call("Protocol", method, {"message": ProtoOATraderReq(ctidTraderAccountId=ACCOUNT)}, ON)
+            for method in ("send_request", "send", "send_event")
+        ),
+    ),
     "ProtoOAReconcileReq": (
         *_on_account("reconcile", "TradingAPI"),
         Call(
             "TradingAPI",
             "reconcile",
+            {"account_id": ACCOUNT, "protection_orders": True},
+            {**ON, "returnProtectionOrders": True},
+        ),
+        *_on_account("get_open_positions", "TradingAPI"),
+        *_on_account("get_pending_orders", "TradingAPI"),
+        Call(
+            "TradingAPI",
+            "get_pending_orders",
             {"account_id": ACCOUNT, "protection_orders": True},
             {**ON, "returnProtectionOrders": True},
         ),
@@ -420,6 +589,24 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
     ),
     "ProtoOAGetAccountListByAccessTokenReq": (
         Call("AccountsAPI", "list_by_token", {"access_token": "token"}, {"accessToken": "token"}),
+        Call("AuthManager", "get_accounts", {"access_token": "token"}, {"accessToken": "token"}),
+        *(
+            Call(
+                namespace,
+                "resolve_account_id",
+                {"access_token": "token", "trader_login": _LOGIN},
+                {"accessToken": "token"},
+                answers={"ProtoOAGetAccountListByAccessTokenReq": _ACCOUNT_OF_LOGIN},
+            )
+            for namespace in ("AccountsAPI", "AuthManager")
+        ),
+        Call(
+            "AuthManager",
+            "authenticate_by_trader_login",
+            _BY_LOGIN,
+            {"accessToken": "another-token"},
+            answers={"ProtoOAGetAccountListByAccessTokenReq": _ACCOUNT_OF_LOGIN},
+        ),
     ),
     "ProtoOARefreshTokenReq": (
         Call(
@@ -609,6 +796,15 @@ def _last_page(answer: Any) -> None:
     answer.hasMore = False
 
 
+def _the_seventh(answer: Any) -> None:
+    del answer.symbol[1:]
+    answer.symbol[0].symbolId = 7
+
+
+def _login_of_the_second(answer: Any) -> None:
+    answer.ctidTraderAccount[1].traderLogin = _LOGIN
+
+
 def _open(answer: Any) -> None:
     for position in answer.position:
         position.positionStatus = enums.PositionStatus.OPEN.value
@@ -620,6 +816,7 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
     "ProtoOASymbolsListRes": (
         Result(0, {"archivedSymbol": _list("archivedSymbol", models.ArchivedSymbol)}),
         Result(1, {"symbol": _list("symbol", models.SymbolInfo)}),
+        Result(2, {"symbol": _list("symbol", models.SymbolInfo)}),
     ),
     "ProtoOASymbolByIdRes": (
         Result(
@@ -632,12 +829,31 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
             {"archivedSymbol": _list("archivedSymbol", models.ArchivedSymbol)},
             prepare=lambda answer: _number(answer.archivedSymbol),
         ),
+        *(
+            Result(
+                call,
+                {
+                    "symbol": lambda symbol, answer: (
+                        symbol,
+                        models.Symbol.from_proto(answer.symbol[0]),
+                    )
+                },
+                prepare=_the_seventh,
+            )
+            for call in (2, 3)
+        ),
     ),
     "ProtoOASymbolsForConversionRes": (Result(0, {"symbol": _list("symbol", models.SymbolInfo)}),),
     "ProtoOAAssetClassListRes": (
         Result(0, {"assetClass": _list("assetClass", models.AssetClass)}),
     ),
-    "ProtoOATraderRes": (Result(0, {"trader": _one("trader", models.Account)}),),
+    "ProtoOATraderRes": (
+        Result(0, {"trader": _one("trader", models.Account)}),
+        *(
+            Result(call, {"trader": lambda found, answer: (found.trader, answer.trader)})
+            for call in (1, 2)
+        ),
+    ),
     "ProtoOAReconcileRes": (
         Result(
             0,
@@ -647,6 +863,9 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
             },
             prepare=_open,
         ),
+        Result(2, {"position": _list("position", models.Position)}, prepare=_open),
+        Result(3, {"order": _list("order", models.Order)}, prepare=_open),
+        Result(4, {"order": _list("order", models.Order)}, prepare=_open),
     ),
     "ProtoOADealListRes": (
         Result(0, {"deal": _list("deal", models.Deal)}, {**_WIDE, "max_rows": None}, _last_page),
@@ -679,18 +898,40 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
         Result(0, {"depositWithdraw": _list("depositWithdraw", models.DepositWithdraw)}, _WIDE),
     ),
     "ProtoOAGetAccountListByAccessTokenRes": (
-        Result(
-            0,
-            {
-                "permissionScope": lambda found, answer: (
-                    [account.permission_scope for account in found],
-                    [enums.ClientPermissionScope(answer.permissionScope)] * 2,
-                ),
-                "ctidTraderAccount": lambda found, answer: (
-                    [account.model_copy(update={"permission_scope": None}) for account in found],
-                    [models.AccountSummary.from_proto(part) for part in answer.ctidTraderAccount],
-                ),
-            },
+        *(
+            Result(
+                call,
+                {
+                    "permissionScope": lambda found, answer: (
+                        [account.permission_scope for account in found],
+                        [enums.ClientPermissionScope(answer.permissionScope)] * 2,
+                    ),
+                    "ctidTraderAccount": lambda found, answer: (
+                        [
+                            account.model_copy(update={"permission_scope": None})
+                            for account in found
+                        ],
+                        [
+                            models.AccountSummary.from_proto(part)
+                            for part in answer.ctidTraderAccount
+                        ],
+                    ),
+                },
+            )
+            for call in (0, 1)
+        ),
+        *(
+            Result(
+                call,
+                {
+                    "ctidTraderAccount": lambda account_id, answer: (
+                        account_id,
+                        answer.ctidTraderAccount[1].ctidTraderAccountId,
+                    )
+                },
+                prepare=_login_of_the_second,
+            )
+            for call in (2, 3)
         ),
     ),
     "ProtoOARefreshTokenRes": (
@@ -707,9 +948,9 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
             },
         ),
     ),
-    "ProtoOAGetTrendbarsRes": (
+    "ProtoOAGetTrendbarsRes": tuple(
         Result(
-            0,
+            call,
             {
                 "period": lambda bars, answer: (
                     {bar.period for bar in bars},
@@ -717,9 +958,13 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
                 ),
                 "trendbar": lambda bars, answer: (list(bars), bars_from_proto(answer)),
             },
-            _EPOCH_SPAN,
+            arguments,
             _last_page,
-        ),
+        )
+        for call, arguments in (
+            (0, _EPOCH_SPAN),
+            (1, {"count": 2, "to_timestamp": _EPOCH_SPAN["to_timestamp"]}),
+        )
     ),
     "ProtoOAGetTickDataRes": (
         Result(

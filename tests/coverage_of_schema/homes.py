@@ -33,6 +33,8 @@ class Home:
     """What stands there."""
     without: tuple[str, ...] = ()
     """Fields that take this one's place where they are sent, so that they are taken out."""
+    also: tuple[str, ...] = ()
+    """Further attributes where the same stands."""
 
 
 Homes: TypeAlias = Mapping[str, Home]
@@ -145,8 +147,8 @@ def value_at(thing: Any, path: str) -> Any:
     return tuple(thing) if isinstance(thing, list) else thing
 
 
-def _at(path: str, reading: Reading = same, *without: str) -> Home:
-    return Home(path, reading, without)
+def _at(path: str, reading: Reading = same, *without: str, also: tuple[str, ...] = ()) -> Home:
+    return Home(path, reading, without, also)
 
 
 _ID: Final = _at("account_id")
@@ -211,7 +213,7 @@ MODELS: Final[Mapping[str, tuple[Model, ...]]] = {
                 "minCommissionAsset": _at("commission.minimum_asset"),
                 "rolloverCommission": _at("swap.rollover_commission"),
                 "skipRolloverDays": _at("swap.skip_rollover_days"),
-                "scheduleTimeZone": _at("trading_hours.timezone"),
+                "scheduleTimeZone": _at("trading_hours.timezone", also=("schedule_timezone",)),
                 "tradingMode": _at("trading_mode", member(enums.TradingMode)),
                 "rolloverCommission3Days": _at("swap.rollover_triple_day", member(enums.DayOfWeek)),
                 "swapCalculationType": _at(

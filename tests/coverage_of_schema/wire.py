@@ -53,6 +53,8 @@ class Stage:
         """Answers of the server by the request's name; the last one stays."""
         self.requests: list[Message] = []
         """What the client asked since the stage was made."""
+        self.handlers: list[tuple[type, object]] = []
+        """What is registered, each with its type of event."""
         self._package = package
         self._seen = len(self.peer.history)
 
@@ -91,6 +93,17 @@ class Stage:
     def change(self, instruction: Callable[[Any, int], Any]) -> Any:
         """Change something in the session."""
         return instruction(self.peer.session, self.peer.now)
+
+    def register(self, event_type: type, handler: object) -> None:
+        """Note a handler."""
+        self.handlers.append((event_type, handler))
+
+    def unregister(self, event_type: type, handler: object) -> bool:
+        """Forget a handler; False if there is none."""
+        is_known = (event_type, handler) in self.handlers
+        if is_known:
+            self.handlers.remove((event_type, handler))
+        return is_known
 
     # The driver and the server
 

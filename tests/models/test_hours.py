@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -267,6 +269,71 @@ def test_moment_without_a_zone_is_refused() -> None:
     for ask in (FOREX.is_open, FOREX.next_open, FOREX.next_close, FOREX.current_session):
         with pytest.raises(ValueError, match="time zone"):
             ask(naive)
+
+
+ASKS = (
+    FOREX.is_open,
+    FOREX.next_open,
+    FOREX.next_close,
+    FOREX.current_session,
+    TradingSession(start=utc(2026, 1, 1), end=utc(2026, 1, 2)).contains,
+)
+LAST, FIRST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+DAY_ASKS = (
+    FOREX.sessions_on,
+    hours(holidays=(holiday(date(2026, 1, 1)),)).holidays_on,
+    holiday(date(2026, 1, 1)).occurs_on,
+    holiday(date(2026, 1, 1)).closed_window,
+)
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("given", ["2026-01-01", date(2026, 1, 1), 5])
+def test_what_is_no_moment_is_refused(ask: Callable[[Any], object], given: object) -> None:
+    with pytest.raises(ValueError, match="is no datetime: give an aware one, such as") as caught:
+        ask(given)
+    assert str(caught.value).startswith(repr(given))
+
+
+@pytest.mark.parametrize("ask", ASKS[:4])
+@pytest.mark.parametrize("given", [LAST, FIRST])
+def test_moment_at_an_end_of_the_calendar_is_refused(
+    ask: Callable[[datetime], object], given: datetime
+) -> None:
+    for zone in (UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=14))):
+        with pytest.raises(ValueError, match="years 3 to 9996") as caught:
+            ask(given.replace(tzinfo=zone))
+        assert given.isoformat()[:19] in str(caught.value)
+
+
+@pytest.mark.parametrize("year", [3, 9996])
+def test_moment_near_an_end_of_the_calendar_is_taken(year: int) -> None:
+    yearly = hours(
+        (17 * HOUR, 5 * DAY + 17 * HOUR),
+        zone="Pacific/Kiritimati",
+        holidays=(holiday(date(2026, 12, 31), zone="Pacific/Kiritimati", yearly=True),),
+    )
+    for at in (utc(year, 1, 1), utc(year, 12, 31, 23)):
+        assert yearly.next_open(at) is not None
+        assert yearly.next_close(at) is not None
+        assert yearly.is_open(at) == (yearly.current_session(at) is not None)
+        assert isinstance(yearly.sessions_on(at.date()), tuple)
+    always = hours((0, WEEK))
+    assert always.next_close(utc(year, 12, 31, 23)) is None
+    assert always.current_session(utc(year, 1, 1)) is not None
+
+
+@pytest.mark.parametrize("ask", DAY_ASKS)
+def test_what_is_no_day_is_refused(ask: Callable[[Any], object]) -> None:
+    with pytest.raises(ValueError, match=r"^'2026-01-01' is no date: give one, such as datetime\."):
+        ask("2026-01-01")
+
+
+@pytest.mark.parametrize("ask", [DAY_ASKS[0], DAY_ASKS[3]])
+@pytest.mark.parametrize("day", [date.max, date.min])
+def test_day_at_an_end_of_the_calendar_is_refused(ask: Callable[[date], object], day: date) -> None:
+    with pytest.raises(ValueError, match="years 3 to 9996"):
+        ask(day)
 
 
 def test_now_is_the_default_moment() -> None:

@@ -20,10 +20,11 @@ from ctrader.models.orders import (
     Order,
     OrderTerms,
     check_order,
+    on_grid,
 )
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
 from ctrader.models.request import CLEAR
-from ctrader.models.symbols import Symbol
+from ctrader.models.symbols import Symbol, TradingRules
 from ctrader.models.wire import enum_of
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -381,6 +382,30 @@ def test_request_from_a_mapping_or_a_json_text_is_refused_alike() -> None:
     assert made == NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=2)
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"side": OrderType.LIMIT}, "side"), ({"stop_loss": 1.0}, "stop_loss"), ({1: 2}, "1")],
+)
+@pytest.mark.parametrize("way", ["copy", "model_copy"])
+def test_copy_is_checked_as_a_new_request_is(way: str, changes: Any, field: str) -> None:
+    order = new(client_order_id="mine")
+    copy = getattr(order, way)
+
+    assert copy() == copy(update=None) == copy(deep=True) == order
+    assert copy(update={"volume": 200_000}) == new(client_order_id="mine", volume=200_000)
+    with pytest.raises(OrderInvalidError) as caught:
+        copy(update=changes)
+    assert (caught.value.field, caught.value.client_order_id) == (field, "mine")
+
+
+def test_request_from_texts_is_refused_as_such() -> None:
+    with pytest.raises(OrderInvalidError, match="symbol_id must be an id as an int, not '1'"):
+        NewOrderRequest.model_validate_strings({"symbol_id": "1", "side": "BUY", "volume": "1"})
+    named = {"order_id": "6", "take_profit": "CLEAR"}
+    with pytest.raises(OrderInvalidError, match="order_id must be an id as an int, not '6'"):
+        AmendOrderRequest.model_validate_strings(named)
+
+
 def test_texts_of_the_greatest_length_are_taken() -> None:
     request = new(label="x" * 100, comment="x" * 512, client_order_id="x" * 50)
 
@@ -562,6 +587,22 @@ def test_volume_off_the_limits_or_the_step_is_refused_with_the_nearest(
 
     assert (caught.value.field, caught.value.value) == ("volume", volume)
     assert caught.value.client_order_id == "mine"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        new(volume=100_000),
+        limit(volume=100_000),
+        AmendOrderRequest(order_id=6, volume=100_000),
+    ],
+)
+def test_volume_on_the_step_and_under_the_least_is_refused(request_: Any) -> None:
+    advice = r"\(0.02 to 1000 lots in steps of 0.01\); use 200000 \(0.02 lots\)\.$"
+    with pytest.raises(OrderInvalidError, match=advice) as caught:
+        check_order(request_, symbol(least=200_000))
+
+    assert (caught.value.field, caught.value.value) == ("volume", 100_000)
 
 
 @pytest.mark.parametrize("volume", [100_000, 200_000, 10**10])
@@ -782,3 +823,26 @@ def test_changed_copy_is_checked_as_well(changes: dict[str, object], field: str)
     with pytest.raises(OrderInvalidError) as refused:
         order.model_copy(update=changes)
     assert refused.value.field == field
+
+
+def test_what_only_the_server_knows_is_not_judged_with_a_distance() -> None:
+    request = AmendOrderRequest(order_id=7, relative_stop_loss=0.002)
+    held = OrderTerms(
+        order_id=7,
+        symbol_id=1,
+        order_type=OrderType.STOP,
+        volume=100,
+        limit_price=None,
+        stop_price=1.5,
+        stop_loss=None,
+        take_profit=None,
+        stop_loss_distance=None,
+        take_profit_distance=None,
+        expiration_timestamp=None,
+        slippage_in_points=None,
+        trailing_stop_loss=False,
+        guaranteed_stop_loss=False,
+        stop_trigger_method=StopTriggerMethod(9),
+    )
+    message = on_grid(request.completed_from(held), TradingRules(1, digits=5)).to_proto(7)
+    assert message.relativeStopLoss == 200

@@ -181,6 +181,46 @@ def test_pips_of_a_yen_pair() -> None:
     assert usdjpy.tick_value(100_000) == 1
 
 
+@pytest.mark.parametrize("given", [None, "1", True, [], float("nan"), Decimal("sNaN")])
+@pytest.mark.parametrize(
+    ("convert", "field"),
+    [
+        ("pips_to_price", "pips"),
+        ("price_to_pips", "distance"),
+        ("quantize_price", "price"),
+        ("is_valid_price", "price"),
+        ("lots_to_volume", "lots"),
+        ("units_to_volume", "units"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(convert: str, field: str, given: object) -> None:
+    with pytest.raises(OrderInvalidError, match=f"^{field} must be a (finite )?number") as caught:
+        getattr(Symbol.from_proto(eurusd()), convert)(given)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("given", [None, "1", True, [], 0.1, float("nan"), Decimal("sNaN")])
+@pytest.mark.parametrize(
+    "convert", ["volume_to_lots", "volume_to_units", "pip_value", "tick_value"]
+)
+def test_what_is_no_volume_is_refused_by_name(convert: str, given: object) -> None:
+    with pytest.raises(OrderInvalidError) as caught:
+        getattr(Symbol.from_proto(eurusd()), convert)(given)
+    assert str(caught.value) == (
+        f"volume_cents must be a volume in hundredths of a unit as an int, not {given!r}; lots are "
+        "converted by symbol.lots_to_volume()."
+    )
+
+
+def test_worth_of_a_pip_takes_a_rate_of_any_kind() -> None:
+    symbol = Symbol.from_proto(eurusd())
+    assert symbol.pip_value(100_000, 0.5) == symbol.pip_value(100_000, Decimal("0.5"))
+    assert symbol.tick_value(100_000, 2) == Decimal("0.02")
+    for worth in (symbol.pip_value, symbol.tick_value):
+        with pytest.raises(OrderInvalidError, match="quote_to_deposit must be a finite number"):
+            worth(100_000, float("nan"))
+
+
 # Costs
 
 

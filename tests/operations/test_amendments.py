@@ -38,6 +38,8 @@ from ctrader.models.wire import enum_of, write_enum
 from ctrader.operations import trading
 from ctrader.proto import (
     ProtoOAAmendPositionSLTPReq,
+    ProtoOAClosePositionReq,
+    ProtoOAOrderErrorEvent,
     ProtoOAOrderType,
     ProtoOAReconcileReq,
     ProtoOAReconcileRes,
@@ -484,9 +486,36 @@ def test_first_orders_in_a_symbol_share_one_read_of_it() -> None:
 def test_question_in_vain_takes_no_longer_than_the_call_may() -> None:
     world, _ = held()
     begun = world.now
-    task = world.finish(amend(world, 999, timeout=0.05, stop_loss=STOP))
-    assert isinstance(task.error, OrderNotSentError)
-    assert world.now - begun == SECOND / 20
+    task = world.finish(amend(world, 999, timeout=0.35, stop_loss=STOP))
+    assert isinstance(task.error, PositionNotFoundError)  # there was no time to look again
+    assert world.now - begun < SECOND / 20
+
+
+@pytest.mark.parametrize("timeout", [0.1, 0.25])
+def test_close_that_was_refused_is_told_so_where_no_time_is_left_to_repeat_it(
+    timeout: float,
+) -> None:
+    world, position_id = held(switches=Switches(position_hidden_after_fill=60.0))
+    close = trading.close_position(
+        ACCOUNT, ClosePositionRequest(position_id=position_id, volume=100_000)
+    )
+    with pytest.raises(PositionNotFoundError):
+        world.run(close, timeout)
+    assert len(world.exchange.books[ACCOUNT].orders) == 1
+
+
+def test_close_that_was_accepted_is_never_repeated() -> None:
+    world, position_id = held()
+    refusal = ProtoOAOrderErrorEvent(errorCode="POSITION_NOT_FOUND", ctidTraderAccountId=ACCOUNT)
+    world.exchange.script.next_answer(ProtoOAClosePositionReq, skip=1).replace(refusal)
+    close = trading.close_position(
+        ACCOUNT, ClosePositionRequest(position_id=position_id, volume=100_000)
+    )
+    with pytest.raises(OrderOutcomeUnknownError):
+        world.run(close)
+    world.run_for(1)
+    closings = [each for each in world.exchange.books[ACCOUNT].orders.values() if each.closing]
+    assert len(closings) == 1
 
 
 def test_nothing_is_sent_on_a_later_link_than_it_began_on() -> None:

@@ -77,6 +77,23 @@ def test_authenticate_by_trader_login_resolves_then_authorizes() -> None:
     assert result == CREDENTIALS
 
 
+@pytest.mark.parametrize("expires_at", [-1.0, 1_778_617_423_000.0, float("nan")])
+def test_authenticate_by_trader_login_asks_nothing_for_what_cannot_be_kept(
+    expires_at: float,
+) -> None:
+    with pytest.raises(ConfigurationError, match="expires_at"):
+        converse(auth.authenticate_by_trader_login(4711, "access-1", "refresh-1", expires_at))
+
+
+@pytest.mark.parametrize("account_id", [2**63, 0])
+def test_credentials_that_nobody_checked_do_not_reach_the_session(account_id: int) -> None:
+    unchecked = AccountCredentials.model_construct(
+        account_id=account_id, access_token="a", refresh_token="b", expires_at=1.0
+    )
+    with pytest.raises(ValueError, match=f"account_id must be an int from 1 .*, not {account_id}"):
+        converse(auth.authenticate_account(unchecked))
+
+
 def test_authenticate_by_trader_login_raises_the_refusal_of_the_account() -> None:
     with pytest.raises(AccountAuthError):
         converse(
@@ -131,6 +148,17 @@ def test_refresh_keeps_the_new_pair_whatever_its_expiry(expires_in: int, expires
     assert (renewed.refresh_token, renewed.expires_at) == ("refresh-2", expires_at)
 
 
+def test_refresh_keeps_the_new_pair_whatever_its_type() -> None:
+    answer = ProtoOARefreshTokenRes.FromString(
+        b"\x12\x08access-2\x1a\x02\xff\xfe\x20\x01\x2a\x09refresh-2"
+    )
+
+    renewed = converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, answer))
+
+    assert (renewed.access_token, renewed.refresh_token) == ("access-2", "refresh-2")
+    assert renewed.token_type == ""
+
+
 def test_failed_refresh_says_why() -> None:
     cause = CTraderConnectionTimeoutError(30.0, "ProtoOARefreshTokenReq")
 
@@ -151,6 +179,9 @@ def test_refresh_that_brings_no_usable_tokens_failed() -> None:
 
     assert isinstance(caught.value.cause, ConfigurationError)
     assert "refresh-2" not in str(caught.value)
+    assert str(caught.value).endswith(
+        "The server gave a new pair, so the old one is spent: ask the user to authorise anew."
+    )
 
 
 def test_logout_is_the_session_s_business() -> None:

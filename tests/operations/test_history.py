@@ -771,7 +771,7 @@ def test_last_bars_that_go_on_nowhere_are_an_error() -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_number_of_last_bars_must_be_positive(count: int) -> None:
-    with pytest.raises(ValueError, match=f"count must be 1 or more, not {count}"):
+    with pytest.raises(ValueError, match=f"count={count} is no number of bars"):
         drive(
             history.get_last_trendbars(7, 1, TrendbarPeriod.M1, count, now=NOW),
             lambda command: None,
@@ -796,7 +796,7 @@ def test_deals_may_be_asked_for_in_small_answers() -> None:
 
 @pytest.mark.parametrize("max_rows", [0, -5, 2**31])
 def test_size_of_answers_must_make_sense(max_rows: int) -> None:
-    with pytest.raises(ValueError, match=f"not {max_rows}"):
+    with pytest.raises(ValueError, match=f"max_rows={max_rows} is no number of rows"):
         drive(history.get_deals(7, START, at(5), now=NOW, max_rows=max_rows), lambda command: None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctrader.errors import SymbolNotFoundError
+from ctrader.errors import ConfigurationError, SymbolNotFoundError
 from ctrader.operations import symbols
 from ctrader.proto import (
     ProtoOAArchivedSymbol,
@@ -118,6 +118,54 @@ def test_get_by_name_says_what_is_spelled_alike(name: str, told: str) -> None:
         converse(symbols.get_by_name(7, name), (LIST, LISTED))
 
     assert told in str(refused.value)
+
+
+def twins(*entries: tuple[int, bool]) -> ProtoOASymbolsListRes:
+    return ProtoOASymbolsListRes(
+        ctidTraderAccountId=7,
+        symbol=[
+            ProtoOALightSymbol(symbolId=symbol_id, symbolName="EURUSD", enabled=enabled)
+            for symbol_id, enabled in entries
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "meant"),
+    [
+        ([(1, True), (9, False)], 1),
+        ([(9, False), (1, True)], 1),
+        ([(1, True), (1, True)], 1),
+        ([(9, False)], 9),
+    ],
+)
+def test_of_several_symbols_of_one_name_the_enabled_one_is_meant(
+    entries: list[tuple[int, bool]], meant: int
+) -> None:
+    found = converse(
+        symbols.get_by_name(7, "EURUSD"), (LIST, twins(*entries)), (asked(meant), answer(meant))
+    )
+
+    assert found.symbol_id == meant
+
+
+@pytest.mark.parametrize(
+    ("entries", "kind", "ids"),
+    [
+        ([(1, True), (9, False), (5, True)], "enabled", "1, 5"),
+        ([(9, False), (1, False)], "disabled", "9, 1"),
+    ],
+)
+def test_name_that_does_not_tell_which_symbol_is_meant_is_refused(
+    entries: list[tuple[int, bool]], kind: str, ids: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        converse(symbols.get_by_name(7, "EURUSD"), (LIST, twins(*entries)))
+
+    assert str(caught.value) == (
+        f"Account 7 has several {kind} symbols named 'EURUSD', with the ids {ids}. Choose one of "
+        "these ids and ask for it with get_by_id()."
+    )
 
 
 def test_get_by_ids_asks_for_fifty_at_a_time_and_keeps_the_order() -> None:

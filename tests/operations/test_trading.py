@@ -333,7 +333,7 @@ def test_position_that_is_too_fresh_to_be_found_is_looked_for_again() -> None:
     converse(
         trading.amend_position(7, AmendPositionRequest(position_id=5, take_profit=1.2)),
         (STATE, state()),
-        (Pause(200_000_000), None),
+        (Pause(200_000_000), True),
         (STATE, state(positions=(position(5),))),
         (
             order(
@@ -350,7 +350,7 @@ def test_amended_position_that_is_gone_is_not_sent() -> None:
         converse(
             trading.amend_position(7, AmendPositionRequest(position_id=5, take_profit=1.2)),
             (STATE, state()),
-            (Pause(200_000_000), None),
+            (Pause(200_000_000), True),
             (STATE, state()),
         )
 

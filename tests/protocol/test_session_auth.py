@@ -850,3 +850,15 @@ def test_late_answer_about_a_removed_account_does_not_touch_its_successor():
     peer.reconnect()
     peer.answer(AUTH)
     assert len(peer.open(ProtoOASubscribeSpotsReq)) == 1
+
+
+def test_request_that_waits_for_a_refused_account_says_so_in_the_end():
+    peer = Peer()
+    peer.make_ready()
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.refuse(ProtoOAAccountAuthReq, "CH_ACCESS_TOKEN_INVALID")
+    call_id = peer.submit(read_call(), timeout=5)
+    peer.advance(5)
+    text = str(peer.errors[call_id])
+    assert f"account {ACCOUNT} is not ready" in text
+    assert "CH_ACCESS_TOKEN_INVALID" in text

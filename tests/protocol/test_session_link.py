@@ -437,14 +437,20 @@ def test_bytes_during_an_outage_are_ignored():
 # Waiting
 
 
-@pytest.mark.parametrize(("seconds", "timeout", "ends"), [(4, 9, 4), (40, 1, 1)])
-def test_pause_ends_well_when_it_is_over_or_the_time_is(seconds: int, timeout: int, ends: int):
+def test_pause_passes_where_as_much_is_left_behind_it():
     peer = Peer()
-    call_id = peer.submit(Pause(seconds * SECOND), timeout=timeout)
-    peer.advance(ends - 0.1)
+    call_id = peer.submit(Pause(4 * SECOND), timeout=8)
+    peer.advance(3.9)
     assert peer.results == {}
     peer.advance(0.1)
-    assert call_id in peer.results
+    assert peer.results == {call_id: True}
+
+
+def test_pause_that_would_leave_too_little_time_is_none():
+    peer = Peer()
+    call_id = peer.submit(Pause(4 * SECOND), timeout=7.9)
+    assert peer.results == {call_id: False}
+    assert peer.session.next_deadline() is None
 
 
 def test_cancelled_pause_is_silent():

@@ -10,6 +10,7 @@ from ctrader.errors import (
     CTraderConnectionFailedError,
     CTraderConnectionTimeoutError,
     CTraderError,
+    UnexpectedResponseError,
 )
 from ctrader.proto import ProtoOAApplicationAuthReq, ProtoOAApplicationAuthRes
 from ctrader.protocol.commands import (
@@ -185,3 +186,15 @@ def test_link_that_is_lost_again_and_again_before_authentication_is_warned_of_on
     peer.answer(ProtoOAApplicationAuthReq, ProtoOAApplicationAuthRes())
     lose(peer, 5)
     assert len(warnings(peer)) == 2
+
+
+def test_warning_holds_one_remedy():
+    peer = Peer(reconnect_max_wait=1)
+    peer.connect()
+    lose(peer, 3, UnexpectedResponseError("ProtoOAApplicationAuthRes", "ProtoOAVersionRes"))
+    assert warnings(peer) == [
+        "the link to demo.ctraderapi.com:5035 was lost 3 times before the application was "
+        "authenticated, at last because of UnexpectedResponseError: A request was answered by "
+        "ProtoOAVersionRes instead of ProtoOAApplicationAuthRes. Check that host and port are "
+        "those of the protobuf service."
+    ]

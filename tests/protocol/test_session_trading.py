@@ -210,6 +210,19 @@ def test_order_of_which_a_part_was_filled_was_not_refused():
     assert filled_volume(peer, call_id) == 100
 
 
+@pytest.mark.parametrize("volume", [0, None])
+def test_part_that_was_filled_counts_whatever_the_rejection_says(volume: int | None):
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    message_id = peer.sent[0].message_id
+    peer.push(part(peer, "ORDER_PARTIAL_FILL", 100, "ACCEPTED"), message_id=message_id)
+    rejected = peer.execution("ORDER_REJECTED", errorCode="NO_QUOTES")
+    if volume is not None:
+        rejected = part(peer, "ORDER_REJECTED", volume, "REJECTED")
+    peer.push(rejected, message_id=message_id)
+    assert call_id in peer.results
+
+
 def test_rejection_itself_may_say_that_a_part_was_filled():
     peer = ready()
     call_id = peer.submit(trade_call())
@@ -249,6 +262,32 @@ def test_last_part_ends_the_order():
     assert call_id not in peer.results
     peer.push(part(peer, "ORDER_PARTIAL_FILL", 300, "FILLED"), message_id=message_id)
     assert filled_volume(peer, call_id) == 300
+
+
+@pytest.mark.parametrize(("filled", "ends"), [(299, False), (300, True)])
+def test_last_part_is_known_by_what_was_asked_for(filled: int, ends: bool):
+    peer = ready()
+    close = ProtoOAClosePositionReq(ctidTraderAccountId=ACCOUNT, positionId=5, volume=300)
+    call_id = peer.submit(trade_call(close))
+    message_id = peer.sent[0].message_id
+    peer.push(part(peer, "ORDER_PARTIAL_FILL", filled, "ACCEPTED"), message_id=message_id)
+    assert (call_id in peer.results) is ends
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ProtoOAOrderErrorEvent(ctidTraderAccountId=ACCOUNT, errorCode="POSITION_NOT_FOUND"),
+        ProtoOAErrorRes(ctidTraderAccountId=ACCOUNT, errorCode="MARKET_CLOSED"),
+    ],
+)
+def test_error_after_the_acceptance_leaves_the_outcome_unknown(answer: Message):
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    message_id = peer.sent[0].message_id
+    peer.push(part(peer, "ORDER_ACCEPTED", 0, "ACCEPTED"), message_id=message_id)
+    peer.push(answer, message_id=message_id)
+    assert answer.errorCode in str(unknown(peer, call_id))  # type: ignore[attr-defined]  # both have it
 
 
 @pytest.mark.parametrize(

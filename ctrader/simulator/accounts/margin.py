@@ -81,7 +81,7 @@ class Margin:
         return self.used(book) - both_sides(method, own, other) + left
 
     def freeing_volume(self, book: AccountBook, position: Position) -> Fraction:
-        """Return how much of a position can be closed before more of it sets no margin free.
+        """Return how much of a position can be closed until more sets no margin free.
 
         That is all of it, unless the sides of its symbol are set against each other.
         """

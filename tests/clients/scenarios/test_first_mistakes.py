@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import time
@@ -21,7 +22,11 @@ from ctrader.errors import (
 )
 from ctrader.events import SpotEvent
 from ctrader.models.orders import NewOrderRequest
-from ctrader.proto import ProtoOAGetAccountListByAccessTokenReq, ProtoOANewOrderReq
+from ctrader.proto import (
+    ProtoOAGetAccountListByAccessTokenReq,
+    ProtoOANewOrderReq,
+    ProtoOAVersionReq,
+)
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.simulator import Simulator
 from tests.clients.scenarios.conftest import Serve
@@ -62,6 +67,65 @@ async def test_distance_in_pips_is_refused_while_quotes_are_subscribed(
             account_id, order(OrderSide.SELL, relative_stop_loss=0.002)
         )
         assert done.position is not None
+
+
+@pytest.mark.parametrize("timeout", ["5", math.nan, math.inf, True, []])
+async def test_timeout_that_is_no_time_is_refused_before_anything_is_sent(
+    stage: Stage, simulator: Simulator, timeout: Any
+):
+    async with at_desk(stage, simulator) as desk:
+        calls = (
+            desk.client.accounts.get_trader(desk.account_id, timeout=timeout),
+            desk.client.trading.place_order(desk.account_id, order(OrderSide.BUY), timeout=timeout),
+            desk.client.auth.authenticate_app(timeout=timeout),
+            desk.client.protocol.send_request(ProtoOAVersionReq(), timeout=timeout),
+            desk.client.connect(timeout=timeout),
+        )
+        for call in calls:
+            with pytest.raises(ValueError, match=r"^timeout=.* is no time: give seconds as a"):
+                await call
+        assert received(simulator, ProtoOANewOrderReq) == 0
+        assert received(simulator, ProtoOAVersionReq) == 0
+    async with stage.client(simulator.client_config()) as client:
+        if timeout is not math.inf:
+            with pytest.raises(ValueError, match=r"^timeout=.* is no time: give seconds as a"):
+                await client.stream(SpotEvent).get(timeout)
+            with pytest.raises(ValueError, match=r"^timeout=.* is no time: give seconds as a"):
+                await client.wait(timeout)
+
+
+async def test_arguments_swapped_or_of_another_type_are_named_and_nothing_is_sent(
+    stage: Stage, simulator: Simulator
+):
+    async with at_desk(stage, simulator) as desk:
+        client, account_id = desk.client, desk.account_id
+        token: Any = simulator.credentials().access_token
+        login: Any = 17
+        other: Any = []
+        before = len(simulator.frames)
+        for call, text in (
+            (client.auth.resolve_account_id(login, token), "access_token of type int is no token"),
+            (client.auth.get_accounts(login), "access_token of type int is no token"),
+            (
+                client.auth.authenticate_by_trader_login(token, login, "b", 1.0),
+                "trader_login of type str is no login",
+            ),
+            (client.auth.authenticate_account(token), "credentials of type str is no Account"),
+            (client.symbols.search(account_id, login), "query=17 is no text"),
+            (client.trading.get_deals(account_id, other), r"from_timestamp=\[\] is no datetime"),
+            (client.trading.place_order(account_id, other), r"request=\[\] is no NewOrderRequest"),
+        ):
+            with pytest.raises(ValueError, match=f"^{text}") as caught:
+                await call
+            assert token not in str(caught.value)
+        assert len(simulator.frames) == before
+        for ask in (
+            client.auth.get_credentials,
+            client.auth.is_account_authorized,
+            client.auth.remove_account,
+        ):
+            with pytest.raises(ValueError, match=r"^account_id=\[\] is no id"):
+                ask(other)
 
 
 async def test_time_of_the_configuration_holds_for_authentication(stage: Stage, serve: Serve):
