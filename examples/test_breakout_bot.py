@@ -1,170 +1,91 @@
 """How to test a bot: against the simulated broker of the pytest plugin, with prices by hand.
 
-The bots come with a blocking and an async client, and so do these tests. Run them where the
-library and pytest are installed:
+Run it where the library and pytest are installed:
 
     pytest examples
+
+`conftest.py` gives the broker its past, `breakout_market.py` moves it from there, and
+`test_breakout_bot_async.py` does the same with the async bot.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import breakout_bot
-import breakout_bot_async
 import pytest
 from breakout import LABEL
-
-from ctrader import ClientClosedError, CTraderClient, MarketClosedError, OrderType
-from ctrader.proto import ProtoOAClosePositionReq, ProtoOANewOrderReq, ProtoOAReconcileReq
-from ctrader_sync import EventStream, ExecutionEvent, SyncCTraderClient
-
-if TYPE_CHECKING:
-    from ctrader.simulator import Simulator
-
-# EURUSD has moved between 1.09 and 1.11 until now. Prices stand where the tests put them.
-pytestmark = pytest.mark.ctrader_simulator(frozen=True)
-
-LOTS = 0.01
-PATIENCE = 10.0  # seconds that a broken bot holds up its test
-
-
-def is_protected(event: ExecutionEvent) -> bool:
-    """Tell whether an execution is the acceptance of a stop loss and take profit."""
-    return event.order is not None and event.order.order_type is OrderType.STOP_LOSS_TAKE_PROFIT
-
-
-def await_protection(executions: EventStream[ExecutionEvent]) -> None:
-    """Wait until the position has its stop loss and take profit."""
-    while not is_protected(executions.get(timeout=PATIENCE)):
-        pass
-
-
-@pytest.mark.parametrize(
-    "breakout, exit_price, result",
-    [
-        # 10 pips of 0.01 lot are one dollar; each side costs 0.03.
-        ((1.12, 1.12002), (1.12154, 1.12156), "1.46"),  # bought at 1.12002, target 1.12152
-        ((1.12, 1.12002), (1.11901, 1.11903), "-1.07"),  # stop at 1.11902
-        ((1.08, 1.08002), (1.07847, 1.07849), "1.45"),  # sold at 1.08, target 1.07850
-        ((1.08, 1.08002), (1.08099, 1.08101), "-1.07"),  # stop at 1.08100
-    ],
+from breakout_market import (
+    BOUGHT,
+    LOTS,
+    TRADES,
+    VOLUME,
+    Trade,
+    open_earlier_position,
+    open_foreign_positions,
 )
-def test_bot_follows_a_breakout_to_its_end(
-    ctrader_simulator: Simulator,
-    breakout: tuple[float, float],
-    exit_price: tuple[float, float],
-    result: str,
-) -> None:
-    """Let the price break out, then reach the target or the stop."""
-    simulator = ctrader_simulator
-    simulator.set_price("EURUSD", *breakout)
+
+from ctrader.proto import ProtoOAClosePositionReq, ProtoOANewOrderReq
+from ctrader.simulator import Simulator
+from ctrader_sync import CloseDetail, MarketClosedError, SyncCTraderClient
+
+PATIENCE = 5.0  # seconds that a bot may take when the market has moved
+
+
+def run_bot(simulator: Simulator, market: Callable[[Simulator], None]) -> CloseDetail | None:
+    """Run the bot on a thread while the market moves, and return what it returns."""
     credentials = simulator.credentials()
-    with (
-        SyncCTraderClient(simulator.client_config()) as client,
-        client.stream(ExecutionEvent) as executions,
-        ThreadPoolExecutor() as threads,
-    ):
+    # The client is closed before the thread is waited for: that ends a bot that hangs.
+    with ThreadPoolExecutor() as threads, SyncCTraderClient(simulator.client_config()) as client:
         client.auth.authenticate_account(credentials)
         bot = threads.submit(
             breakout_bot.trade_breakout, client, credentials.account_id, "EURUSD", LOTS
         )
-        await_protection(executions)
-        simulator.set_price("EURUSD", *exit_price)
-        closed = bot.result(timeout=PATIENCE)
-        balance = client.accounts.get_trader(credentials.account_id).balance
-    assert closed is not None
-    assert closed.net_profit == Decimal(result)
-    assert balance == Decimal(100_000) + Decimal(result)
-    (order,) = simulator.sent_by_client(ProtoOANewOrderReq)
-    assert (order.volume, order.label) == (100_000, LABEL)
-    assert (order.relativeStopLoss, order.relativeTakeProfit) == (100, 150)
-    assert not simulator.sent_by_client(ProtoOAClosePositionReq)  # the server closed it
-
-
-@pytest.mark.parametrize("loop", ["asyncio", "trio"])
-def test_async_bot_follows_a_breakout_to_its_end(ctrader_simulator: Simulator, loop: str) -> None:
-    """Do the same with the async bot, on either loop."""
-    import anyio
-
-    simulator = ctrader_simulator
-    simulator.set_price("EURUSD", 1.12, 1.12002)
-    credentials = simulator.credentials()
-    results: list[Decimal] = []
-
-    async def run_bot(client: CTraderClient) -> None:
-        closed = await breakout_bot_async.trade_breakout(
-            client, credentials.account_id, "EURUSD", LOTS
-        )
-        assert closed is not None
-        results.append(closed.net_profit)
-
-    async def test() -> None:
-        async with CTraderClient(simulator.client_config()) as client:
-            await client.auth.authenticate_account(credentials)
-            async with client.stream(ExecutionEvent) as executions, anyio.create_task_group() as tg:
-                tg.start_soon(run_bot, client)
-                while not is_protected(await executions.get(timeout=PATIENCE)):
-                    pass
-                simulator.set_price("EURUSD", 1.12154, 1.12156)
-
-    anyio.run(test, backend=loop)
-    assert results == [Decimal("1.46")]
-
-
-def test_bot_takes_up_the_position_of_an_earlier_run(ctrader_simulator: Simulator) -> None:
-    """Stop the bot in the middle of its trade, and start it again."""
-    simulator = ctrader_simulator
-    simulator.set_price("EURUSD", 1.12, 1.12002)
-    credentials = simulator.credentials()
-    arguments = (credentials.account_id, "EURUSD", LOTS)
-    with ThreadPoolExecutor() as threads:
-        with (
-            SyncCTraderClient(simulator.client_config()) as client,
-            client.stream(ExecutionEvent) as executions,
-        ):
-            client.auth.authenticate_account(credentials)
-            stopped = threads.submit(breakout_bot.trade_breakout, client, *arguments)
-            await_protection(executions)
-        with pytest.raises(ClientClosedError):
-            stopped.result(timeout=PATIENCE)
-
-        simulator.clear_frames()
-        with SyncCTraderClient(simulator.client_config()) as client:
-            client.auth.authenticate_account(credentials)
-            bot = threads.submit(breakout_bot.trade_breakout, client, *arguments)
-            simulator.wait_for_client(ProtoOAReconcileReq)  # it looks for its position
-            simulator.set_price("EURUSD", 1.12154, 1.12156)
+        try:
+            market(simulator)
+        finally:  # also when it waited in vain: what the bot raised says why
             closed = bot.result(timeout=PATIENCE)
+        return closed
+
+
+@pytest.mark.parametrize("trade", TRADES.values(), ids=TRADES.keys())
+def test_bot_follows_a_breakout_to_its_end(ctrader_simulator: Simulator, trade: Trade) -> None:
+    """Let the price break out, then reach the target or the stop."""
+    closed = run_bot(ctrader_simulator, trade.play)
     assert closed is not None
-    assert closed.net_profit == Decimal("1.46")
-    assert not simulator.sent_by_client(ProtoOANewOrderReq)
+    assert closed.net_profit == trade.result
+    assert closed.balance == Decimal(100_000) + trade.result
+    (order,) = ctrader_simulator.sent_by_client(ProtoOANewOrderReq)
+    assert (order.volume, order.label) == (VOLUME, LABEL)
+    assert (order.relativeStopLoss, order.relativeTakeProfit) == (100, 150)
+    assert not ctrader_simulator.sent_by_client(ProtoOAClosePositionReq)  # the server closed it
+
+
+def test_bot_takes_up_its_own_position(ctrader_simulator: Simulator) -> None:
+    """Start the bot where an earlier run was stopped, among positions that are not its own."""
+    others = open_foreign_positions(ctrader_simulator)
+    open_earlier_position(ctrader_simulator)
+    closed = run_bot(ctrader_simulator, BOUGHT.lead_out)
+    assert closed is not None
+    assert closed.net_profit == BOUGHT.result
+    assert ctrader_simulator.terminal().positions == others[1:]
+    assert not ctrader_simulator.sent_by_client(ProtoOANewOrderReq)
+
+
+def test_bot_learns_of_a_close_that_it_was_not_told(
+    ctrader_simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the target be reached while the link is down."""
+    monkeypatch.setattr(breakout_bot, "CHECK_EVERY", 0.1)
+    assert run_bot(ctrader_simulator, BOUGHT.play_unheard) is None
+    assert not ctrader_simulator.terminal().positions
 
 
 def test_bot_stops_when_its_order_is_refused(ctrader_simulator: Simulator) -> None:
     """Refuse the order, and see that no second one comes."""
-    simulator = ctrader_simulator
-    simulator.set_price("EURUSD", 1.12, 1.12002)
-    simulator.script.next_request(ProtoOANewOrderReq).refuse("MARKET_CLOSED")
-    credentials = simulator.credentials()
-    with SyncCTraderClient(simulator.client_config()) as client:
-        client.auth.authenticate_account(credentials)
-        with pytest.raises(MarketClosedError):
-            breakout_bot.trade_breakout(client, credentials.account_id, "EURUSD", LOTS)
-    assert len(simulator.sent_by_client(ProtoOANewOrderReq)) == 1  # and tries no second time
-
-
-def test_command_ends_with_an_error_when_the_order_is_refused(
-    ctrader_simulator: Simulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """See what the user of the command sees."""
-    simulator = ctrader_simulator
-    simulator.set_price("EURUSD", 1.12, 1.12002)
-    simulator.script.next_request(ProtoOANewOrderReq).refuse("MARKET_CLOSED")
-    config, credentials = simulator.client_config(), simulator.credentials()
-    status = asyncio.run(breakout_bot_async.run(config, credentials, "EURUSD", LOTS))
-    assert status == 1
-    assert "MARKET_CLOSED" in capsys.readouterr().err
+    ctrader_simulator.script.next_request(ProtoOANewOrderReq).refuse("MARKET_CLOSED")
+    with pytest.raises(MarketClosedError):
+        run_bot(ctrader_simulator, BOUGHT.lead_in)
+    assert len(ctrader_simulator.sent_by_client(ProtoOANewOrderReq)) == 1

@@ -23,6 +23,7 @@ from ctrader.enums import AuthTrigger, OrderSide, OrderType, QuoteType
 from ctrader.errors import (
     APIError,
     CTraderConnectionClosedError,
+    OrderInvalidError,
     OrderRejectedError,
     ProtocolError,
 )
@@ -30,17 +31,20 @@ from ctrader.events import (
     EVENT_TYPE_BY_MESSAGE,
     DepthEvent,
     DisconnectedEvent,
+    MarginChangeEvent,
     ReadyEvent,
     ServerErrorEvent,
     SpotEvent,
     UndecodableMessageEvent,
     UnknownMessageEvent,
+    merge_spots,
 )
 from ctrader.models import (
     Bars,
     ClosePositionRequest,
     DepthQuote,
     NewOrderRequest,
+    Symbol,
     TickData,
     Ticks,
     Trendbar,
@@ -51,13 +55,21 @@ from ctrader.proto import (
     ProtoHeartbeatEvent,
     ProtoMessage,
     ProtoOAClientDisconnectEvent,
+    ProtoOADealListRes,
     ProtoOADepthEvent,
     ProtoOADepthQuote,
     ProtoOAExecutionEvent,
     ProtoOAGetTickDataRes,
     ProtoOAGetTrendbarsRes,
+    ProtoOAMarginChangedEvent,
+    ProtoOANewOrderReq,
     ProtoOAOrderErrorEvent,
     ProtoOASpotEvent,
+    ProtoOASymbol,
+    ProtoOASymbolByIdRes,
+    ProtoOATraderRes,
+    ProtoOATraderUpdatedEvent,
+    ProtoOATrendbar,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE, RESPONSE_BY_REQUEST
 from ctrader.protocol.framing import encode_frame
@@ -70,11 +82,12 @@ from tests.coverage_of_schema.calls import (
     EXEMPT,
     PAGED,
     RESULTS,
+    WIDE,
     Call,
     Result,
 )
 from tests.coverage_of_schema.filler import FILLINGS, clear, filled, minimal
-from tests.coverage_of_schema.homes import EVENTS, MODELS, Home, Model, value_at
+from tests.coverage_of_schema.homes import EVENTS, MODELS, Home, Model, amount, value_at
 from tests.coverage_of_schema.schema import FIELDS, PAYLOAD_MESSAGES, Field
 from tests.coverage_of_schema.wire import PACKAGES, Stage, stage
 from tests.protocol.peer import ACCOUNT, Peer
@@ -320,11 +333,85 @@ def test_trading_request_ends_where_it_was_told_to(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
+def test_rules_of_a_symbol_are_those_that_an_order_is_checked_against(package: str) -> None:
+    symbol = ProtoOASymbol(
+        symbolId=7,
+        digits=3,
+        pipPosition=2,
+        lotSize=1000,
+        minVolume=200,
+        maxVolume=5000,
+        stepVolume=100,
+    )
+    desk = stage(package)
+    desk.script["ProtoOASymbolByIdReq"] = [
+        ProtoOASymbolByIdRes(ctidTraderAccountId=ACCOUNT, symbol=[symbol])
+    ]
+    takes = "symbol 7, which takes 200 to 5000 .* steps of 100 .0.2 to 5 lots in steps of 0.1.; "
+    for volume, price, remedy in (
+        (100, 1.2, rf"{takes}use 200 .0.2 lots"),
+        (6000, 1.2, rf"{takes}use 5000 .5 lots"),
+        (250, 1.2, rf"{takes}use 200 .0.2 lots. or 300 .0.3 lots"),
+        (300, 1.23456, "prices of symbol 7 have 3; use 1.234 or 1.235"),
+    ):
+        order = NewOrderRequest(
+            symbol_id=7,
+            side=OrderSide.BUY,
+            volume=volume,
+            order_type=OrderType.LIMIT,
+            limit_price=price,
+        )
+        with pytest.raises(OrderInvalidError, match=remedy):
+            desk.call("TradingAPI", "place_order", {"account_id": ACCOUNT, "request": order})
+        with pytest.raises(OrderInvalidError, match=remedy):
+            ctrader.check_order(order, Symbol.from_proto(symbol))
+    assert not [each for each in desk.requests if isinstance(each, ProtoOANewOrderReq)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("without", ["position", "deal"])
+def test_decimals_that_an_answer_leaves_out_are_asked_for(package: str, without: str) -> None:
+    trader = filled(ProtoOATraderRes, 0)
+    listed = filled(ProtoOADealListRes, 0)
+    filled_order = filled(ProtoOAExecutionEvent, 0)
+    filled_order.ctidTraderAccountId = trader.ctidTraderAccountId = ACCOUNT
+    filled_order.executionType = ProtoOAExecutionEvent(executionType="ORDER_FILLED").executionType
+    listed.hasMore = False
+    for deal in listed.deal:
+        clear(deal, "moneyDigits")
+        clear(deal, "closePositionDetail.moneyDigits")
+    clear(filled_order, f"{without}.moneyDigits")
+    desk = stage(package)
+    desk.script = {
+        "ProtoOATraderReq": [trader],
+        "ProtoOADealListReq": [listed],
+        "ProtoOANewOrderReq": [filled_order],
+    }
+
+    deals = desk.call("TradingAPI", "get_deals", {"account_id": ACCOUNT, **WIDE})
+    order = NewOrderRequest(
+        symbol_id=1, side=OrderSide.BUY, volume=1000, order_type=OrderType.MARKET
+    )
+    event = desk.call("TradingAPI", "place_order", {"account_id": ACCOUNT, "request": order})
+
+    digits = trader.trader.moneyDigits
+    assert [deal.commission for deal in deals] == [
+        amount(deal.commission, digits) for deal in listed.deal
+    ]
+    told = getattr(filled_order, without)
+    assert getattr(event, without).commission == amount(told.commission, digits)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_account_is_kept_with_the_credentials_that_were_given(package: str) -> None:
     desk = stage(package)
     other = CREDENTIALS.model_copy(update={"account_id": ACCOUNT + 1})
 
-    desk.call("AuthManager", "authenticate_account", {"credentials": other})
+    # The second time nothing is sent, and the answer is the same.
+    for _ in range(2):
+        answer = desk.call("AuthManager", "authenticate_account", {"credentials": other})
+        assert answer.ctidTraderAccountId == ACCOUNT + 1
+    assert [type(each).__name__ for each in desk.requests].count("ProtoOAAccountAuthReq") == 1
 
     auth = desk.namespace("AuthManager")
     assert auth.is_app_authenticated
@@ -419,6 +506,7 @@ def test_columns_of_bars_and_ticks_have_every_field_of_them(filling: int) -> Non
     columns = Bars(bars[0].period, bars)
     assert [bar.repaired for bar in bars] == [False, True]
     assert list(columns) == bars
+    assert columns[1:] == Bars(bars[0].period, bars[1:])
     for name in Trendbar.__struct_fields__:
         wanted = [getattr(bar, name) for bar in bars]
         column = getattr(columns, name)
@@ -430,6 +518,7 @@ def test_columns_of_bars_and_ticks_have_every_field_of_them(filling: int) -> Non
     series = Ticks(QuoteType.ASK, ticks)
     assert series.quote_type is QuoteType.ASK
     assert list(series) == ticks
+    assert series[1:] == Ticks(QuoteType.ASK, ticks[1:])
     for name in TickData.__struct_fields__:
         assert list(getattr(series, name)) == [getattr(tick, name) for tick in ticks]
 
@@ -539,6 +628,53 @@ def test_quote_of_one_side_has_the_other_as_last_seen(path: str) -> None:
         assert (quote.bid, quote.ask) == (bid / 100_000, ask / 100_000)
         assert (quote.account_id, quote.symbol_id) == (both.ctidTraderAccountId, both.symbolId)
         assert quote.timestamp_ms == both.timestamp
+
+
+def test_bar_that_makes_no_sense_takes_nothing_else_of_its_quote_away() -> None:
+    message = filled(ProtoOASpotEvent, 0)
+    message.trendbar[1].ClearField("low")
+    peer = Peer()
+    peer.make_ready()
+    peer.session.listen(frozenset({SpotEvent}), None)
+
+    peer.push(message)
+
+    (event,) = peer.seen(SpotEvent)
+    del message.trendbar[1]
+    for wire, home in EVENTS["ProtoOASpotEvent"].fields.items():
+        assert value_at(event, home.path) == home.reading(getattr(message, wire), message)
+    assert len(event.trendbars) == len(peer.seen(UndecodableMessageEvent)) == 1
+
+
+def test_quotes_that_are_merged_keep_the_newest_bar_of_every_period() -> None:
+    older, newer = (filled(ProtoOASpotEvent, filling) for filling in FILLINGS)
+    newer.symbolId, newer.ctidTraderAccountId = older.symbolId, older.ctidTraderAccountId
+    for message, periods in ((older, ("M1", "M5")), (newer, ("M5", "H1"))):
+        for bar, period in zip(message.trendbar, periods, strict=True):
+            bar.period = ProtoOATrendbar(period=period).period
+            bar.utcTimestampInMinutes = 600
+    first, second = SpotEvent.from_proto(older), SpotEvent.from_proto(newer)
+
+    merged = merge_spots(first, second)
+
+    assert merged.trendbars == (first.trendbars[0], *second.trendbars)
+    assert [bar.period.name for bar in merged.trendbars] == ["M1", "M5", "H1"]
+
+
+def test_decimals_that_an_event_leaves_out_are_those_of_its_account() -> None:
+    account = filled(ProtoOATraderUpdatedEvent, 0)
+    account.ctidTraderAccountId = account.trader.ctidTraderAccountId = ACCOUNT
+    event = filled(ProtoOAMarginChangedEvent, 0)
+    event.ctidTraderAccountId = ACCOUNT
+    event.ClearField("moneyDigits")
+    peer = Peer()
+    peer.make_ready()
+    peer.session.listen(frozenset({MarginChangeEvent}), None)
+
+    peer.push(account, event)
+
+    (change,) = peer.seen(MarginChangeEvent)
+    assert change.amount == amount(event.usedMargin, account.trader.moneyDigits)
 
 
 @pytest.mark.parametrize("filling", FILLINGS)

@@ -11,9 +11,9 @@ from ctrader.models.accounts import Account, AccountSummary, CtidProfile, Deposi
 from ctrader.models.risk import DynamicLeverage, ExpectedMargin, MarginCall
 from ctrader.models.wire import enum_of, money_digits_of
 from ctrader.operations.arguments import (
+    checks_arguments,
     margin_call_type_of,
     margin_level_of,
-    takes_ids,
     volumes_of,
 )
 from ctrader.operations.base import Op, change, read
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 
-@takes_ids
+@checks_arguments
 def get_trader(account_id: int) -> Op[Account]:
     """Ask for an account's balance, leverage and rights."""
     request = ProtoOATraderReq(ctidTraderAccountId=account_id)
@@ -73,7 +73,7 @@ def get_trader(account_id: int) -> Op[Account]:
     return Account.from_proto(answer.trader)
 
 
-@takes_ids
+@checks_arguments
 def list_by_token(access_token: str) -> Op[list[AccountSummary]]:
     """List the accounts that a token opens, live and demo alike.
 
@@ -87,7 +87,7 @@ def list_by_token(access_token: str) -> Op[list[AccountSummary]]:
     return [AccountSummary.from_proto(account, scope) for account in answer.ctidTraderAccount]
 
 
-@takes_ids
+@checks_arguments
 def resolve_account_id(
     access_token: str, trader_login: int, *, is_live: bool | None = None
 ) -> Op[int]:
@@ -130,7 +130,7 @@ def environment_of(host: str) -> bool | None:
     return {LIVE_HOST: True, DEMO_HOST: False}.get(host.lower())
 
 
-@takes_ids
+@checks_arguments
 def get_profile(access_token: str) -> Op[CtidProfile]:
     """Ask which user a token belongs to; application authentication is enough.
 
@@ -143,7 +143,7 @@ def get_profile(access_token: str) -> Op[CtidProfile]:
     return CtidProfile.from_proto(answer.profile)
 
 
-@takes_ids
+@checks_arguments
 def get_cash_flow(
     account_id: int, from_timestamp: datetime, to_timestamp: datetime
 ) -> Op[list[DepositWithdraw]]:
@@ -174,7 +174,7 @@ def get_cash_flow(
     return [DepositWithdraw.from_proto(row, digits) for row in rows]
 
 
-@takes_ids
+@checks_arguments
 def get_expected_margin(
     account_id: int, symbol_id: int, volumes: Sequence[int]
 ) -> Op[list[ExpectedMargin]]:
@@ -191,7 +191,7 @@ def get_expected_margin(
     return [ExpectedMargin.from_proto(margin, digits) for margin in answer.margin]
 
 
-@takes_ids
+@checks_arguments
 def get_dynamic_leverage(account_id: int, leverage_id: int) -> Op[DynamicLeverage]:
     """Ask for a scale of dynamic leverage, as `Symbol.leverage_id` names it."""
     request = ProtoOAGetDynamicLeverageByIDReq(
@@ -201,7 +201,7 @@ def get_dynamic_leverage(account_id: int, leverage_id: int) -> Op[DynamicLeverag
     return DynamicLeverage.from_proto(answer.leverage)
 
 
-@takes_ids
+@checks_arguments
 def get_margin_calls(account_id: int) -> Op[list[MarginCall]]:
     """List the margin levels at which the server warns."""
     request = ProtoOAMarginCallListReq(ctidTraderAccountId=account_id)
@@ -209,7 +209,7 @@ def get_margin_calls(account_id: int) -> Op[list[MarginCall]]:
     return [MarginCall.from_proto(margin_call) for margin_call in answer.marginCall]
 
 
-@takes_ids
+@checks_arguments
 def update_margin_call(
     account_id: int, margin_call_type: NotificationType, margin_level_threshold: Decimal | float
 ) -> Op[None]:
@@ -226,7 +226,7 @@ def update_margin_call(
     yield from change(request, ProtoOAMarginCallUpdateRes, account_id=account_id)
 
 
-@takes_ids
+@checks_arguments
 def subscribe_pnl(account_id: int) -> Op[None]:
     """Ask for the profit of the open positions whenever it changes.
 
@@ -236,7 +236,7 @@ def subscribe_pnl(account_id: int) -> Op[None]:
     yield Subscribe((PnLTopic(account_id),), API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def unsubscribe_pnl(account_id: int) -> Op[None]:
     """Stop asking for the profit of the open positions."""
     yield Unsubscribe((PnLTopic(account_id),), API_OWNER)

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "account_id_of",
+    "checks_arguments",
+    "checks_order_arguments",
     "margin_call_type_of",
     "margin_level_of",
     "period_of",
     "quote_type_of",
     "seconds_of",
-    "takes_ids",
-    "takes_ids_of_orders",
     "volumes_of",
 ]
 
@@ -59,8 +59,8 @@ _LONGEST_SHOWN: Final = 32
 _BY_NAME: Final = "; client.symbols.get_by_name() finds the symbol of a name"
 
 
-def takes_ids(function: Callable[P, R]) -> Callable[P, R]:
-    """Check the parameters of an operation that are ids or lists of ids, and others.
+def checks_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Check what an operation is given: ids, times, numbers of rows, requests.
 
     Their names tell which: times, numbers of rows, tokens, logins, credentials and requests are
     known by theirs. Ids arrive as ints, and as a list of ints. What is None by default may be None.
@@ -71,7 +71,7 @@ def takes_ids(function: Callable[P, R]) -> Callable[P, R]:
     return _checked(function, lambda message, _: ValueError(message))
 
 
-def takes_ids_of_orders(function: Callable[P, R]) -> Callable[P, R]:
+def checks_order_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Do the same for a trading request.
 
     Raises:

@@ -8,7 +8,7 @@ from ctrader.credentials import AccountCredentials
 from ctrader.errors import CTraderError, ProtocolError, TokenRefreshError
 from ctrader.models.wire import text_of
 from ctrader.operations import accounts
-from ctrader.operations.arguments import takes_ids
+from ctrader.operations.arguments import checks_arguments
 from ctrader.operations.base import Op, change, command
 from ctrader.proto import (
     ProtoOAAccountAuthRes,
@@ -39,7 +39,7 @@ def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
     return (yield from command(WaitApplication(), ProtoOAApplicationAuthRes))
 
 
-@takes_ids
+@checks_arguments
 def authenticate_account(
     credentials: AccountCredentials, *, reauth: bool = False, reconnect: bool = False
 ) -> Op[ProtoOAAccountAuthRes]:
@@ -56,7 +56,7 @@ def authenticate_account(
     )
 
 
-@takes_ids
+@checks_arguments
 def authenticate_by_trader_login(
     trader_login: int,
     access_token: str,
@@ -89,7 +89,7 @@ def authenticate_by_trader_login(
     return credentials
 
 
-@takes_ids
+@checks_arguments
 def logout(account_id: int) -> Op[None]:
     """End an account's session at the server, and keep the account no longer.
 
@@ -99,7 +99,7 @@ def logout(account_id: int) -> Op[None]:
     yield Logout(account_id)
 
 
-@takes_ids
+@checks_arguments
 def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
     """Exchange the refresh token for a new pair; the old access token dies with it.
 

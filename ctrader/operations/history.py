@@ -11,7 +11,7 @@ from ctrader.errors import ProtocolError
 from ctrader.models.deals import Deal, DealOffset
 from ctrader.models.market import TickData, Trendbar, bars_from_proto, ticks_from_proto
 from ctrader.models.orders import Order
-from ctrader.operations.arguments import period_of, quote_type_of, takes_ids
+from ctrader.operations.arguments import checks_arguments, period_of, quote_type_of
 from ctrader.operations.base import Op, read
 from ctrader.operations.money import digits_for
 from ctrader.operations.windows import (
@@ -85,7 +85,7 @@ _BAR_WINDOWS: Final[Mapping[TrendbarPeriod, int]] = MappingProxyType(
 # Prices
 
 
-@takes_ids
+@checks_arguments
 def get_trendbars(
     account_id: int,
     symbol_id: int,
@@ -132,7 +132,7 @@ def get_trendbars(
     return [found[at] for at in sorted(found) if first <= at * _MINUTE <= last]
 
 
-@takes_ids
+@checks_arguments
 def get_last_trendbars(
     account_id: int,
     symbol_id: int,
@@ -187,7 +187,7 @@ def get_last_trendbars(
     return [found[at] for at in sorted(found)[-count:]]
 
 
-@takes_ids
+@checks_arguments
 def get_tick_data(
     account_id: int,
     symbol_id: int,
@@ -242,7 +242,7 @@ def get_tick_data(
 # Deals and orders
 
 
-@takes_ids
+@checks_arguments
 def get_deals(
     account_id: int,
     from_timestamp: datetime | None = None,
@@ -283,7 +283,7 @@ def get_deals(
     return (yield from _deals(account_id, rows))
 
 
-@takes_ids
+@checks_arguments
 def get_orders(
     account_id: int,
     from_timestamp: datetime | None = None,
@@ -323,7 +323,7 @@ def get_orders(
     return _orders(rows)
 
 
-@takes_ids
+@checks_arguments
 def get_deals_by_position_id(
     account_id: int,
     position_id: int,
@@ -363,7 +363,7 @@ def get_deals_by_position_id(
     return (yield from _deals(account_id, rows))
 
 
-@takes_ids
+@checks_arguments
 def get_orders_by_position_id(
     account_id: int,
     position_id: int,
@@ -403,7 +403,7 @@ def get_orders_by_position_id(
     return _orders(rows)
 
 
-@takes_ids
+@checks_arguments
 def get_order_details(account_id: int, order_id: int) -> Op[tuple[Order, list[Deal]]]:
     """Read one order of any status with its deals, oldest first.
 
@@ -415,7 +415,7 @@ def get_order_details(account_id: int, order_id: int) -> Op[tuple[Order, list[De
     return Order.from_proto(answer.order), (yield from _deals(account_id, answer.deal))
 
 
-@takes_ids
+@checks_arguments
 def get_deal_offsets(
     account_id: int, deal_id: int
 ) -> Op[tuple[list[DealOffset], list[DealOffset]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctrader.operations.arguments import period_of, takes_ids
+from ctrader.operations.arguments import checks_arguments, period_of
 from ctrader.protocol.commands import DepthTopic, SpotTopic, Subscribe, TrendbarTopic, Unsubscribe
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ API_OWNER: Final = "api"
 """Who owns what these operations subscribe to; streams own theirs by themselves."""
 
 
-@takes_ids
+@checks_arguments
 def subscribe_spots(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     """Ask for live prices; done when the server has answered for each symbol.
 
@@ -38,14 +38,14 @@ def subscribe_spots(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     yield Subscribe(topics, API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def unsubscribe_spots(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     """Stop asking for live prices; what a stream, bars or depth need goes on."""
     topics = tuple(SpotTopic(account_id, symbol_id) for symbol_id in dict.fromkeys(symbol_ids))
     yield Unsubscribe(topics, API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def subscribe_trendbars(account_id: int, symbol_id: int, period: TrendbarPeriod | str) -> Op[None]:
     """Ask for live bars; the session holds the live prices that they need.
 
@@ -56,7 +56,7 @@ def subscribe_trendbars(account_id: int, symbol_id: int, period: TrendbarPeriod 
     yield Subscribe((TrendbarTopic(account_id, symbol_id, period_of(period)),), API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def unsubscribe_trendbars(
     account_id: int, symbol_id: int, period: TrendbarPeriod | str
 ) -> Op[None]:
@@ -68,7 +68,7 @@ def unsubscribe_trendbars(
     yield Unsubscribe((TrendbarTopic(account_id, symbol_id, period_of(period)),), API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def subscribe_depth(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     """Ask for the depth of market; the session holds the live prices that it needs.
 
@@ -79,7 +79,7 @@ def subscribe_depth(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     yield Subscribe(topics, API_OWNER)
 
 
-@takes_ids
+@checks_arguments
 def unsubscribe_depth(account_id: int, symbol_ids: Iterable[int]) -> Op[None]:
     """Stop asking for the depth of market."""
     topics = tuple(DepthTopic(account_id, symbol_id) for symbol_id in dict.fromkeys(symbol_ids))

@@ -14,7 +14,7 @@ from ctrader.models.symbols import (
     SymbolCategory,
     SymbolInfo,
 )
-from ctrader.operations.arguments import takes_ids
+from ctrader.operations.arguments import checks_arguments
 from ctrader.operations.base import Op, read
 from ctrader.proto import (
     ProtoOAAssetClassListReq,
@@ -52,7 +52,7 @@ __all__ = [
 BATCH: Final = 50  # symbols a request; the server's own limit is not known
 
 
-@takes_ids
+@checks_arguments
 def list_all(account_id: int) -> Op[list[SymbolInfo]]:
     """List the account's symbols, without those that are archived."""
     request = ProtoOASymbolsListReq(ctidTraderAccountId=account_id)
@@ -60,7 +60,7 @@ def list_all(account_id: int) -> Op[list[SymbolInfo]]:
     return [SymbolInfo.from_proto(symbol) for symbol in answer.symbol]
 
 
-@takes_ids
+@checks_arguments
 def list_archived(account_id: int) -> Op[list[ArchivedSymbol]]:
     """List the symbols that are not traded any more; their history may remain."""
     request = ProtoOASymbolsListReq(ctidTraderAccountId=account_id, includeArchivedSymbols=True)
@@ -68,7 +68,7 @@ def list_archived(account_id: int) -> Op[list[ArchivedSymbol]]:
     return [ArchivedSymbol.from_proto(symbol) for symbol in answer.archivedSymbol]
 
 
-@takes_ids
+@checks_arguments
 def search(account_id: int, query: str) -> Op[list[SymbolInfo]]:
     """List the symbols whose name holds a text, in upper or lower case.
 
@@ -80,7 +80,7 @@ def search(account_id: int, query: str) -> Op[list[SymbolInfo]]:
     return [symbol for symbol in symbols if wanted in symbol.name.casefold()]
 
 
-@takes_ids
+@checks_arguments
 def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
     """Ask for symbols in full, fifty a request.
 
@@ -108,7 +108,7 @@ def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
     return [found[symbol_id] for symbol_id in wanted]
 
 
-@takes_ids
+@checks_arguments
 def get_archived_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[ArchivedSymbol]]:
     """Ask which of some symbols are not traded any more, fifty a request.
 
@@ -125,7 +125,7 @@ def get_archived_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[A
     return [found[symbol_id] for symbol_id in wanted if symbol_id in found]
 
 
-@takes_ids
+@checks_arguments
 def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
     """Ask for one symbol in full.
 
@@ -136,7 +136,7 @@ def get_by_id(account_id: int, symbol_id: int) -> Op[Symbol]:
     return symbol
 
 
-@takes_ids
+@checks_arguments
 def get_by_name(account_id: int, name: str) -> Op[Symbol]:
     """Ask for the symbol of exactly this name in full.
 
@@ -171,7 +171,7 @@ def get_by_name(account_id: int, name: str) -> Op[Symbol]:
     return (yield from get_by_id(account_id, found[0].symbol_id))
 
 
-@takes_ids
+@checks_arguments
 def get_conversion_chain(
     account_id: int, first_asset_id: int, last_asset_id: int
 ) -> Op[list[SymbolInfo]]:
@@ -188,7 +188,7 @@ def get_conversion_chain(
     return [SymbolInfo.from_proto(symbol) for symbol in answer.symbol]
 
 
-@takes_ids
+@checks_arguments
 def get_assets(account_id: int) -> Op[list[Asset]]:
     """List the assets: currencies, metals, shares."""
     request = ProtoOAAssetListReq(ctidTraderAccountId=account_id)
@@ -196,7 +196,7 @@ def get_assets(account_id: int) -> Op[list[Asset]]:
     return [Asset.from_proto(asset) for asset in answer.asset]
 
 
-@takes_ids
+@checks_arguments
 def get_asset_classes(account_id: int) -> Op[list[AssetClass]]:
     """List the classes that symbol categories belong to."""
     request = ProtoOAAssetClassListReq(ctidTraderAccountId=account_id)
@@ -204,7 +204,7 @@ def get_asset_classes(account_id: int) -> Op[list[AssetClass]]:
     return [AssetClass.from_proto(asset_class) for asset_class in answer.assetClass]
 
 
-@takes_ids
+@checks_arguments
 def get_categories(account_id: int) -> Op[list[SymbolCategory]]:
     """List the categories of symbols."""
     request = ProtoOASymbolCategoryListReq(ctidTraderAccountId=account_id)

@@ -9,7 +9,7 @@ from ctrader.models.orders import Order
 from ctrader.models.positions import Position, PositionUnrealizedPnL
 from ctrader.models.wire import money_digits_of
 from ctrader.operations.amendments import OrderAmendment, PositionAmendment
-from ctrader.operations.arguments import takes_ids, takes_ids_of_orders
+from ctrader.operations.arguments import checks_arguments, checks_order_arguments
 from ctrader.operations.base import Op, read, trade
 from ctrader.operations.checks import Purpose, send_close, send_order
 from ctrader.operations.money import digits_for
@@ -51,7 +51,7 @@ Until: TypeAlias = Literal["done", "accepted"]
 AT_MARKET: Final = frozenset({OrderType.MARKET, OrderType.MARKET_RANGE})
 
 
-@takes_ids_of_orders
+@checks_order_arguments
 def place_order(
     account_id: int, request: NewOrderRequest, *, until: Until = "done"
 ) -> Op[ExecutionEvent]:
@@ -77,7 +77,7 @@ def place_order(
     return (yield from send_order(purpose, request, completion))
 
 
-@takes_ids_of_orders
+@checks_order_arguments
 def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
     """Cancel a pending order.
 
@@ -91,7 +91,7 @@ def cancel_order(account_id: int, order_id: int) -> Op[ExecutionEvent]:
     return (yield from trade(request, Completion.CANCELLED, account_id=account_id))
 
 
-@takes_ids_of_orders
+@checks_order_arguments
 def close_position(
     account_id: int, request: ClosePositionRequest, *, until: Until = "done"
 ) -> Op[ExecutionEvent]:
@@ -112,7 +112,7 @@ def close_position(
     return (yield from send_close(purpose, request, completion))
 
 
-@takes_ids_of_orders
+@checks_order_arguments
 def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEvent]:
     """Change a pending order; what the request does not name stays as it is.
 
@@ -133,7 +133,7 @@ def amend_order(account_id: int, request: AmendOrderRequest) -> Op[ExecutionEven
     return (yield from OrderAmendment(purpose, request).run())
 
 
-@takes_ids_of_orders
+@checks_order_arguments
 def amend_position(account_id: int, request: AmendPositionRequest) -> Op[ExecutionEvent]:
     """Change a position's stop loss and take profit; a level that is not named stays.
 
@@ -161,7 +161,7 @@ def amend_position(account_id: int, request: AmendPositionRequest) -> Op[Executi
 # What is open
 
 
-@takes_ids
+@checks_arguments
 def reconcile(
     account_id: int, *, protection_orders: bool = False
 ) -> Op[tuple[list[Position], list[Order]]]:
@@ -182,14 +182,14 @@ def reconcile(
     return positions, [Order.from_proto(order) for order in answer.order]
 
 
-@takes_ids
+@checks_arguments
 def get_open_positions(account_id: int) -> Op[list[Position]]:
     """Ask for the open positions."""
     positions, _ = yield from reconcile(account_id)
     return positions
 
 
-@takes_ids
+@checks_arguments
 def get_pending_orders(account_id: int, *, protection_orders: bool = False) -> Op[list[Order]]:
     """Ask for the pending orders.
 
@@ -201,7 +201,7 @@ def get_pending_orders(account_id: int, *, protection_orders: bool = False) -> O
     return orders
 
 
-@takes_ids
+@checks_arguments
 def get_unrealized_pnl_per_position(account_id: int) -> Op[list[PositionUnrealizedPnL]]:
     """Ask for the profit of each open position at the present price."""
     request = ProtoOAGetPositionUnrealizedPnLReq(ctidTraderAccountId=account_id)

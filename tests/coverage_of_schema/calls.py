@@ -37,10 +37,12 @@ from tests.protocol.peer import ACCOUNT, UNIX_START, settings
 __all__ = [
     "CALLS",
     "CORE",
+    "CREDENTIALS",
     "ECHOES",
     "EXEMPT",
     "PAGED",
     "RESULTS",
+    "WIDE",
     "Call",
     "Result",
 ]
@@ -96,13 +98,15 @@ def _order(kind: str, *, guaranteed: bool = False, **terms: Any) -> ProtoOARecon
     )
 
 
-def _position(**protection: Any) -> ProtoOAReconcileRes:
+def _position(*, guaranteed: bool = False, **protection: Any) -> ProtoOAReconcileRes:
     return ProtoOAReconcileRes(
         ctidTraderAccountId=ACCOUNT,
         position=[
             ProtoOAPosition(
                 positionId=41,
-                tradeData=ProtoOATradeData(symbolId=1, volume=1000, tradeSide="BUY"),
+                tradeData=ProtoOATradeData(
+                    symbolId=1, volume=1000, tradeSide="BUY", guaranteedStopLoss=guaranteed
+                ),
                 positionStatus="POSITION_STATUS_OPEN",
                 swap=0,
                 price=1.2,
@@ -459,22 +463,29 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
                     "trailingStopLoss": True,
                     "stopLossTriggerMethod": 2,
                 },
-                answers={
-                    "ProtoOAReconcileReq": _position(
-                        **{
-                            "stopLoss": 1.1,
-                            "takeProfit": 1.3,
-                            "guaranteedStopLoss": True,
-                            "trailingStopLoss": True,
-                            "stopLossTriggerMethod": "OPPOSITE",
-                            **held,
-                        }
-                    )
-                },
+                answers={"ProtoOAReconcileReq": held},
             )
             for change, held in (
-                (AmendPositionRequest(position_id=41, take_profit=1.3), {"takeProfit": 1.25}),
-                (AmendPositionRequest(position_id=41, stop_loss=1.1), {"stopLoss": 1.05}),
+                (
+                    AmendPositionRequest(position_id=41, take_profit=1.3),
+                    _position(
+                        stopLoss=1.1,
+                        takeProfit=1.25,
+                        guaranteedStopLoss=True,
+                        trailingStopLoss=True,
+                        stopLossTriggerMethod="OPPOSITE",
+                    ),
+                ),
+                (
+                    AmendPositionRequest(position_id=41, stop_loss=1.1),
+                    _position(
+                        stopLoss=1.05,
+                        takeProfit=1.3,
+                        guaranteed=True,
+                        trailingStopLoss=True,
+                        stopLossTriggerMethod="OPPOSITE",
+                    ),
+                ),
             )
         ),
     ),
@@ -521,6 +532,30 @@ CALLS: Final[Mapping[str, tuple[Call, ...]]] = {
             _BY_NAME,
             {**ON, "symbolId": [7]},
             answers={"ProtoOASymbolsListReq": _ONE_NAME},
+        ),
+        # What is to be traded is checked against the symbol's rules first.
+        Call(
+            "TradingAPI",
+            "place_order",
+            {"account_id": ACCOUNT, "request": _sell(enums.OrderType.LIMIT, limit_price=1.25)},
+            {**ON, "symbolId": [1]},
+        ),
+        Call(
+            "TradingAPI",
+            "amend_order",
+            {"account_id": ACCOUNT, "request": AmendOrderRequest(order_id=31, volume=2000)},
+            {**ON, "symbolId": [1]},
+            answers={"ProtoOAReconcileReq": _order("LIMIT", limitPrice=1.0)},
+        ),
+        Call(
+            "TradingAPI",
+            "amend_position",
+            {
+                "account_id": ACCOUNT,
+                "request": AmendPositionRequest(position_id=41, stop_loss=1.1),
+            },
+            {**ON, "symbolId": [1]},
+            answers={"ProtoOAReconcileReq": _position()},
         ),
     ),
     "ProtoOASymbolsForConversionReq": (
@@ -758,7 +793,7 @@ class Result:
     """Makes sense of an answer whose fields do not go together."""
 
 
-_WIDE: Final = {"from_timestamp": FROM, "to_timestamp": FROM + timedelta(days=1)}
+WIDE: Final = {"from_timestamp": FROM, "to_timestamp": FROM + timedelta(days=1)}
 _EPOCH_SPAN: Final = {
     "from_timestamp": datetime(1970, 1, 1, tzinfo=UTC),
     "to_timestamp": datetime(1970, 1, 3, tzinfo=UTC),
@@ -868,9 +903,9 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
         Result(4, {"order": _list("order", models.Order)}, prepare=_open),
     ),
     "ProtoOADealListRes": (
-        Result(0, {"deal": _list("deal", models.Deal)}, {**_WIDE, "max_rows": None}, _last_page),
+        Result(0, {"deal": _list("deal", models.Deal)}, {**WIDE, "max_rows": None}, _last_page),
     ),
-    "ProtoOAOrderListRes": (Result(0, {"order": _list("order", models.Order)}, _WIDE, _last_page),),
+    "ProtoOAOrderListRes": (Result(0, {"order": _list("order", models.Order)}, WIDE, _last_page),),
     "ProtoOAExpectedMarginRes": (
         Result(
             0,
@@ -895,7 +930,7 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
         ),
     ),
     "ProtoOACashFlowHistoryListRes": (
-        Result(0, {"depositWithdraw": _list("depositWithdraw", models.DepositWithdraw)}, _WIDE),
+        Result(0, {"depositWithdraw": _list("depositWithdraw", models.DepositWithdraw)}, WIDE),
     ),
     "ProtoOAGetAccountListByAccessTokenRes": (
         *(

@@ -17,7 +17,7 @@ from ctrader.enums import NotificationType, OrderSide, QuoteType, TrendbarPeriod
 from ctrader.errors import OrderInvalidError
 from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
 from ctrader.operations import accounts, auth, history, market_data, symbols, trading
-from ctrader.operations.arguments import account_id_of, seconds_of, takes_ids
+from ctrader.operations.arguments import account_id_of, checks_arguments, seconds_of
 from ctrader.proto import ProtoOAGetTrendbarsReq, ProtoOAGetTrendbarsRes
 from ctrader.protocol.commands import Call, Command, SpotTopic, Subscribe, TrendbarTopic
 from ctrader.units import lots_to_volume, units_to_volume
@@ -455,7 +455,7 @@ def test_every_operation_checks_its_ids(module: Any) -> None:
 
 def test_function_without_anything_to_check_is_refused() -> None:
     with pytest.raises(AssertionError):
-        takes_ids(lambda account: account)
+        checks_arguments(lambda account: account)
 
 
 @pytest.mark.parametrize(
