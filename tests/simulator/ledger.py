@@ -30,6 +30,7 @@ from ctrader.proto import (
     ProtoOAOrder,
     ProtoOAOrderType,
     ProtoOAPosition,
+    ProtoOAPositionStatus,
     ProtoOASymbol,
     ProtoOATradeSide,
     ProtoOATrailingSLChangedEvent,
@@ -208,6 +209,10 @@ class Ledger:
         self._limited_risk = limited_risk
         self.bonus = 0
         self.partial_stop_outs = 0
+        self.partial_closes = 0
+        self.flips = 0
+        self._went_to: dict[int, int] = {}
+        """Position of each order's last deal."""
         self.checked_money = 0
         self.checked_refusals = 0
         self.charges = 0
@@ -368,12 +373,24 @@ class Ledger:
         _same("symbol", data.symbolId, holding.symbol_id)
         _same("side", data.tradeSide == ProtoOATradeSide.BUY, holding.is_long)
         _same("volume", data.volume, holding.volume)
+        _same("opening time", data.openTimestamp, holding.opened)
+        status = ProtoOAPositionStatus.POSITION_STATUS_OPEN
+        _same("status", position.positionStatus, status)
+        _same("money digits of a position", position.moneyDigits, self._money_digits)
         _same("price", position.price, float(round(holding.price, 15)))
         _same("swap", position.swap, holding.swap)
         _same("commission of position", position.commission, holding.commission)
         _same("margin rate", position.marginRate, float(holding.base_to_deposit))
         _same("used margin", position.usedMargin, holding.used_margin)
         _same("guarantee of a position", position.guaranteedStopLoss, holding.is_guaranteed)
+
+    def closed_by(self, deal_id: int) -> list[tuple[int, int]]:
+        """Return the deals that closed an opening one, each with the volume."""
+        return [(closing, volume) for own, closing, volume in self.offsets if own == deal_id]
+
+    def closes(self, deal_id: int) -> list[tuple[int, int]]:
+        """Return the deals that a closing one closed, each with the volume."""
+        return [(opening, volume) for opening, own, volume in self.offsets if own == deal_id]
 
     def roll_until(self, at: int) -> None:
         """Make sure that no rollover was left out until a time."""
@@ -553,6 +570,13 @@ class Ledger:
             worth = {each: -self.unrealised(each, at)[1] for each in self.holdings}
         else:
             worth = {each: holding.used_margin for each, holding in self.holdings.items()}
+        if self._is_fair:
+            # What frees no margin is closed only where nothing does.
+            helpful = {
+                each: value for each, value in worth.items() if self._useful(self.holdings[each])
+            }
+            _same("stop-out frees margin", position_id in (helpful or worth), True)
+            worth = helpful or worth
         _same("stop-out begins with", worth[position_id], max(worth.values()))
         holding = self.holdings[position_id]
         step = self._terms[holding.symbol_id].full.stepVolume
@@ -562,22 +586,26 @@ class Ledger:
         _same("steps of a stop-out", volume == holding.volume or volume % step == 0, True)
 
     def _enough(self, holding: _Holding, at: int) -> int | None:
-        """Return the least volume whose closing sets the margin level right, None for all."""
+        """Return the least volume whose closing sets the margin level right, None for all.
+
+        Where nothing does, it is what frees margin at all.
+        """
         symbol = self._terms[holding.symbol_id].full
         equity, used = self.equity(at), self.used_margin()
         if equity <= 0 or not holding.used_margin:
             return None
-        least, most = 1, (holding.volume - symbol.minVolume) // symbol.stepVolume
+        largest = (holding.volume - symbol.minVolume) // symbol.stepVolume
+        useful = int(self._useful(holding) // symbol.stepVolume)
+        least, most = 1, min(largest, useful)
         while least <= most:
             middle = (least + most) // 2
             if self._is_enough(holding, middle * symbol.stepVolume, equity, used, at):
                 most = middle - 1
             else:
                 least = middle + 1
-        volume = least * symbol.stepVolume
-        if volume > holding.volume - symbol.minVolume:
-            return None
-        return volume
+        if least <= min(largest, useful):
+            return least * symbol.stepVolume
+        return useful * symbol.stepVolume if 0 < useful < largest else None
 
     def _is_enough(self, holding: _Holding, volume: int, equity: int, used: int, at: int) -> bool:
         terms = self._terms[holding.symbol_id]
@@ -586,8 +614,27 @@ class Ledger:
         cost = self._commission(terms, volume, price, at) - self._conversion_fee(
             terms, _half_away(Fraction(gross * volume, holding.volume))
         )
-        left = used - Fraction(holding.used_margin * volume, holding.volume)
-        return 100 * (equity - cost) >= self._stop_out_level * left
+        freed = Fraction(holding.used_margin * volume, holding.volume)
+        if self._margin_calculation == "MAX":
+            freed = min(freed, Fraction(self._excess(holding)))
+        return 100 * (equity - cost) >= self._stop_out_level * (used - freed)
+
+    def _excess(self, holding: _Holding) -> int:
+        """Return how much more the side of a position binds than the other, at least nothing."""
+        sides = [0, 0]
+        for each in self.holdings.values():
+            if each.symbol_id == holding.symbol_id:
+                sides[each.is_long == holding.is_long] += each.used_margin
+        return max(0, sides[1] - sides[0])
+
+    def _useful(self, holding: _Holding) -> Fraction:
+        """Return the volume of a position whose closing frees margin."""
+        if self._margin_calculation == "SUM":
+            return Fraction(holding.volume)
+        excess = self._excess(holding)
+        if excess >= holding.used_margin:
+            return Fraction(holding.volume if excess else 0)
+        return Fraction(excess * holding.volume, holding.used_margin)
 
     def _take_deal(self, event: ProtoOAExecutionEvent) -> None:
         deal = event.deal
@@ -605,11 +652,13 @@ class Ledger:
         _same("commission of deal", deal.commission, commission)
         self.deals[deal.dealId] = deal
         self.executed.setdefault(deal.orderId, []).append((deal.filledVolume, price))
+        is_part = deal.filledVolume < deal.volume
         _same(
-            "partial fill",
-            deal.dealStatus == ProtoOADealStatus.PARTIALLY_FILLED,
-            deal.filledVolume < deal.volume,
+            "status of deal",
+            deal.dealStatus,
+            ProtoOADealStatus.PARTIALLY_FILLED if is_part else ProtoOADealStatus.FILLED,
         )
+        self._match(deal, event.order, event.position)
         holding = self.holdings.get(deal.positionId)
         is_long = deal.tradeSide == ProtoOATradeSide.BUY
         closes = holding is not None and holding.is_long != is_long
@@ -628,6 +677,17 @@ class Ledger:
             self.agree_with(event.position)
         else:
             _same("volume of what is closed", event.position.tradeData.volume, 0)
+
+    def _match(self, deal: ProtoOADeal, order: ProtoOAOrder, position: ProtoOAPosition) -> None:
+        """Make sure that a deal is its order's, and went to the position told with it."""
+        data = order.tradeData
+        _same("order of a deal", deal.orderId, order.orderId)
+        _same("symbol of a deal", deal.symbolId, data.symbolId)
+        _same("side of a deal", deal.tradeSide, data.tradeSide)
+        _same("position of a deal", deal.positionId, position.positionId)
+        _same("position of its order", order.positionId, position.positionId)
+        self.flips += self._went_to.get(order.orderId, position.positionId) != position.positionId
+        self._went_to[order.orderId] = position.positionId
 
     def _promise(self, holding: _Holding, order: ProtoOAOrder, price: Fraction) -> None:
         """Enter the guaranteed stop loss that an order's first fill in a position promises it."""
@@ -677,6 +737,7 @@ class Ledger:
         rate = self._rate(self._terms[holding.symbol_id].light.quoteAssetId, at)
         _same("rate of the profit", detail.quoteToDepositConversionRate, float(rate))
         holding.covered = min(holding.covered, holding.volume)
+        self.partial_closes += bool(holding.lots)
         if not holding.lots:
             _same("swap that is left", holding.swap, 0)
             del self.holdings[holding.position_id]

@@ -17,7 +17,6 @@ from fractions import Fraction
 from typing import Final, NamedTuple, TypeAlias
 
 from ctrader.enums import OrderType
-from ctrader.events import ExecutionEvent
 from ctrader.models import NewOrderRequest, Order, Position
 from ctrader.proto import (
     ProtoOADeal,
@@ -25,7 +24,9 @@ from ctrader.proto import (
     ProtoOAExecutionType,
     ProtoOAOrder,
     ProtoOAOrderStatus,
+    ProtoOAOrderTriggerMethod,
     ProtoOAOrderType,
+    ProtoOATimeInForce,
     ProtoOATradeSide,
     ProtoOATrailingSLChangedEvent,
 )
@@ -35,6 +36,8 @@ __all__ = ["OrderAudit", "OrderAuditError", "Rules"]
 
 QuoteAt: TypeAlias = Callable[[int, int], tuple[int, int]]
 """Returns bid and ask of a symbol at a time."""
+TickBefore: TypeAlias = Callable[[int, int], int]
+"""Returns when the price of a symbol had changed before the change that holds at a time."""
 DepthAt: TypeAlias = Callable[[int, bool, int], list[tuple[int, int]]]
 """Returns prices and volumes that a symbol's market had at a time, the best first: of the asks for
 True, of the bids for False."""
@@ -66,7 +69,17 @@ _STATUSES: Final = {
     ProtoOAExecutionType.ORDER_REJECTED: ProtoOAOrderStatus.ORDER_STATUS_REJECTED,
 }
 _AT_MARKET: Final = (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
+_PENDING: Final = (ProtoOAOrderType.LIMIT, ProtoOAOrderType.STOP, ProtoOAOrderType.STOP_LIMIT)
 _PROTECTIVE: Final = ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+_IMMEDIATE: Final = (ProtoOATimeInForce.IMMEDIATE_OR_CANCEL, ProtoOATimeInForce.FILL_OR_KILL)
+_OPPOSITE: Final = (
+    ProtoOAOrderTriggerMethod.OPPOSITE,
+    ProtoOAOrderTriggerMethod.DOUBLE_OPPOSITE,
+)
+_DOUBLE: Final = (
+    ProtoOAOrderTriggerMethod.DOUBLE_TRADE,
+    ProtoOAOrderTriggerMethod.DOUBLE_OPPOSITE,
+)
 _ENDLESS: Final = 2**63
 _UNDER_WAY: Final = 300_000  # milliseconds of the market in which what happened is told
 
@@ -94,10 +107,14 @@ class _Watched:
     target_distance: int | None = None
     trails: bool = False
     guaranteed: bool = False
+    time_in_force: int = 0
+    method: int = 0
+    """Which prices trigger its stop."""
+    begins: list[int] = field(default_factory=list[int])
+    """When it began anew to count the prices that reach its stop, of which it may want two."""
     executed: int = 0
     spent: int = 0
     last_fill: int = 0
-    activated: bool = False
     is_over: bool = False
     levels: list[tuple[int, int | None, int | None]] = field(
         default_factory=list[tuple[int, int | None, int | None]]
@@ -111,6 +128,16 @@ class _Watched:
     @property
     def sign(self) -> int:
         return 1 if self.is_buy else -1
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it waits for a price, but for nothing more when that has come."""
+        return self.kind in _PENDING and self.time_in_force in _IMMEDIATE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all that it wants or nothing."""
+        return self.is_immediate and self.time_in_force == ProtoOATimeInForce.FILL_OR_KILL
 
     def levels_at(self, at: int) -> tuple[int | None, int | None]:
         known = [level[1:] for level in self.levels if level[0] <= at]
@@ -138,6 +165,7 @@ class OrderAudit:
         rules: dict[int, Rules],
         delay: int,
         *,
+        tick_before: TickBefore,
         depth_at: DepthAt | None = None,
         is_limited_risk: bool = False,
     ) -> None:
@@ -147,6 +175,7 @@ class OrderAudit:
             quote_at: The market.
             rules: The terms of the symbols by their ids.
             delay: From the release of an order to its fill, and from there to its levels.
+            tick_before: The changes of its prices.
             depth_at: The depth through which orders are filled; None fills them at the best price.
             is_limited_risk: Whether nothing may be open without a guaranteed stop loss.
         """
@@ -155,6 +184,15 @@ class OrderAudit:
         self.parts = 0
         self.levels_taken = 0
         self.guaranteed_hits = 0
+        self.stops_hit = 0
+        self.targets_hit = 0
+        self.expired = 0
+        self.unprotected = 0
+        self.immediate_fills = 0
+        self.immediate_ends = 0
+        self.absolute_levels = 0
+        self.other_triggers = 0
+        self._tick_before = tick_before
         self._quote_at = quote_at
         self._rules = rules
         self._delay = delay
@@ -167,13 +205,23 @@ class OrderAudit:
         self._owed: list[_Owed] = []
         self._open: dict[int, tuple[bool, int]] = {}
         """Whether each position that holds anything is long, and how much it holds."""
+        self._fills: dict[int, int] = {}
+        """When each position was last filled."""
+        self._texts: dict[int, tuple[str, str]] = {}
+        """Label and comment of what made each position."""
 
     # What is asked for
 
     def ask(self, request: NewOrderRequest) -> NewOrderRequest:
-        """Note an order that is about to be sent, and return it with an id of its own."""
-        name = f"asked-{len(self._asked) + 1}"
-        named = request.model_copy(update={"client_order_id": name})
+        """Note an order that is about to be sent, and return it with texts of its own."""
+        number = len(self._asked) + 1
+        name = f"asked-{number}"
+        texts = {"client_order_id": name}
+        if number % 3:
+            texts["label"] = f"label {number}"
+        if number % 2:
+            texts["comment"] = f"comment {number}"
+        named = request.model_copy(update=texts)
         self._asked[name] = named
         return named
 
@@ -190,18 +238,11 @@ class OrderAudit:
 
     def take(self, frames: Iterable[object]) -> None:
         """Hold the frames that the client received against what was asked, in their order."""
-        typed: ExecutionEvent | None = None
         for frame in frames:
             if isinstance(frame, ProtoOAExecutionEvent):
-                _same("a frame follows its typed event", typed is not None, True)
-                assert typed is not None
-                _compare(typed, frame)
-                typed = None
                 self._take(frame)
             elif isinstance(frame, ProtoOATrailingSLChangedEvent):
                 self._trail(frame)
-            elif isinstance(frame, ExecutionEvent):
-                typed = frame
 
     def check_waiting(self, now: int, last_tick: Callable[[int], int]) -> None:
         """Make sure that the market has passed nothing by.
@@ -250,6 +291,10 @@ class OrderAudit:
             told_end = None if expiration is None else millis_from_datetime(expiration)
             _same("its expiration", told_end, known.expiration)
 
+    def ended(self) -> set[int]:
+        """Return the orders that were told of and do not wait any more."""
+        return {each.order_id for each in self._orders.values() if each.is_over}
+
     def check_position(self, position: Position) -> None:
         """Compare the levels of an open position that the client was told of."""
         stop, target = self._levels_of(position.position_id)
@@ -272,16 +317,21 @@ class OrderAudit:
         if kind in _STATUSES:
             _same("status of an order", order.orderStatus, _STATUSES[kind])
         if kind == ProtoOAExecutionType.ORDER_ACCEPTED:
-            self._accept(order)
+            self._accept(order, is_asked=not event.isServerEvent)
         elif kind == ProtoOAExecutionType.ORDER_REPLACED:
-            self._replace(order)
+            self._replace(order, is_asked=not event.isServerEvent)
         elif kind in _FILLS:
             self._fill(event)
         elif kind in _ENDS and order.orderId in self._orders:
-            self._end(self._orders[order.orderId], order, kind)
+            self._end(self._orders[order.orderId], event)
         watched = self._orders.get(order.orderId)
         if watched is not None:
             self._agree(watched, order)
+        if event.HasField("position"):
+            texts = order.tradeData.label, order.tradeData.comment
+            made = self._texts.setdefault(event.position.positionId, texts)
+            data = event.position.tradeData
+            _same("texts of a position", (data.label, data.comment), made)
         if event.HasField("position") and event.position.positionId in self._open:
             stop, target = self._levels_of(event.position.positionId)
             position = event.position
@@ -291,7 +341,7 @@ class OrderAudit:
                 told = position.takeProfit if position.HasField("takeProfit") else None
                 _same("take profit in a position", _units(told), target)
 
-    def _accept(self, order: ProtoOAOrder) -> None:
+    def _accept(self, order: ProtoOAOrder, *, is_asked: bool) -> None:
         data = order.tradeData
         watched = _Watched(
             order.orderId,
@@ -302,13 +352,16 @@ class OrderAudit:
             data.volume,
             limit=_units(order.limitPrice) if order.HasField("limitPrice") else None,
             stop=_units(order.stopPrice) if order.HasField("stopPrice") else None,
+            time_in_force=int(order.timeInForce),
+            method=int(order.stopTriggerMethod),
         )
         self._orders[order.orderId] = watched
         at = order.utcLastUpdateTimestamp
+        watched.begins.append(at)
         if watched.kind == _PROTECTIVE:
-            self._protect(watched, order, at)
+            self._protect(watched, order, at, is_asked=is_asked)
         elif order.clientOrderId in self._asked:
-            self._compare_asked(watched, self._asked[order.clientOrderId])
+            self._compare_asked(watched, order, self._asked[order.clientOrderId])
             if watched.guaranteed and not order.closingOrder:
                 least = self._rules[watched.symbol_id].guaranteed_distance
                 is_far = (watched.stop_distance or 0) >= least
@@ -319,7 +372,9 @@ class OrderAudit:
             self._closings.remove(asked)
         watched.levels.append((at, watched.stop, watched.limit))
 
-    def _compare_asked(self, watched: _Watched, request: NewOrderRequest) -> None:
+    def _compare_asked(
+        self, watched: _Watched, order: ProtoOAOrder, request: NewOrderRequest
+    ) -> None:
         _same("symbol asked for", watched.symbol_id, request.symbol_id)
         _same("side asked for", watched.is_buy, request.side.name == "BUY")
         _same("type asked for", watched.kind, int(request.order_type))
@@ -331,28 +386,57 @@ class OrderAudit:
         watched.slippage = request.slippage_in_points
         if request.expiration_timestamp is not None:
             watched.expiration = millis_from_datetime(request.expiration_timestamp)
-        watched.stop_distance = _units(request.relative_stop_loss)
-        watched.target_distance = _units(request.relative_take_profit)
+        if watched.kind in _PENDING:
+            _same("time in force asked for", watched.time_in_force, int(request.time_in_force))
+        if watched.kind in (ProtoOAOrderType.STOP, ProtoOAOrderType.STOP_LIMIT):
+            method = request.stop_trigger_method
+            method_due = ProtoOAOrderTriggerMethod.TRADE if method is None else method
+            _same("trigger asked for", watched.method, int(method_due))
+        # What closes has the texts of its position where it was sent without.
+        for told, asked in (
+            (order.tradeData.label, request.label),
+            (order.tradeData.comment, request.comment),
+        ):
+            if asked or not order.closingOrder:
+                _same("text asked for", told, asked)
+        watched.stop_distance = self._distance(
+            watched, request.relative_stop_loss, request.stop_loss
+        )
+        watched.target_distance = self._distance(
+            watched, request.relative_take_profit, request.take_profit
+        )
         watched.trails = bool(request.trailing_stop_loss)
         watched.guaranteed = bool(request.guaranteed_stop_loss)
 
-    def _replace(self, order: ProtoOAOrder) -> None:
+    def _distance(
+        self, watched: _Watched, relative: float | None, level: float | None
+    ) -> int | None:
+        """Return the distance of a level that was asked for, in whichever form."""
+        if level is None:
+            return _units(relative)
+        own = watched.stop if watched.limit is None else watched.limit
+        assert own is not None
+        self.absolute_levels += 1
+        return abs(own - round(level * 100_000))
+
+    def _replace(self, order: ProtoOAOrder, *, is_asked: bool) -> None:
         watched = self._orders[order.orderId]
         at = order.utcLastUpdateTimestamp
         if order.HasField("stopPrice"):
             stop: int | None = _units(order.stopPrice)
         else:
             stop = None
-        if watched.stop != stop:
-            watched.activated = False
-        watched.stop = stop
+        method = int(order.stopTriggerMethod)
+        if watched.kind == _PROTECTIVE or (watched.stop, watched.method) != (stop, method):
+            watched.begins.append(at)
+        watched.stop, watched.method = stop, method
         watched.limit = _units(order.limitPrice) if order.HasField("limitPrice") else None
         watched.volume = order.tradeData.volume
         watched.expiration = (
             order.expirationTimestamp if order.HasField("expirationTimestamp") else None
         )
         if watched.kind == _PROTECTIVE:
-            self._protect(watched, order, at)
+            self._protect(watched, order, at, is_asked=is_asked)
         elif not watched.executed:
             # The levels of what is filled count from its first fill, whatever comes later.
             relative = order.relativeStopLoss if order.HasField("relativeStopLoss") else None
@@ -363,17 +447,35 @@ class OrderAudit:
             watched.guaranteed = order.tradeData.guaranteedStopLoss
         watched.levels.append((at, watched.stop, watched.limit))
 
-    def _end(self, watched: _Watched, order: ProtoOAOrder, kind: int) -> None:
+    def _end(self, watched: _Watched, event: ProtoOAExecutionEvent) -> None:
         watched.is_over = True
-        if kind != ProtoOAExecutionType.ORDER_CANCELLED or watched.kind == _PROTECTIVE:
+        kind = event.executionType
+        self.expired += kind == ProtoOAExecutionType.ORDER_EXPIRED
+        if kind != ProtoOAExecutionType.ORDER_CANCELLED:
+            return
+        if watched.kind == _PROTECTIVE:
+            self.unprotected += not event.isServerEvent
             return
         _same("what an ended order could still have", self._left_of(watched), [])
-        if watched.kind == ProtoOAOrderType.MARKET_RANGE and not watched.executed:
+        if watched.executed:
+            return
+        at = event.order.utcLastUpdateTimestamp
+        worst = watched.limit
+        if watched.kind == ProtoOAOrderType.MARKET_RANGE:
             worst = self._slipped(watched, watched.base)
-            had = self._on_offer(watched, order.utcLastUpdateTimestamp, worst)
-            _same("what an order could have had that found nothing", had, [])
+        elif not watched.is_immediate:
+            return
+        elif watched.kind != ProtoOAOrderType.LIMIT:
+            if not event.isServerEvent:
+                return  # a request ended it before its price came
+            worst = None
+            if watched.kind == ProtoOAOrderType.STOP_LIMIT:
+                worst = self._slipped(watched, watched.stop)
+        self.immediate_ends += watched.is_immediate
+        had = self._on_offer(watched, at, worst)
+        _same("what an order could have had that found nothing", had, [])
 
-    def _protect(self, watched: _Watched, order: ProtoOAOrder, at: int) -> None:
+    def _protect(self, watched: _Watched, order: ProtoOAOrder, at: int, *, is_asked: bool) -> None:
         """Look whether new levels of a position are those that were owed to it."""
         was_guaranteed, watched.guaranteed = (
             watched.guaranteed,
@@ -409,11 +511,8 @@ class OrderAudit:
             watched.trailing_distance = None
         elif owed is not None and owed.trailing_distance is not None:
             watched.trailing_distance = owed.trailing_distance
-        elif (
-            watched.trailing_distance is None
-            or not watched.levels
-            or (watched.levels[-1][1] != watched.stop)
-        ):
+        elif is_asked or watched.trailing_distance is None:
+            # With every amendment the distance is that of the moment.
             bid, ask = self._quote_at(watched.symbol_id, at)
             watched.trailing_distance = abs((ask if watched.is_buy else bid) - watched.stop)
 
@@ -428,6 +527,7 @@ class OrderAudit:
         _same("where a stop trails to", stop, ask + distance if watched.is_buy else bid - distance)
         _same("a stop trails forward", (stop - (watched.stop or 0)) * watched.sign < 0, True)
         watched.stop = stop
+        watched.begins.append(at)
         watched.levels.append((at, stop, watched.limit))
         self.trailed += 1
 
@@ -453,7 +553,8 @@ class OrderAudit:
         watched.position_id = deal.positionId
         watched.executed += deal.filledVolume
         watched.spent += deal.filledVolume * price
-        watched.last_fill = deal.executionTimestamp
+        watched.last_fill = self._fills[deal.positionId] = deal.executionTimestamp
+        self.immediate_fills += watched.is_immediate
         _same("more is filled than was asked", watched.executed > watched.volume, False)
         is_whole = event.executionType == ProtoOAExecutionType.ORDER_FILLED
         _same("filled means whole", is_whole, watched.executed == watched.volume)
@@ -538,7 +639,8 @@ class OrderAudit:
             bid, ask = self._quote_at(watched.symbol_id, at)
             market = ask if watched.is_buy else bid
             if (market - worst) * watched.sign > 0:
-                _same("slippage is kept", watched.kind != ProtoOAOrderType.MARKET_RANGE, True)
+                waits = watched.kind != ProtoOAOrderType.MARKET_RANGE and not watched.is_immediate
+                _same("slippage is kept", waits, True)
                 return [[worst, _ENDLESS]]
         return self._on_offer(watched, at, worst)
 
@@ -561,7 +663,7 @@ class OrderAudit:
                 left -= part
             if not left:
                 break
-        return found
+        return [] if watched.is_whole and left else found
 
     def _released_by(self, watched: _Watched, at: int) -> tuple[int | None, bool]:
         """Return the worst price of a waiting order that was released, None if any will do.
@@ -575,14 +677,40 @@ class OrderAudit:
         stop, limit = watched.levels_at(at)
         if watched.kind == ProtoOAOrderType.STOP_LIMIT:
             return self._slipped(watched, stop), False
+        if watched.kind == ProtoOAOrderType.LIMIT and watched.is_immediate:
+            return limit, False  # it does not wait for anything
         if limit is not None and (market - limit) * watched.sign <= 0:
+            self.targets_hit += watched.kind == _PROTECTIVE
             return limit, False
         _same("the market reached the order", stop is not None, True)
         assert stop is not None
-        _same("the market reached the stop", (market - stop) * watched.sign >= 0, True)
+        _same("the market reached the stop", self._is_reached(watched, stop, at), True)
+        self.stops_hit += watched.kind == _PROTECTIVE
+        self.other_triggers += watched.method != ProtoOAOrderTriggerMethod.TRADE
         if watched.kind == _PROTECTIVE and watched.guaranteed:
             return stop, True
         return None, False
+
+    def _is_reached(self, watched: _Watched, stop: int, at: int, *, since: int = 0) -> bool:
+        """Tell whether the prices that trigger a stop have reached it.
+
+        Args:
+            watched: Its order.
+            stop: Where it is.
+            at: When.
+            since: What came before does not count for an order that wants two prices.
+        """
+        times = [at]
+        if watched.method in _DOUBLE:
+            before = self._tick_before(watched.symbol_id, at)
+            # What changed in the millisecond of a price may have come before it or after.
+            begun = max(each for each in watched.begins if each <= at)
+            if before < max(begun - 1, since):
+                return False
+            times.append(before)
+        looks_at_ask = watched.is_buy != (watched.method in _OPPOSITE)
+        prices = [self._quote_at(watched.symbol_id, time)[looks_at_ask] for time in times]
+        return all((price - stop) * watched.sign >= 0 for price in prices)
 
     def _slipped(self, watched: _Watched, base: int | None) -> int:
         points = (watched.slippage or 0) * self._rules[watched.symbol_id].grid
@@ -591,11 +719,16 @@ class OrderAudit:
     def _check_not_reached(self, order: _Watched, now: int) -> None:
         bid, ask = self._quote_at(order.symbol_id, now)
         market = ask if order.is_buy else bid
-        stopped = order.stop is not None and (market - order.stop) * order.sign >= 0
-        if order.kind == ProtoOAOrderType.STOP_LIMIT:
+        # A price that came while something was filled was not counted, or without effect.
+        since = max(order.begins[-1] + 2, order.last_fill, self._fills.get(order.position_id, 0))
+        stopped = order.stop is not None and self._is_reached(order, order.stop, now, since=since)
+        if order.kind == ProtoOAOrderType.STOP_LIMIT and not order.is_immediate:
             worst = self._slipped(order, order.stop)
             stopped = stopped and (market - worst) * order.sign <= 0
+        if order.kind == ProtoOAOrderType.STOP_LIMIT:
             limited = False
+        elif order.kind == ProtoOAOrderType.LIMIT and order.is_immediate:
+            limited = True
         else:
             limited = order.limit is not None and (market - order.limit) * order.sign <= 0
         if stopped or limited:
@@ -607,35 +740,6 @@ class OrderAudit:
 
 
 # Private
-
-
-def _compare(typed: ExecutionEvent, frame: ProtoOAExecutionEvent) -> None:
-    """Compare what the client makes of a frame with the frame."""
-    _same("typed kind", int(typed.execution_type), int(frame.executionType))
-    _same("typed order", typed.order is not None, frame.HasField("order"))
-    if typed.order is not None:
-        order, data = frame.order, frame.order.tradeData
-        _same("typed order id", typed.order.order_id, order.orderId)
-        _same("typed status", int(typed.order.status), int(order.orderStatus))
-        _same("typed volume", typed.order.volume, data.volume)
-        _same("typed executed volume", typed.order.executed_volume, order.executedVolume)
-        price = order.executionPrice if order.HasField("executionPrice") else None
-        _same("typed execution price", typed.order.execution_price, price)
-    _same("typed position", typed.position is not None, frame.HasField("position"))
-    if typed.position is not None:
-        position = frame.position
-        _same("typed position id", typed.position.position_id, position.positionId)
-        _same("typed position volume", typed.position.volume, position.tradeData.volume)
-        stop = position.stopLoss if position.HasField("stopLoss") else None
-        _same("typed stop loss", typed.position.stop_loss, stop)
-        scale = 10**position.moneyDigits
-        _same("typed swap", typed.position.swap * scale, position.swap)
-        _same("typed commission", typed.position.commission * scale, position.commission)
-        _same("typed margin", typed.position.used_margin * scale, position.usedMargin)
-    _same("typed deal", typed.deal is not None, frame.HasField("deal"))
-    if typed.deal is not None:
-        _same("typed deal price", typed.deal.execution_price, frame.deal.executionPrice)
-        _same("typed deal volume", typed.deal.filled_volume, frame.deal.filledVolume)
 
 
 def _gap(watched: _Watched, stop: int, other: int) -> int:

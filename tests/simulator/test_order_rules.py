@@ -1719,3 +1719,22 @@ def test_pending_order_waits_while_its_symbol_is_disabled():
     assert events(peer, 10) == []
     peer.exchange.change_symbol(1, enabled=True)
     assert kinds(events(peer, 10)) == ["ORDER_FILLED"]
+
+
+def test_stop_loss_follows_the_price_that_came_while_the_take_profit_was_tried():
+    peer = trader(
+        (0, 112567, 112569),
+        (5, 112278, 112280),
+        (6, 112265, 112267),
+        (6.01, 112268, 112270),
+        switches=replace(BARE, fill_delay=0.02, fill_through_depth=True),
+    )
+    peer.send(
+        order(side="SELL", relativeStopLoss=800, relativeTakeProfit=300, trailingStopLoss=True)
+    )
+    peer.run(5.5)
+    position = book_of(peer).positions[POSITION]
+    assert (position.stop_loss, position.take_profit) == (113_080, 112_267)
+    peer.run(1)
+    assert position.is_open
+    assert position.stop_loss == 113_070

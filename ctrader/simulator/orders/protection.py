@@ -158,8 +158,11 @@ class Protection:
             self._protect(book, position, order, market)
         protective = self.of(book, position)
         quote = self._outside.quote(position.symbol.symbol_id)
-        if look and protective is not None and quote is not None:
-            self._working.check(book, protective, quote)
+        if protective is None or quote is None:
+            return
+        is_reached = look and self._working.check(book, protective, quote)
+        if protective.trailing and not is_reached:
+            self._working.trail(book, protective, quote)  # prices came while it was under way
 
     def of(self, book: AccountBook, position: Position) -> Order | None:
         """Return the protective order that waits for a position, None where none does."""

@@ -134,7 +134,7 @@ class WorkingOrders:
             if order.order_id not in working or order.executing:
                 continue
             if not self.check(book, order, quote, tick) and order.trailing:
-                self._trail(book, order, quote)
+                self.trail(book, order, quote)
 
     def check(
         self, book: AccountBook, order: Order, quote: Quote, tick: Tick | None = None
@@ -169,6 +169,17 @@ class WorkingOrders:
         self._outside.after(self._switches.fill_delay, lambda: self._fill(book, order, trigger))
         return True
 
+    def trail(self, book: AccountBook, order: Order, quote: Quote) -> None:
+        """Let the stop loss of a position follow a price, if that is the way it goes."""
+        position = book.positions.get(order.position_id)
+        stop = None if position is None else trailed_stop(order, position, quote)
+        if position is None or stop is None:
+            return
+        # Neither the order's nor the position's own stamp moves with it, as recorded.
+        order.stop_price = position.stop_loss = stop
+        self._events.publish_trailing(book, order, position, stop)
+        self._follow_stop(book, position)
+
     # Private
 
     def _expire(self, book: AccountBook, order: Order) -> None:
@@ -193,16 +204,6 @@ class WorkingOrders:
         if not executes(order, opening=is_opening):
             return False
         return self._outside.is_open(symbol) and not self._outside.is_holiday(symbol)
-
-    def _trail(self, book: AccountBook, order: Order, quote: Quote) -> None:
-        position = book.positions.get(order.position_id)
-        stop = None if position is None else trailed_stop(order, position, quote)
-        if position is None or stop is None:
-            return
-        # Neither the order's nor the position's own stamp moves with it, as recorded.
-        order.stop_price = position.stop_loss = stop
-        self._events.publish_trailing(book, order, position, stop)
-        self._follow_stop(book, position)
 
 
 def unlock(position: Position, order: Order) -> None:
