@@ -153,10 +153,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from ctrader.events import ExecutionEvent
+from typing import Any, ClassVar, Final, NamedTuple
 
 _MIN_SECRET_LENGTH: Final = 4  # shorter texts occur by chance and would make messages unreadable
 _MAX_SERVER_TEXT: Final = 500  # characters of a server's description that a message repeats
@@ -1013,8 +1010,8 @@ class AmendmentIncompleteError(OrderError):
 
     fields: tuple[str, ...]
     """Fields of the request that the server did not carry out."""
-    event: ExecutionEvent
-    """The answer, with the order or the position as the server now holds it."""
+    event: Any  # what errors tell of stands above them: they import none of it
+    """The answer, an `ExecutionEvent`, with the order or the position as the server now has it."""
     account_id: int | None
     """Account that it was for."""
     request_type: str | None
@@ -1027,7 +1024,7 @@ class AmendmentIncompleteError(OrderError):
     def __init__(
         self,
         shortfalls: Mapping[str, str],
-        event: ExecutionEvent,
+        event: Any,
         *,
         account_id: int | None = None,
         request_type: str | None = None,
