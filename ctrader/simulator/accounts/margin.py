@@ -30,7 +30,7 @@ def both_sides(method: int, long: N, short: N) -> N:
     if method == ProtoOATotalMarginCalculationType.MAX:
         return max(long, short)
     if method == ProtoOATotalMarginCalculationType.NET:
-        return abs(long - short)
+        return long - short if long > short else short - long
     return long + short
 
 
