@@ -1011,7 +1011,10 @@ class AmendmentIncompleteError(OrderError):
     fields: tuple[str, ...]
     """Fields of the request that the server did not carry out."""
     event: Any  # what errors tell of stands above them: they import none of it
-    """The answer, an `ExecutionEvent`, with the order or the position as the server now has it."""
+    """The answer, an `ExecutionEvent`: what the server now has.
+
+    It holds the order, or the position, as it stands after the amendment.
+    """
     account_id: int | None
     """Account that it was for."""
     request_type: str | None

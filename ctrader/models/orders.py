@@ -741,7 +741,10 @@ def _check_close(request: ClosePositionRequest, rules: TradingRules, open_volume
         if volume in nearest:
             return
         why = f"symbol {rules.symbol_id} takes {_range(rules)}"
-        parts = tuple(dict.fromkeys(part for part in nearest if part < open_volume))
+        # What would leave less than the smallest volume may be refused: it is not advised.
+        most = open_volume - (rules.min_volume or 1)
+        nearest = _nearest_volumes(min(volume, most), rules)
+        parts = tuple(dict.fromkeys(part for part in nearest if part <= most))
     valid = parts if len(parts) > 1 else (*parts, open_volume)
     raise OrderInvalidError(
         f"volume {volume} cannot be closed: {why}; use {_in_lots(rules, *valid)}"

@@ -666,11 +666,12 @@ def test_price_off_every_grid_is_left_for_the_check_against_the_symbol() -> None
         ),
         (
             280_000,
-            "(0.01 to 1000 lots in steps of 0.005); use 250000 (0.025 lots) or 300000 "
+            "(0.01 to 1000 lots in steps of 0.005); use 200000 (0.02 lots) or 300000 "
             "(0.03 lots), which is all of it.",
         ),
         (120_000, "in steps of 0.005); use 100000 (0.01 lots) or 150000 (0.015 lots)."),
         (50_000, "use 100000 (0.01 lots) or 300000 (0.03 lots), which is all of it."),
+        (210_000, "use 200000 (0.02 lots) or 300000 (0.03 lots), which is all of it."),
     ],
 )
 def test_close_that_cannot_be_is_refused_with_the_nearest(volume: int, text: str) -> None:
