@@ -285,7 +285,7 @@ class CTraderConnectionTimeoutError(CTraderConnectionError):
             if may_be_done
             else "Repeat it, or allow more time with timeout=."
         )
-        super().__init__(f"{operation} got no answer within {timeout:.3g} s{why} {remedy}")
+        super().__init__(f"{operation} got no answer within {max(timeout, 0):.3g} s{why} {remedy}")
         self.timeout = timeout
         self.operation = operation
         self.cause = cause

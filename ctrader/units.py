@@ -25,6 +25,7 @@ __all__ = [
     "datetime_from_millis",
     "datetime_from_minutes",
     "decimal_from_number",
+    "integer_of",
     "is_on_grid",
     "lots_to_volume",
     "millis_from_datetime",
@@ -206,6 +207,18 @@ def decimal_from_number(number: float | Decimal, *, field: str) -> Decimal:
     return _decimal(number, field)
 
 
+def integer_of(value: object) -> int | None:
+    """Return what stands for a whole number, also one of another library's; None if nothing."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        return None
+    try:
+        return index(value)
+    except TypeError:  # an array of several elements: it has the method, and no answer
+        return None
+
+
 # Money
 
 
@@ -351,10 +364,10 @@ def _decimal(value: object, field: str) -> Decimal:
     if isinstance(value, float):
         # float() first: subclasses such as numpy.float64 have another repr.
         number = Decimal(repr(float(value)))
-    elif isinstance(value, int) and not isinstance(value, bool):
-        number = Decimal(int(value))
     elif isinstance(value, Decimal):
         number = value
+    elif (integer := integer_of(value)) is not None:
+        number = Decimal(integer)
     else:
         raise OrderInvalidError(
             f"{field} must be a number as an int, a float or a Decimal, not {value!r}.", field=field
@@ -428,8 +441,9 @@ def _volume(value: float | Decimal, scale: int, field: str, how: str) -> int:
 
 
 def _cents(volume: object, field: str) -> int:
-    if isinstance(volume, SupportsIndex) and not isinstance(volume, bool):
-        return index(volume)
+    cents = integer_of(volume)
+    if cents is not None:
+        return cents
     raise OrderInvalidError(
         f"{field} must be a volume in hundredths of a unit as an int, not {volume!r}; lots are "
         "converted by symbol.lots_to_volume().",

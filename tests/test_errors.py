@@ -496,6 +496,10 @@ def test_timeout_has_its_older_name():
     assert error.operation == "operation"
 
 
+def test_time_that_was_over_before_it_began_is_told_as_none():
+    assert "got no answer within 0 s" in str(CTraderConnectionTimeoutError(-4.08e-06))
+
+
 def test_undecodable_bytes_stay_out_of_the_text():
     error = DeserializationError(2174, b"canary-token")
     assert "canary" not in str(error)

@@ -19,6 +19,7 @@ __all__ = [
 
 from datetime import datetime, time
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic import Field
@@ -433,7 +434,8 @@ class Symbol(Entity):
             OrderInvalidError: it is not a finite number.
         """
         below, above = nearest_on_grid(price, self.digits)
-        middle, exact = (Decimal(repr(below)) + Decimal(repr(above))) / 2, Decimal(str(price))
+        middle = (Fraction(repr(below)) + Fraction(repr(above))) / 2
+        exact = Fraction(decimal_from_number(price, field="price"))
         return below if exact < middle else above
 
     def is_valid_price(self, price: float | Decimal) -> bool:

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import wraps
-from operator import index
 from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Final,
     ParamSpec,
     SupportsFloat,
-    SupportsIndex,
     TypeVar,
     cast,
 )
@@ -29,7 +27,7 @@ from ctrader.enums import NotificationType, QuoteType, TrendbarPeriod, WireEnum
 from ctrader.errors import OrderInvalidError
 from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
-from ctrader.units import millis_from_datetime
+from ctrader.units import integer_of, millis_from_datetime
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -102,7 +100,7 @@ def seconds_of(timeout: object, *, may_be_endless: bool = False) -> float:
     if isinstance(timeout, SupportsFloat) and not isinstance(timeout, bool):
         try:
             found = float(timeout)
-        except (OverflowError, ValueError):  # an int too large; a signalling NaN
+        except (OverflowError, TypeError, ValueError):  # too large, no single number
             found = math.nan
         if math.isfinite(found) or (may_be_endless and found == math.inf):
             return found
@@ -120,7 +118,7 @@ def volumes_of(volumes: object) -> list[int]:
     """
     found: list[int] = []
     for value in _elements("volumes", volumes, "volumes", "give a list of ints"):
-        volume = _whole(value)
+        volume = integer_of(value)
         if volume is None or not 0 < volume <= _MAX_WHOLE:
             give = "an int" if volume is None else f"an int from 1 to {_MAX_WHOLE}"
             raise ValueError(
@@ -250,7 +248,7 @@ def _plain(message: str, _: str) -> ValueError:
 
 
 def _id(name: str, value: object, refusal: _Refusal) -> int:
-    found = _whole(value)
+    found = integer_of(value)
     if found is None or not 0 < found <= _MAX_WHOLE:
         raise refusal(f"{name}{_given(value)} is no id: {_remedy(name, value)}", name)
     return found
@@ -260,7 +258,7 @@ def _ids(name: str, values: object, refusal: _Refusal) -> list[int]:
     found: list[int] = []
     by_name = _BY_NAME if isinstance(values, str) and name == "symbol_ids" else ""
     for value in _elements(name, values, "ids", f"give the numbers as a list of ints{by_name}"):
-        each = _whole(value)
+        each = integer_of(value)
         if each is None or not 0 < each <= _MAX_WHOLE:
             remedy = _remedy(name.removesuffix("s"), value)
             raise refusal(f"{name} holds {_shown(value)}, which is no id: {remedy}", name)
@@ -283,14 +281,14 @@ def _moment(name: str, value: object, refusal: _Refusal) -> datetime:
 
 
 def _count(name: str, value: object, refusal: _Refusal) -> int:
-    count = _whole(value)
+    count = integer_of(value)
     if count is None or count < 1:
         raise refusal(f"{name}{_given(value)} is no number of bars: give an int of 1 or more", name)
     return count
 
 
 def _rows(name: str, value: object, refusal: _Refusal) -> int:
-    rows = _whole(value)
+    rows = integer_of(value)
     if rows is None or not 1 <= rows <= _MAX_ROWS:
         raise refusal(
             f"{name}{_given(value)} is no number of rows: give an int from 1 to {_MAX_ROWS}", name
@@ -299,7 +297,7 @@ def _rows(name: str, value: object, refusal: _Refusal) -> int:
 
 
 def _login(name: str, value: object, refusal: _Refusal) -> int:
-    login = _whole(value)
+    login = integer_of(value)
     if login is None or not 0 < login <= _MAX_WHOLE:
         # A text that is no number may be a token in a wrong place.
         is_text = isinstance(value, str | bytes) and not value.isdigit()
@@ -315,7 +313,7 @@ def _login(name: str, value: object, refusal: _Refusal) -> int:
 def _token(name: str, value: object, refusal: _Refusal) -> str:
     """Take a token; whatever is wrong with it, its text is not shown."""
     if not isinstance(value, str):
-        login = "" if _whole(value) is None else "; a login goes into trader_login"
+        login = "" if integer_of(value) is None else "; a login goes into trader_login"
         raise refusal(
             f"{name} of type {type(value).__name__} is no token: give it as a str{login}", name
         )
@@ -347,7 +345,7 @@ def _text(name: str, value: object, refusal: _Refusal) -> str:
 def _name(name: str, value: object, refusal: _Refusal) -> str:
     if isinstance(value, str):
         return value
-    by_id = "" if _whole(value) is None else "; client.symbols.get_by_id() takes an id"
+    by_id = "" if integer_of(value) is None else "; client.symbols.get_by_id() takes an id"
     raise refusal(f"{name}{_given(value)} is no name: give it as a str{by_id}", name)
 
 
@@ -391,27 +389,18 @@ _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
 def _elements(name: str, values: object, what: str, remedy: str) -> Iterable[object]:
     if isinstance(values, Iterable) and not isinstance(values, str | bytes):
         return cast("Iterable[object]", values)  # of whatever they are
-    alone = _whole(values)
+    alone = integer_of(values)
     raise ValueError(
         f"{name}{_given(values)} is no list of {what}: "
         f"{remedy if alone is None else f'give [{alone}]'}"
     )
 
 
-def _whole(value: object) -> int | None:
-    """Return what stands for a whole number, also one of another library's; None if nothing."""
-    if type(value) is int:
-        return value
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return None
-    return index(value)
-
-
 def _remedy(name: str, value: object) -> str:
     if hasattr(value, name):
         return f"give its {name}"
     is_name = name == "symbol_id" and isinstance(value, str)
-    if _whole(value) is not None:
+    if integer_of(value) is not None:
         return f"ids go from 1 to {_MAX_WHOLE}"
     return f"give the number as an int{_BY_NAME if is_name else ''}"
 

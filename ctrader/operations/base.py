@@ -10,7 +10,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ctrader.errors import (
-    CTraderError,
     OrderOutcomeUnknownError,
     ProtocolError,
     UnexpectedResponseError,
@@ -23,7 +22,6 @@ from ctrader.protocol.commands import (
     Completion,
     Lacking,
     Priority,
-    ToldMoneyDigits,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +90,7 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
     answer = yield from command(
         _trading_call(request, completion, account_id), ProtoOAExecutionEvent
     )
-    return (yield from _execution(request, answer, account_id))
+    return _execution(request, answer, account_id)
 
 
 def trade_if(
@@ -115,7 +113,7 @@ def trade_if(
     if isinstance(answer, Lacking):
         return answer
     execution = of_type(ProtoOAExecutionEvent, answer, call)
-    return (yield from _execution(request, execution, account_id))
+    return _execution(request, execution, account_id)
 
 
 def command(order: Command, result: type[T]) -> Op[T]:
@@ -154,15 +152,13 @@ def _trading_call(
         resend=False,
         account_id=account_id,
         guard=guard,
+        fills_in_digits=True,
     )
 
 
-def _execution(
-    request: Message, answer: ProtoOAExecutionEvent, account_id: int
-) -> Op[ExecutionEvent]:
-    money_digits = yield from _told_money_digits(answer, account_id)
+def _execution(request: Message, answer: ProtoOAExecutionEvent, account_id: int) -> ExecutionEvent:
     try:
-        return ExecutionEvent.from_proto(answer, money_digits)
+        return ExecutionEvent.from_proto(answer)
     except ProtocolError as error:
         # The server did something, and its answer makes no sense.
         raise OrderOutcomeUnknownError(
@@ -173,23 +169,3 @@ def _execution(
             order_id=answer.order.orderId or None,
             position_id=answer.position.positionId or None,
         ) from error
-
-
-def _told_money_digits(answer: ProtoOAExecutionEvent, account_id: int) -> Op[int | None]:
-    """Return the account's decimals if an execution leaves some out and they are known."""
-    parts = [
-        part
-        for is_there, part in (
-            (answer.HasField("position"), answer.position),
-            (answer.HasField("deal"), answer.deal),
-        )
-        if is_there
-    ]
-    if all(part.HasField("moneyDigits") for part in parts):
-        return None
-    try:
-        digits = yield ToldMoneyDigits(account_id)
-    except CTraderError:
-        # The client was closed meanwhile: what became of the order is known all the same.
-        return None
-    return digits if isinstance(digits, int) else None

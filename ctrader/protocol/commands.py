@@ -36,7 +36,6 @@ __all__ = [
     "Subscribe",
     "SymbolTopic",
     "Thing",
-    "ToldMoneyDigits",
     "Topic",
     "TrendbarTopic",
     "Unsubscribe",
@@ -148,6 +147,8 @@ class Call:
     judged by what holds right now."""
     share: float = 1.0
     """Part of the time left that it may take, for one that is worth no more."""
+    fills_in_digits: bool = False
+    """Whether amounts of the answer that leave their decimals out are given the account's."""
 
     def __repr__(self) -> str:
         """Name the request's type only: a request may hold a secret or tokens."""
@@ -228,16 +229,6 @@ class Logout:
 
     def __str__(self) -> str:
         return f"ending the session of account {self.account_id} (ProtoOAAccountLogoutReq)"
-
-
-@dataclass(frozen=True, slots=True)
-class ToldMoneyDigits:
-    """Say with how many decimals an account keeps its money, if the server told.
-
-    Done at once, with None where it did not; nothing is sent.
-    """
-
-    account_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +339,6 @@ Command: TypeAlias = (
     | NextEvent
     | Authorize
     | Logout
-    | ToldMoneyDigits
     | WaitSettled
     | Subscribe
     | Unsubscribe

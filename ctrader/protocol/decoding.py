@@ -129,6 +129,25 @@ class EventDecoder:
         """Return with how many decimals an account keeps its money, None if nobody told."""
         return self._money_digits.get(account_id)
 
+    def filled_in(self, message: Message) -> Message:
+        """Return an execution whose amounts all say their decimals, as far as they are known."""
+        if not isinstance(message, ProtoOAExecutionEvent):
+            return message
+        digits = self.money_digits(message.ctidTraderAccountId)
+        silent = [
+            part
+            for part in ("position", "deal", "depositWithdraw", "bonusDepositWithdraw")
+            if message.HasField(part) and not getattr(message, part).HasField("moneyDigits")
+        ]
+        if digits is None or not silent:
+            return message
+        # Whoever listens to the message itself gets it as it came.
+        filled_in = ProtoOAExecutionEvent()
+        filled_in.CopyFrom(message)
+        for part in silent:
+            getattr(filled_in, part).moneyDigits = digits
+        return filled_in
+
     def sides(self, account_id: int, symbol_id: int) -> tuple[int | None, int | None]:
         """Return a symbol's last bid and ask on this link, in 1/100000; None where unseen."""
         return self._sides.get((account_id, symbol_id), _UNSEEN)

@@ -105,7 +105,7 @@ class MoneyInquiry:
 
     def asks_first(self, message: Message, envelope: Envelope, call: PendingCall | None) -> bool:
         """Hold a frame back whose money cannot be read yet, and ask its account."""
-        if type(message) not in _WITH_MONEY or not self._context.is_connected:
+        if type(message) not in _WITH_MONEY:
             return False
         account_id: int = getattr(message, "ctidTraderAccountId", 0)
         if account_id in self._settled or self._decoder.money_digits(account_id) is not None:
@@ -114,6 +114,9 @@ class MoneyInquiry:
         if not is_read or not _lacks_digits(message):
             return False
         self._account_id = account_id
+        if not self._context.is_connected:
+            self._settle("the client is being closed")
+            return False
         self._held.append(envelope)
         self._is_over = False
         self.is_asking = True

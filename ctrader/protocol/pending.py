@@ -13,7 +13,6 @@ from ctrader.protocol.commands import (
     Command,
     NextEvent,
     Pause,
-    ToldMoneyDigits,
     Topic,
     WaitSettled,
 )
@@ -240,7 +239,7 @@ class PendingCommands:
 
 
 class Waits:
-    """Carry out the commands that wait for time, for an event, or for nothing at all."""
+    """Carry out the commands that wait for time, or for an event."""
 
     __slots__ = ("_context", "_decoder", "_events", "_pending")
 
@@ -249,7 +248,7 @@ class Waits:
         self._pending = pending
         self._decoder = decoder
         self._events: dict[CallId, NextEvent] = {}
-        pending.serve(self, Pause, NextEvent, ToldMoneyDigits)
+        pending.serve(self, Pause, NextEvent)
 
     def begin(self, pending: Pending) -> None:
         """Begin to wait."""
@@ -258,8 +257,6 @@ class Waits:
             self._events[pending.call_id] = command
             self._context.watch = self._watch
             self._decoder.wait_for(command.kinds)
-        elif isinstance(command, ToldMoneyDigits):
-            self._pending.end(pending.call_id, self._decoder.money_digits(command.account_id))
         else:
             assert isinstance(command, Pause)
             over = self._context.now + command.duration
@@ -288,9 +285,7 @@ class Waits:
 
 def is_request(pending: Pending) -> bool:
     """Whether a command is one that the server would have to answer."""
-    return not isinstance(
-        pending.command, Connect | Pause | NextEvent | ToldMoneyDigits | WaitSettled
-    )
+    return not isinstance(pending.command, Connect | Pause | NextEvent | WaitSettled)
 
 
 def _ignore() -> None:

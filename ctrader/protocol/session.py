@@ -256,7 +256,10 @@ class Session:
         Trading requests that were handed over end as what they are: of unknown outcome.
         """
         self._context.now = now
-        self._link.abandon(error)
+        try:
+            self._let_go()
+        finally:
+            self._link.abandon(error)
 
     # Outputs
 
@@ -421,7 +424,8 @@ class Session:
             else:
                 self._requests.refused(call, refusal)
         elif call is not None:
-            self._requests.answered(call, message)
+            answer = self._decoder.filled_in(message) if call.call.fills_in_digits else message
+            self._requests.answered(call, answer)
         self._react(message)
 
     def _emit(self, events: Iterable[object]) -> None:

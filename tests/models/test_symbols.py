@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -179,6 +180,23 @@ def test_pips_of_a_yen_pair() -> None:
     # 1,000 units x 0.01 JPY, at 131.074 JPY for a dollar
     assert usdjpy.pip_value(100_000, Decimal("0.00762927")) == Decimal("0.0762927")
     assert usdjpy.tick_value(100_000) == 1
+
+
+class Twelve:
+    """What another library's integers are like."""
+
+    def __index__(self) -> int:
+        return 12
+
+
+def test_integers_of_other_libraries_are_taken() -> None:
+    symbol = Symbol.from_proto(eurusd())
+    twelve: Any = Twelve()
+    assert symbol.pips_to_price(twelve) == 0.0012
+    assert symbol.price_to_pips(twelve) == 120_000
+    assert symbol.lots_to_volume(twelve) == symbol.lots_to_volume(12)
+    assert symbol.volume_to_lots(twelve) == symbol.volume_to_lots(12)
+    assert symbol.quantize_price(twelve) == 12
 
 
 @pytest.mark.parametrize("given", [None, "1", True, [], float("nan"), Decimal("sNaN")])

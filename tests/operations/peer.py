@@ -66,4 +66,6 @@ def question(
 
 def order(request: Message, completion: Completion) -> Call:
     """Build the call that a trading request should be."""
-    return Call(request, None, completion, Priority.TRADING, False, 7)
+    return Call(
+        request, None, completion, Priority.TRADING, False, account_id=7, fills_in_digits=True
+    )

@@ -35,6 +35,19 @@ class Index:
         return 5
 
 
+class Several:
+    """An array of several numbers: it has the methods of one number, and no answer."""
+
+    def __index__(self) -> int:
+        raise TypeError("only a scalar array can be converted to a scalar index")
+
+    def __float__(self) -> float:
+        raise TypeError("only an array of one element can be converted")
+
+    def __repr__(self) -> str:
+        return "array([1, 2])"
+
+
 def wrong(value: object) -> Any:
     """Hand something over that no checker would let through."""
     return value
@@ -390,6 +403,7 @@ def test_trading_request_of_another_type_is_refused_as_such(
         (math.inf, "=inf"),
         (Decimal("sNaN"), "=Decimal('sNaN')"),
         (10**400, " of type int"),
+        (Several(), "=array([1, 2])"),
     ],
 )
 def test_timeout_that_is_no_time_is_refused(given: Any, shown: str) -> None:
@@ -410,8 +424,11 @@ def test_times_of_other_kinds_of_numbers_are_taken() -> None:
 
 def test_id_by_itself_is_checked_alike() -> None:
     assert account_id_of(wrong(Index())) == 5
-    with pytest.raises(ValueError, match=r"^account_id=\[\] is no id: give the number as an int$"):
-        account_id_of(wrong([]))
+    several: tuple[object, ...] = ([], Several())
+    for given in several:
+        with pytest.raises(ValueError, match="account_id") as caught:
+            account_id_of(wrong(given))
+        assert str(caught.value) == f"account_id={given} is no id: give the number as an int"
 
 
 def test_names_of_periods_are_taken() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from ctrader.enums import ExecutionType
-from ctrader.errors import ClientClosedError, OrderOutcomeUnknownError, UnexpectedResponseError
+from ctrader.errors import OrderOutcomeUnknownError, UnexpectedResponseError
 from ctrader.operations.base import change, command, read, trade
 from ctrader.proto import (
     ProtoOAApplicationAuthRes,
@@ -26,10 +26,9 @@ from ctrader.protocol.commands import (
     Call,
     Completion,
     Priority,
-    ToldMoneyDigits,
     WaitApplication,
 )
-from tests.operations.peer import converse
+from tests.operations.peer import converse, order
 
 
 def test_read_may_be_sent_again_and_gives_the_answer() -> None:
@@ -97,6 +96,7 @@ def test_trade_is_sent_once_with_trading_priority_and_gives_a_typed_event() -> N
         priority=Priority.TRADING,
         resend=False,
         account_id=7,
+        fills_in_digits=True,
     )
 
     event = converse(
@@ -122,9 +122,7 @@ def test_trade_with_an_answer_that_makes_no_sense_has_an_unknown_outcome() -> No
             limitPrice=float("nan"),
         ),
     )
-    expected = Call(
-        request, None, Completion.CANCELLED, Priority.TRADING, resend=False, account_id=7
-    )
+    expected = order(request, Completion.CANCELLED)
 
     with pytest.raises(OrderOutcomeUnknownError) as caught:
         converse(trade(request, Completion.CANCELLED, account_id=7), (expected, nonsense))
@@ -136,20 +134,14 @@ def test_trade_with_an_answer_that_makes_no_sense_has_an_unknown_outcome() -> No
 
 
 @pytest.mark.parametrize(
-    ("own", "told", "margin"),
-    [
-        (3, None, "14.323"),
-        (None, 0, "14323"),
-        (None, 8, "0.00014323"),
-        (None, None, "143.23"),
-        (None, ClientClosedError("just now"), "143.23"),
-    ],
+    ("digits", "margin"),
+    [(3, "14.323"), (0, "14323"), (8, "0.00014323"), (None, "143.23")],
 )
-def test_money_of_an_execution_has_the_digits_of_its_account(
-    own: int | None, told: object, margin: str
+def test_money_of_an_execution_has_the_digits_that_the_session_filled_in(
+    digits: int | None, margin: str
 ) -> None:
     request = ProtoOACancelOrderReq(ctidTraderAccountId=7, orderId=3)
-    call = Call(request, None, Completion.CANCELLED, Priority.TRADING, resend=False, account_id=7)
+    call = order(request, Completion.CANCELLED)
     answer = ProtoOAExecutionEvent(
         ctidTraderAccountId=7,
         executionType="ORDER_CANCELLED",
@@ -161,11 +153,10 @@ def test_money_of_an_execution_has_the_digits_of_its_account(
             usedMargin=14323,
         ),
     )
-    if own is not None:
-        answer.position.moneyDigits = own
-    asked = () if own is not None else ((ToldMoneyDigits(7), told),)
+    if digits is not None:
+        answer.position.moneyDigits = digits
 
-    done = converse(trade(request, Completion.CANCELLED, account_id=7), (call, answer), *asked)
+    done = converse(trade(request, Completion.CANCELLED, account_id=7), (call, answer))
 
     assert done.position is not None
     assert done.position.used_margin == Decimal(margin)

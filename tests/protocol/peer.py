@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ctrader.errors import CTraderError
     from ctrader.protocol.timers import Deadline
     from ctrader.units import Nanos
 
@@ -152,6 +153,7 @@ def trade_call(
         priority=Priority.TRADING,
         resend=False,
         account_id=account_id,
+        fills_in_digits=True,
     )
 
 
@@ -279,6 +281,11 @@ class Peer:
     def close(self, grace: float = 2.0) -> None:
         """Close the session."""
         self.session.close(self.now, grace=grace)
+        self.carry_out()
+
+    def abandon(self, error: CTraderError) -> None:
+        """End the session at once, as a driver does that cannot go on."""
+        self.session.abandon(error, self.now)
         self.carry_out()
 
     # Time

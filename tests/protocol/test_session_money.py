@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from ctrader.enums import ExecutionType
-from ctrader.errors import ClientClosedError
+from ctrader.errors import CTraderError
 from ctrader.events import (
     DisconnectedEvent,
     ExecutionEvent,
@@ -34,8 +35,7 @@ from ctrader.proto import (
     ProtoOATraderRes,
 )
 from ctrader.protocol import money_digits
-from ctrader.protocol.commands import ToldMoneyDigits
-from ctrader.protocol.effects import CallCompleted, EventsReceived, Phase, Warned
+from ctrader.protocol.effects import CallCompleted, EventsReceived, Finished, Phase, Warned
 from ctrader.protocol.envelope import encode_message
 from ctrader.protocol.framing import encode_frame
 from tests.protocol.peer import ACCOUNT, OTHER_ACCOUNT, Peer, read_call, trade_call
@@ -138,7 +138,9 @@ def test_result_of_an_order_and_its_event_have_the_same_money(peer: Peer):
     peer.answer(ProtoOANewOrderReq, filled())
     assert call_id not in peer.results
     peer.answer(ProtoOATraderReq, told(4))
-    assert peer.results[call_id] == filled()
+    assert peer.results[call_id] == filled(
+        position(commission=-250, usedMargin=107_482, moneyDigits=4)
+    )
     (event,) = peer.seen(ExecutionEvent)
     assert event.execution_type is ExecutionType.ORDER_FILLED
     assert event.position is not None
@@ -146,8 +148,61 @@ def test_result_of_an_order_and_its_event_have_the_same_money(peer: Peer):
         Decimal("-0.0250"),
         Decimal("10.7482"),
     )
-    asked = peer.submit(ToldMoneyDigits(ACCOUNT))
-    assert peer.results[asked] == 4
+
+
+def test_only_what_is_read_as_a_model_is_given_digits(peer: Peer):
+    peer.session.listen(LISTENED | {ProtoOAExecutionEvent}, None)
+    peer.push(told(4))
+    raw = peer.submit(replace(trade_call(), fills_in_digits=False))
+    peer.answer(ProtoOANewOrderReq, filled())
+    assert peer.results[raw] == filled()
+    assert peer.seen(ProtoOAExecutionEvent) == [filled()]
+    read = peer.submit(trade_call())
+    peer.answer(ProtoOANewOrderReq, filled())
+    assert peer.results[read] != filled()
+    assert peer.seen(ProtoOAExecutionEvent) == [filled()] * 2
+
+
+def test_digits_that_a_part_says_itself_stay(peer: Peer):
+    peer.push(told(4))
+    call_id = peer.submit(trade_call())
+    answer = filled(position(commission=-250, moneyDigits=0))
+    answer.deal.CopyFrom(deal(commission=-3))
+    peer.answer(ProtoOANewOrderReq, answer)
+    result = peer.results[call_id]
+    assert isinstance(result, ProtoOAExecutionEvent)
+    assert (result.position.moneyDigits, result.deal.moneyDigits) == (0, 4)
+
+
+def test_answer_that_comes_while_closing_has_the_digits_of_its_account(peer: Peer):
+    peer.push(told(4))
+    call_id = peer.submit(trade_call())
+    peer.close(grace=2)
+    peer.answer(ProtoOANewOrderReq, filled())
+    result = peer.results[call_id]
+    assert isinstance(result, ProtoOAExecutionEvent)
+    assert result.position.moneyDigits == 4
+
+
+def test_digits_that_are_not_asked_for_while_closing_are_warned_of_once(peer: Peer):
+    call_ids = [peer.submit(trade_call()) for _ in range(2)]
+    peer.close(grace=2)
+    for call_id in call_ids:
+        peer.answer(ProtoOANewOrderReq, filled())
+        assert peer.results[call_id] == filled()
+    assert peer.requests(ProtoOATraderReq) == []
+    (warning,) = warnings(peer)
+    assert "the client is being closed" in warning
+
+
+def test_what_was_held_back_is_delivered_when_the_driver_gives_up(peer: Peer):
+    call_id = peer.submit(trade_call())
+    peer.answer(ProtoOANewOrderReq, filled())
+    assert call_id not in peer.results
+    peer.abandon(CTraderError("the event loop ended"))
+    assert call_id in peer.results
+    assert len(peer.seen(ExecutionEvent)) == 1
+    assert isinstance(peer.outputs[-1], Finished)
 
 
 def test_answer_to_an_order_waits_though_nobody_listens(peer: Peer):
@@ -364,15 +419,6 @@ def test_while_closing_nobody_is_asked(peer: Peer):
     peer.answer(ProtoOANewOrderReq, filled())
     assert peer.requests(ProtoOATraderReq) == []
     assert call_id in peer.results
-
-
-def test_abandoned_session_says_that_the_outcome_is_unknown(peer: Peer):
-    call_id = peer.submit(trade_call())
-    peer.answer(ProtoOANewOrderReq, filled())
-    peer.session.abandon(ClientClosedError("the driver failed"), peer.now)
-    peer.carry_out()
-    assert call_id in peer.errors
-    assert peer.is_finished
 
 
 def test_end_of_the_accounts_session_waits_like_everything(peer: Peer):

@@ -25,8 +25,6 @@ from ctrader.proto import (
     ProtoOASymbolByIdRes,
     ProtoOASymbolChangedEvent,
     ProtoOATradeData,
-    ProtoOATrader,
-    ProtoOATraderRes,
     ProtoOATrailingSLChangedEvent,
     ProtoOAUnsubscribeSpotsReq,
 )
@@ -41,7 +39,6 @@ from ctrader.protocol.commands import (
     SpotTopic,
     Subject,
     Thing,
-    ToldMoneyDigits,
     WaitSettled,
 )
 from ctrader.protocol.terms import Promise, Terms
@@ -543,15 +540,6 @@ def test_id_that_was_used_is_refused_after_the_guard(peer: Peer):
 
 def test_equal_calls_are_equal_whatever_guards_them():
     assert guarded(lambda _: None) == guarded(None)
-
-
-def test_digits_of_money_are_told_at_once_as_far_as_they_are_known(peer: Peer):
-    unknown = peer.submit(ToldMoneyDigits(ACCOUNT))
-    trader = ProtoOATrader(ctidTraderAccountId=ACCOUNT, balance=0, depositAssetId=1, moneyDigits=8)
-    peer.push(ProtoOATraderRes(ctidTraderAccountId=ACCOUNT, trader=trader))
-    known = peer.submit(ToldMoneyDigits(ACCOUNT))
-    assert (peer.results[unknown], peer.results[known]) == (None, 8)
-    assert peer.sent == []
 
 
 # Quotes
