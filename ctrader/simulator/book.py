@@ -210,6 +210,8 @@ class Order:
     """Whether its distances have become the protection of its position."""
     earlier_positions: list[int] = field(default_factory=list[int])
     """Ids of the positions that it closed or filled before it opened its present one."""
+    flips: bool = False
+    """Whether it has closed its position itself, so that what is left of it opens another."""
     closes_only: bool = False
     """Whether it never opens anything, be its position smaller than it by then."""
     stop_out: bool = False
@@ -444,12 +446,14 @@ class AccountBook:
         """Return the position that a fill goes to instead of the one made for its order.
 
         A netted account has one position for each symbol, and it may have been opened while the
-        order waited.
+        order waited; under the very id of the order's own, where a flip keeps it.
         """
         position = self.positions.get(order.position_id)
-        is_netted = self.spec.account_type == ProtoOAAccountType.NETTED
-        if not is_netted or (position is not None and position.is_open):
+        if self.spec.account_type != ProtoOAAccountType.NETTED:
             return None
+        if position is not None and position.is_open:
+            is_another = not order.closing and position.side != order.side
+            return position if is_another else None
         return self.open_position_of(order.symbol)
 
     def reduced_by(self, order: Order) -> Position | None:

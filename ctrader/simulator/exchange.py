@@ -451,8 +451,8 @@ class Exchange:
             ValueError: a side is not positive, or the bid lies over the ask.
         """
         tick = self.prices.set(symbol_id, bid, ask, self.market_now())
-        self.market.refetch(symbol_id, tick if tick.weight else None)
-        self.depth.renew(symbol_id)  # sizes go with the quote's time, which may be all that is new
+        self.market.refetch(symbol_id, tick)
+        self.depth.renew(symbol_id)
 
     def hold_price(self, symbol_id: int) -> None:
         """Let a symbol stand still from now on until it is released."""
@@ -462,8 +462,8 @@ class Exchange:
     def release_price(self, symbol_id: int) -> None:
         """Let a symbol move with its source again."""
         tick = self.prices.release(symbol_id, self.market_now())
-        self.market.refetch(symbol_id, tick if tick is not None and tick.weight else None)
-        self.depth.renew(symbol_id)
+        self.market.refetch(symbol_id, tick)
+        self.depth.renew(symbol_id)  # sizes go with the quote's time, which may be all that is new
 
     def is_open(self, symbol: SymbolSpec) -> bool:
         """Tell whether a symbol trades now."""

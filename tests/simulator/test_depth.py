@@ -344,17 +344,13 @@ def test_book_follows_a_script_and_changed_terms_at_once():
     def set_price() -> None:
         exchange.set_price(1, 112500, 112503)
 
-    def set_again_later() -> None:
-        peer.run(30)
-        exchange.set_price(1, 112500, 112503)
-
     def change_terms() -> None:
         exchange.change_symbol(1, step_volume=5_000_000, spread=40)
 
     def release() -> None:
         exchange.release_price(1)
 
-    for step in (set_price, set_again_later, change_terms, release):
+    for step in (set_price, change_terms, release):
         step()
         events = peer.messages(ProtoOADepthEvent)
         assert events

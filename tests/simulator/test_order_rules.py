@@ -848,6 +848,19 @@ def test_market_on_open_order_is_an_ordinary_one_while_the_market_is_open():
     assert "not supported" in event.description
 
 
+def test_market_on_open_order_that_fails_at_the_opening_answers_no_request():
+    peer = trader(
+        (0, 112567, 112569),
+        (31_100.0, 112500, 112502),
+        switches=replace(BARE, always_open=False),
+    )
+    peer.send(order(timeInForce="MARKET_ON_OPEN"), "m1")
+    events(peer)
+    peer.exchange.floor.script_rejection("NOT_ENOUGH_MONEY")
+    (rejected,) = events(peer, 32_000)
+    assert (kinds([rejected]), rejected.isServerEvent) == (["ORDER_REJECTED"], True)
+
+
 def test_market_on_open_order_may_be_cancelled():
     peer = trader(switches=replace(BARE, always_open=False))
     peer.send(order(timeInForce="MARKET_ON_OPEN"))

@@ -208,6 +208,19 @@ def test_quotes_ticks_bars_and_times_agree(
     assert prices.start is None
 
 
+def test_price_that_is_set_again_is_no_tick():
+    prices = source()
+    assert prices.set(1, 50, 52, START) is not None
+    assert prices.set(1, 50, 52, START + 10) is None
+    assert prices.ticks(1, START + 1, START + 20) == []
+    assert prices.bar(1, START + 5, START + 20) is None
+    prices.hold(1, START + 30)
+    quote = prices.source.quote(1, START + 40)
+    assert quote is not None
+    prices.set(1, quote.bid, quote.ask, START + 40)
+    assert prices.release(1, START + 40) is None
+
+
 def test_other_symbols_are_the_source_s():
     prices = source()
     prices.hold(2, START)

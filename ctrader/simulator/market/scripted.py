@@ -66,8 +66,10 @@ class ScriptedPrices:
             stretch = _Stretch(at + 1, self.quote(symbol_id, at))
             self._stretches.setdefault(symbol_id, []).append(stretch)
 
-    def set(self, symbol_id: int, bid: int, ask: int, at: int) -> Tick:
-        """Give a symbol a price from an instant on, and hold it; return that tick.
+    def set(self, symbol_id: int, bid: int, ask: int, at: int) -> Tick | None:
+        """Give a symbol a price from an instant on, and hold it.
+
+        Returns: The tick that leads to it, None where it is the price already.
 
         Raises:
             ValueError: a side is not positive, or the bid lies over the ask.
@@ -83,7 +85,8 @@ class ScriptedPrices:
     def release(self, symbol_id: int, at: int) -> Tick | None:
         """Let a symbol move with its source again.
 
-        Returns: The tick that leads back to the source's price, None where there is none.
+        Returns: The tick that leads back to the source's price, None where there is none, or
+            where it is the price already.
         """
         if not self.is_held(symbol_id):
             return None
@@ -185,10 +188,11 @@ class ScriptedPrices:
 
     # Private
 
-    def _append(self, symbol_id: int, at: int, bid: int, ask: int) -> Tick:
+    def _append(self, symbol_id: int, at: int, bid: int, ask: int) -> Tick | None:
         before = self.quote(symbol_id, at)
-        is_new = before is None or (bid, ask) != (before.bid, before.ask)
-        tick = Tick(at, bid, ask, weight=2 if is_new else 0)  # both sides are told, or nothing
+        if before is not None and (bid, ask) == (before.bid, before.ask):
+            return None  # nobody is told, so nothing ticked
+        tick = Tick(at, bid, ask, weight=2)  # both sides are told
         self._stretches[symbol_id][-1].ticks.append(tick)
         return tick
 

@@ -16,6 +16,7 @@ from ctrader.proto import (
     ProtoOAOrderStatus,
     ProtoOAOrderType,
     ProtoOAPositionStatus,
+    ProtoOATimeInForce,
 )
 from ctrader.simulator.book import AccountBook, Deal, Order, Position
 from ctrader.simulator.orders.admission import Admission
@@ -138,12 +139,11 @@ class Fills:
             # What is left may be less than the smallest volume. That bounds what requests ask
             # for; nobody knows what a pending order will meet when it is placed, and one that was
             # accepted is filled. The rest can be closed whole, as any position can.
-            if not volume or order.closes_only or not may_open:
+            may_open = may_open and not order.closes_only
+            order.flips = may_open and not position.is_open
+            if not volume or not may_open:
                 return position
-            keeps_id = self._switches.flip_keeps_position_id
-            position = self._new_position(
-                book, order, position_id=position.position_id if keeps_id else None
-            )
+            position = self._new_position(book, order)
         self._open(book, order, position, Part(volume, part.price), created)
         return position
 
@@ -153,14 +153,17 @@ class Fills:
         """Refuse to fill an order whose position was closed before its turn came.
 
         Raises:
-            Refusal: it was; a pending order opens a new one instead.
+            Refusal: it was; a pending order opens a new one instead, and so does what is left of
+                one that closed it itself.
         """
         position = book.positions.get(order.position_id)
         is_gone = position is None
         if position is not None and order.closing:
             # Its id may be that of a position which another order opened beyond it.
             is_gone = not position.is_open or position.side == order.side
-        if is_gone and order.is_pending:
+        elif position is not None and position.is_open:
+            is_gone = position.side != order.side  # or beyond one that it made larger
+        if is_gone and (order.is_pending or order.flips):
             order.cease_closing()
         elif is_gone:
             raise Refusal("POSITION_NOT_OPEN", f"Position {order.position_id} is not open")
@@ -174,34 +177,36 @@ class Fills:
         """Return the position to which the next part of an order goes."""
         position, other = book.positions.get(order.position_id), book.met_by(order)
         if other is not None:
-            book.positions.pop(order.position_id, None)
-            if order.executed_volume:
-                order.earlier_positions.append(order.position_id)
-            order.position_id = other.position_id
+            if other is not position:
+                book.positions.pop(order.position_id, None)
+                self._leave_behind(order, other)
             if other.side != order.side:
                 order.become_closing(other)
             return other
         return self._new_position(book, order) if position is None else position
 
-    def _new_position(
-        self, book: AccountBook, order: Order, *, position_id: int | None = None
-    ) -> Position:
+    def _new_position(self, book: AccountBook, order: Order) -> Position:
         """Give what is left of an order, whose position was closed, an empty one of its own."""
+        keeps_id = order.flips and self._switches.flip_keeps_position_id
         position = self._blotter.new_position(
             order.symbol,
             order.side,
             label=order.own_label,
             comment=order.own_comment,
-            position_id=position_id,
+            position_id=order.position_id if keeps_id else None,
         )
-        if order.executed_volume:
-            order.earlier_positions.append(order.position_id)
         position.trailing = order.trailing
         book.positions[position.position_id] = position
         order.cease_closing()
         order.protected = False
-        order.position_id = position.position_id
+        self._leave_behind(order, position)
         return position
+
+    def _leave_behind(self, order: Order, position: Position) -> None:
+        """Let an order go from the position that it has to another one."""
+        if order.executed_volume:
+            order.earlier_positions.append(order.position_id)
+        order.position_id, order.flips = position.position_id, False
 
     def _afford(self, book: AccountBook, order: Order) -> None:
         """Set aside what an order needs for the volume that it opens, if that was not done yet.
@@ -214,8 +219,9 @@ class Fills:
         opened = book.opened_by(order)
         if opened <= 0:
             return
+        # It may have been to reduce a position only, which another has made smaller meanwhile.
+        self._admission.check_executable(book, order, opening=True)
         if book.spec.is_limited_risk and not order.guaranteed:
-            # It was to reduce a position only, which another order has made smaller meanwhile.
             raise Refusal("INVALID_REQUEST", "Guaranteed stop loss is required")
         self._admission.check_opening(book, order.symbol, order.side, opened)
         quote = need_quote(self._outside, order.symbol)
@@ -432,4 +438,6 @@ _ENDINGS: Final = {
 def _is_unasked(order: Order) -> bool:
     """Tell whether the end of an order comes long after the request behind it, or without one."""
     is_at_once = order.is_immediate and order.order_type == ProtoOAOrderType.LIMIT
-    return order.stop_out or (order.is_pending and not is_at_once)
+    is_opening = order.time_in_force == ProtoOATimeInForce.MARKET_ON_OPEN
+    has_waited = order.is_pending or (is_opening and order.origin is None)
+    return order.stop_out or (has_waited and not is_at_once)

@@ -64,10 +64,11 @@ class Guarantees:
         Raises:
             Refusal: that would happen.
         """
-        if not position.guaranteed or position.stop_loss is None:
+        held = position.guaranteed_stop
+        if held is None:
             return
         direction = 1 if position.is_buy else -1
-        if stop is None or not is_guaranteed or stop * direction < position.stop_loss * direction:
+        if stop is None or not is_guaranteed or stop * direction < held * direction:
             raise OrderRefusal(
                 "WORSE_GSL_NOT_ALLOWED",
                 f"Guaranteed stop loss of position {position.position_id} cannot be worsened",

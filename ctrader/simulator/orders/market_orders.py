@@ -241,7 +241,7 @@ class MarketOrders:
         Raises:
             Refusal: it cannot have one, or must.
         """
-        is_held = existing is not None and existing.guaranteed
+        is_held = existing is not None and existing.guaranteed_stop is not None
         is_guaranteed = bool(request.guaranteedStopLoss) or is_held
         self._guarantees.check(
             book,

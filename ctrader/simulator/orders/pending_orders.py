@@ -208,8 +208,9 @@ class PendingOrders:
             order.activated, order.touches = False, 0
         order.volume, order.limit_price, order.stop_price = volume, limit, stop
         order.trigger_method = method
-        if kept != (order.relative_stop_loss, order.relative_take_profit):
-            order.protected = False  # new distances count from the next fill
+        levels = (order.relative_stop_loss, order.relative_take_profit)
+        if (kept, trailing, is_guaranteed) != (levels, order.trailing, order.guaranteed):
+            order.protected = False  # what is new counts from the next fill
         order.relative_stop_loss, order.relative_take_profit = kept
         order.trailing, order.guaranteed = trailing, is_guaranteed
         order.updated = self._outside.market_now()

@@ -201,7 +201,7 @@ class Protection:
         Raises:
             Refusal: it cannot be, must be, or would be worse than it is.
         """
-        is_guaranteed = position.guaranteed
+        is_guaranteed = position.guaranteed_stop is not None
         if request.HasField("guaranteedStopLoss"):
             is_guaranteed = request.guaranteedStopLoss
         self._guarantees.check_not_worse(position, stop, is_guaranteed=is_guaranteed)
