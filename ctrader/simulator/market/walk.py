@@ -299,7 +299,8 @@ class _Walk:
         swing = self._by_minute * width * _normal(draw)
         middle = round(opening + (closing - opening) * first / length + swing)
         middle = _fold_back(middle, low, high)
-        again = middle + (other & 3) - 1 if other & 3 != 3 else middle
+        # A tick is a change, so the second half does not open where the first one closed.
+        again = middle + 1 if (other & 1 and middle < high) or middle == low else middle - 1
         again = low if again < low else high if again > high else again
         part = (other >> 34) & 0x3FF
         slack = self._by_minute * 0.6 * part / 512
@@ -373,14 +374,15 @@ class _Walk:
 
     def _draw_ticks(self, minute: int, node: _Stretch) -> tuple[Tick, ...]:
         draw = mix(self._key ^ mix(minute * 8 + 5))
-        kinds = _draw_kinds(node[4], draw)
-        bids = self._draw_bids(node, sum(kind != _ASK for kind in kinds), mix(draw ^ 1))
+        kinds = _draw_kinds(node, draw)
+        bids = _draw_bids(node, sum(kind != _ASK for kind in kinds), mix(draw ^ 1))
         grid, count, begin = self._grid, len(kinds), minute * MINUTE
         draw = mix(draw ^ 2)
         ticks: list[Tick] = []
         following = iter(bids)
         current = 0
         path = [(current := next(following)) if kind != _ASK else current for kind in kinds]
+        ask_before = 0
         for position, kind in enumerate(kinds):
             draw = mix(draw)
             time = begin + (position * 256 + (draw & 0xFF)) * MINUTE // (count * 256)
@@ -393,28 +395,11 @@ class _Walk:
                         break
                     top = max(top, path[later])
                 base = max(1, self._spread * (192 + ((draw >> 8) & 0x7F)) // 256)
-                ask = (top + base) * grid
+                ask_before = top + base + (top + base == ask_before)
+                ask = ask_before * grid
             bid = path[position] * grid if kind != _ASK else None
             ticks.append(Tick(time, bid, ask, 2 if kind == _BOTH else 1))
         return tuple(ticks)
-
-    def _draw_bids(self, node: _Stretch, count: int, draw: int) -> list[int]:
-        """Lead the bid from the opening to the closing price by way of both ends."""
-        opening, high, low, closing, _ = node
-        ends = [high, low] if draw & 1 else [low, high]
-        first = 1 + (draw >> 1) % (count - 3) if count > 4 else 1
-        second = first + 1 + (draw >> 24) % (count - 2 - first) if count - 2 > first else first + 1
-        stations = [(0, opening), (first, ends[0]), (second, ends[1]), (count - 1, closing)]
-        bids: list[int] = []
-        for (left, start), (right, stop) in pairwise(stations):
-            bids.append(start)
-            for step in range(left + 1, right):
-                draw = mix(draw)
-                value = start + (stop - start) * (step - left) // (right - left)
-                value += (draw & 3) - 1 if draw & 3 != 3 else 0
-                bids.append(low if value < low else high if value > high else value)
-        bids.append(closing)
-        return bids
 
 
 _BID: Final = 0
@@ -422,10 +407,13 @@ _ASK: Final = 1
 _BOTH: Final = 2
 
 
-def _draw_kinds(changes: int, draw: int) -> list[int]:
+def _draw_kinds(node: _Stretch, draw: int) -> list[int]:
     """Say which sides each tick of a minute changes; the first changes both."""
+    opening, high, low, closing, changes = node
     kinds = [_BOTH]
     left = changes - 2
+    if high == low:
+        return kinds + [_ASK] * left  # the bid stands still
     while left:
         draw = mix(draw)
         # Few changes must all be single ones, or the bid could not reach both ends.
@@ -440,7 +428,59 @@ def _draw_kinds(changes: int, draw: int) -> list[int]:
     while sum(kind != _ASK for kind in kinds) < 4:
         kinds[position] = _BID if kinds[position] == _ASK else kinds[position]
         position += 1
+    # Between two prices the bid can only go to and fro, so that its last one says how often.
+    steps = sum(kind != _ASK for kind in kinds) - 1
+    if high == low + 1 and (steps - closing + opening) % 2:
+        place = kinds.index(_ASK) if _ASK in kinds else kinds.index(_BID)
+        kinds[place] = _BID if kinds[place] == _ASK else _ASK
     return kinds
+
+
+def _draw_bids(node: _Stretch, count: int, draw: int) -> list[int]:
+    """Lead the bid from the opening to the closing price by way of both ends.
+
+    No two neighbours are alike: a price that does not change is not told.
+    """
+    opening, high, low, closing, _ = node
+    if high <= low + 1:
+        return [opening if place % 2 == 0 else high + low - opening for place in range(count)]
+    ends = [high, low] if draw & 1 else [low, high]
+    between = [end for end in ends if end not in (opening, closing)]
+    room = count - 2 - len(between)
+    place = 0
+    stations = [(0, opening)]
+    for end in between:
+        draw = mix(draw)
+        free = draw % (room + 1)
+        room -= free
+        place += 1 + free
+        stations.append((place, end))
+    stations.append((count - 1, closing))
+    bids: list[int] = []
+    for (left, start), (right, stop) in pairwise(stations):
+        value = start
+        bids.append(value)
+        for step in range(left + 1, right):
+            draw = mix(draw)
+            wanted = start + (stop - start) * (step - left) // (right - left)
+            wanted += (draw & 3) - 1 if draw & 3 != 3 else 0
+            wanted = low if wanted < low else high if wanted > high else wanted
+            unlike = stop if step + 1 == right else value
+            if wanted in (value, unlike):
+                away = _ASIDE if draw & 4 else _ASIDE_DOWN
+                wanted = next(
+                    near
+                    for near in [wanted + each for each in away]
+                    if low <= near <= high and near not in (value, unlike)
+                )
+            value = wanted
+            bids.append(value)
+    bids.append(closing)
+    return bids
+
+
+_ASIDE: Final = (1, -1, 2, -2)
+_ASIDE_DOWN: Final = (-1, 1, -2, 2)
 
 
 def _fold_back(value: int, low: int, high: int) -> int:
