@@ -299,6 +299,7 @@ class CTraderClient:
 
         Raises:
             ClientClosedError: the client is closed.
+            TypeError: the handler is no function.
             ValueError: this type of event has no such field.
         """
         self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)

@@ -36,7 +36,7 @@ from ctrader.protocol.effects import (
     Warned,
 )
 from ctrader.protocol.mailbox import Mailbox
-from ctrader.protocol.routing import Route, Router
+from ctrader.protocol.routing import Route, Router, check_handler
 from ctrader.protocol.session import Session
 from ctrader.transport import refuse_proxy, tls_context
 from ctrader.units import SECOND, Nanos, to_nanos
@@ -172,7 +172,7 @@ class Driver:
         until = time.monotonic() + seconds
         left = seconds
         try:
-            self._require_open()
+            self.require_owner()
             command = next(operation)
             while True:
                 try:
@@ -219,8 +219,10 @@ class Driver:
 
         Raises:
             ClientClosedError: the client is closed.
+            TypeError: the handler is no function.
             ValueError: this type of event has no such field.
         """
+        check_handler(handler)
         name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
         route = Route(event_type, Mailbox(f"handler {name}"), account_id, symbol_id)
         # The route lets only events of the handler's own type through.
@@ -355,6 +357,7 @@ class Driver:
     async def _execute(self, command: Command, timeout: float) -> object:
         # Whoever is cancelled already sends nothing any more.
         await anyio.lowlevel.checkpoint_if_cancelled()
+        self._require_open()
         call_id = self._session.submit(command, time.monotonic_ns(), timeout=timeout)
         return await self._ended(call_id)
 

@@ -466,6 +466,8 @@ class APIError(CTraderError):
     """Name of the request that was refused."""
     client_msg_id: str | None
     """Message id of the request that was refused."""
+    is_local: bool
+    """Whether it was found out here: the server sent no such refusal."""
 
     def __init__(
         self,
@@ -477,6 +479,7 @@ class APIError(CTraderError):
         maintenance_end: datetime | None = None,
         request_type: str | None = None,
         client_msg_id: str | None = None,
+        is_local: bool = False,
     ) -> None:
         if maintenance_end is not None and maintenance_end.utcoffset() is None:
             raise ValueError("maintenance_end must be an aware datetime; give it a time zone")
@@ -487,6 +490,7 @@ class APIError(CTraderError):
         self.maintenance_end = maintenance_end
         self.request_type = request_type
         self.client_msg_id = client_msg_id
+        self.is_local = is_local
         super().__init__(self._text())
 
     @property
@@ -515,6 +519,9 @@ class APIError(CTraderError):
 
     def _text(self) -> str:
         parts = [f"{self.request_type or 'The request'} was refused: {_one_line(self.error_code)}"]
+        if self.is_local:
+            unsent = f"{self.request_type} was not sent: " if self.request_type else ""
+            parts = [f"{unsent}{_one_line(self.error_code)}"]
         if self.description:
             parts.append(f" ({_one_line(self.description)})")
         if self.account_id is not None:
@@ -878,6 +885,8 @@ class OrderNotSentError(OrderError):
 class OrderRejectedError(OrderError, APIError):
     """The server definitely refused a trading request: nothing of it was done.
 
+    `is_local` is True where it was not even sent, as the server does not have what it is about.
+
     `from_api_error` makes an error that is also of the code's own class, such as
     `NotEnoughMoneyError`.
     """
@@ -900,6 +909,7 @@ class OrderRejectedError(OrderError, APIError):
         maintenance_end: datetime | None = None,
         request_type: str | None = None,
         client_msg_id: str | None = None,
+        is_local: bool = False,
     ) -> None:
         self.client_order_id = client_order_id
         self.order_id = order_id
@@ -913,6 +923,7 @@ class OrderRejectedError(OrderError, APIError):
             maintenance_end=maintenance_end,
             request_type=request_type,
             client_msg_id=client_msg_id,
+            is_local=is_local,
         )
 
     @classmethod
@@ -949,6 +960,7 @@ class OrderRejectedError(OrderError, APIError):
             maintenance_end=error.maintenance_end,
             request_type=error.request_type,
             client_msg_id=error.client_msg_id,
+            is_local=error.is_local,
         )
 
     def _text(self) -> str:
@@ -1102,7 +1114,7 @@ class SlowConsumerError(CTraderError):
 
 
 class ClientClosedError(CTraderError):
-    """The client is closed, or was never connected."""
+    """The client is closed; a trading request ends in `OrderNotSentError` then."""
 
     reason: str | None
     """Why it is closed, if there is more to say."""
@@ -1290,6 +1302,7 @@ def api_error(
     maintenance_end: datetime | None = None,
     request_type: str | None = None,
     client_msg_id: str | None = None,
+    is_local: bool = False,
 ) -> APIError:
     """Make the error that stands for a server's refusal.
 
@@ -1301,6 +1314,7 @@ def api_error(
         maintenance_end: From `maintenance_end_from_wire`.
         request_type: Name of the request's message.
         client_msg_id: Message id of the request.
+        is_local: Whether it was found out here.
 
     Returns: An instance of the class that `SERVER_CODES` names. An account that is not authorised
         is an `AccountAuthError`, whatever code the server chose for it.
@@ -1320,6 +1334,7 @@ def api_error(
         maintenance_end=maintenance_end,
         request_type=request_type,
         client_msg_id=client_msg_id,
+        is_local=is_local,
     )
     return error
 

@@ -208,7 +208,7 @@ def decimal_from_number(number: float | Decimal, *, field: str) -> Decimal:
 
 
 def integer_of(value: object) -> int | None:
-    """Return what stands for a whole number, also one of another library's; None if nothing."""
+    """Return what stands for a whole number, also another library's; else None."""
     if type(value) is int:
         return value
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):

@@ -286,7 +286,7 @@ class SyncCTraderClient:
 
         Raises:
             ClientClosedError: the client is closed.
-            TypeError: the handler is an `async def`.
+            TypeError: the handler is an `async def`, or no function.
             ValueError: this type of event has no such field.
         """
         self._driver.register(event_type, handler, account_id=account_id, symbol_id=symbol_id)

@@ -16,7 +16,7 @@ from ctrader.errors import CTraderError, ForkedClientError
 from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.mailbox import Mailbox
-from ctrader.protocol.routing import Route, Router
+from ctrader.protocol.routing import Route, Router, check_handler
 from ctrader.units import to_nanos
 from ctrader_sync.dispatcher import Consumer, Dispatcher
 from ctrader_sync.pump import Errand, Pump
@@ -138,8 +138,9 @@ class Driver:
         Raises:
             ClientClosedError: the client is closed.
             ValueError: this type of event has no such field.
-            TypeError: the handler is an `async def`, which nobody would await.
+            TypeError: the handler is an `async def`, which nobody would await, or no function.
         """
+        check_handler(handler)
         if inspect.iscoroutinefunction(handler):
             raise TypeError(
                 f"{_name_of(handler)} is an async function: handlers of the blocking client are "

@@ -57,8 +57,8 @@ class Screen:
             table.add_row(
                 ">" if account.account_id == chosen else "",
                 str(account.account_id),
-                str(account.trader_login),
-                "live" if account.is_live else "demo",
+                "" if account.trader_login is None else str(account.trader_login),
+                account.environment,
                 account.broker_name,
             )
         self._console.print(table)

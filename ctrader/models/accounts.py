@@ -26,6 +26,7 @@ from ctrader.enums import (
 )
 from ctrader.models.entity import Entity
 from ctrader.models.wire import (
+    bool_of,
     enum_of,
     int_of,
     money_digits_of,
@@ -52,12 +53,12 @@ class Account(Entity):
 
     account_id: int
     """Id of the account in the Open API."""
-    trader_login: int
-    """Number of the account as traders see it; 0 if the server keeps it to itself."""
+    trader_login: int | None
+    """Number of the account as traders see it; None where the server does not say."""
     balance: Decimal
     """Money on the account without open profit, in its currency."""
-    leverage_in_cents: int
-    """Leverage times 100: 5000 is 1:50; 0 if the server does not say."""
+    leverage_in_cents: int | None
+    """Leverage times 100: 5000 is 1:50; None where the server does not say."""
     account_type: AccountType
     """Whether positions of one symbol are kept apart or netted."""
     access_rights: AccessRights
@@ -98,13 +99,14 @@ class Account(Entity):
     """Deprecated by the server for `is_limited_risk`; None where it is not sent."""
 
     @property
-    def leverage(self) -> Decimal:
-        """Leverage as a number: 50 is 1:50."""
-        return Decimal(self.leverage_in_cents) / 100
+    def leverage(self) -> Decimal | None:
+        """Leverage as a number: 50 is 1:50; None where the server does not say."""
+        cents = self.leverage_in_cents
+        return None if cents is None else Decimal(cents) / 100
 
     def get_leverage(self) -> str:
-        """Write the leverage as traders do, for example `1:50`."""
-        return f"1:{self.leverage.normalize():f}"
+        """Write the leverage as traders do: `1:50`, or `1:?` where it is not known."""
+        return "1:?" if self.leverage is None else f"1:{self.leverage.normalize():f}"
 
     @classmethod
     def from_proto(cls, message: ProtoOATrader, money_digits: int | None = None) -> Account:
@@ -127,9 +129,9 @@ class Account(Entity):
         kind = enum_of(message, "accountType", AccountType)
         return cls(
             account_id=message.ctidTraderAccountId,
-            trader_login=message.traderLogin,
+            trader_login=int_of(message, "traderLogin"),
             balance=required_money_of(message, "balance", digits),
-            leverage_in_cents=message.leverageInCents,
+            leverage_in_cents=int_of(message, "leverageInCents"),
             account_type=AccountType.HEDGED if kind is None else kind,
             access_rights=AccessRights.FULL_ACCESS if rights is None else rights,
             broker_name=text_of(message, "brokerName") or "",
@@ -151,7 +153,7 @@ class Account(Entity):
             stop_out_strategy=(
                 StopOutStrategy.MOST_MARGIN_USED_FIRST if stop_out is None else stop_out
             ),
-            french_risk=message.frenchRisk if message.HasField("frenchRisk") else None,
+            french_risk=bool_of(message, "frenchRisk"),
         )
 
 
@@ -160,10 +162,13 @@ class AccountSummary(Entity):
 
     account_id: int
     """Id of the account in the Open API."""
-    is_live: bool
-    """True for real money; such an account answers on the live host only."""
-    trader_login: int
-    """Number of the account as traders see it; 0 if the server keeps it to itself."""
+    is_live: bool | None
+    """True for real money; such an account answers on the live host only.
+
+    None where the server does not say.
+    """
+    trader_login: int | None
+    """Number of the account as traders see it; None where the server does not say."""
     broker_name: str
     """Readable name of the broker; may be empty."""
     last_closing_deal_timestamp: datetime | None = None
@@ -172,6 +177,11 @@ class AccountSummary(Entity):
     """When the balance last changed."""
     permission_scope: ClientPermissionScope | None = None
     """What the token may do: look only, or trade too; None where unsaid."""
+
+    @property
+    def environment(self) -> str:
+        """Which server it is on, in a word: `live`, `demo` or `unknown`."""
+        return {True: "live", False: "demo", None: "unknown"}[self.is_live]
 
     @classmethod
     def from_proto(
@@ -190,8 +200,8 @@ class AccountSummary(Entity):
         """
         return cls(
             account_id=message.ctidTraderAccountId,
-            is_live=message.isLive,
-            trader_login=message.traderLogin,
+            is_live=bool_of(message, "isLive"),
+            trader_login=int_of(message, "traderLogin"),
             broker_name=text_of(message, "brokerTitleShort") or "",
             last_closing_deal_timestamp=time_of(message, "lastClosingDealTimestamp"),
             last_balance_update_timestamp=time_of(message, "lastBalanceUpdateTimestamp"),

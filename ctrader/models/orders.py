@@ -11,6 +11,7 @@ __all__ = [
 ]
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self, TypeAlias
 
 from pydantic import BeforeValidator, model_validator
@@ -20,6 +21,7 @@ from ctrader.errors import OrderInvalidError
 from ctrader.models.entity import Entity
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
 from ctrader.models.request import (
+    Clear,
     ClearableDistance,
     ClearableExpiration,
     ClearablePrice,
@@ -362,6 +364,34 @@ class NewOrderRequest(TradingRequest):
     stop_trigger_method: _Trigger | None = None
     """Which quotes trigger a stop order; the server's default is `TRADE`."""
 
+    if TYPE_CHECKING:
+        # Checkers would have every price be what the field holds, a float.
+        def __init__(
+            self,
+            *,
+            symbol_id: int,
+            side: OrderSide,
+            volume: int,
+            order_type: OrderType = OrderType.MARKET,
+            limit_price: float | Decimal | None = None,
+            stop_price: float | Decimal | None = None,
+            stop_loss: float | Decimal | None = None,
+            take_profit: float | Decimal | None = None,
+            time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCEL,
+            expiration_timestamp: datetime | None = None,
+            position_id: int | None = None,
+            client_order_id: str = "",
+            label: str = "",
+            comment: str = "",
+            base_slippage_price: float | Decimal | None = None,
+            slippage_in_points: int | None = None,
+            relative_stop_loss: float | Decimal | None = None,
+            relative_take_profit: float | Decimal | None = None,
+            trailing_stop_loss: bool | None = False,
+            guaranteed_stop_loss: bool | None = False,
+            stop_trigger_method: StopTriggerMethod | None = None,
+        ) -> None: ...
+
     @model_validator(mode="after")
     def _fields_go_together(self) -> Self:
         kind = self.order_type
@@ -486,6 +516,26 @@ class AmendOrderRequest(TradingRequest):
     """New distance of the take profit from the fill; `CLEAR` removes it."""
     stop_trigger_method: _Trigger | None = None
     """Which quotes trigger the stop."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            order_id: int,
+            volume: int | None = None,
+            limit_price: float | Decimal | None = None,
+            stop_price: float | Decimal | None = None,
+            stop_loss: float | Decimal | Clear | None = None,
+            take_profit: float | Decimal | Clear | None = None,
+            expiration_timestamp: datetime | Clear | None = None,
+            slippage_in_points: int | None = None,
+            trailing_stop_loss: bool | None = None,
+            guaranteed_stop_loss: bool | None = None,
+            relative_stop_loss: float | Decimal | Clear | None = None,
+            relative_take_profit: float | Decimal | Clear | None = None,
+            stop_trigger_method: StopTriggerMethod | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> Self:

@@ -19,6 +19,7 @@ from ctrader.enums import OrderSide, PositionStatus, StopTriggerMethod
 from ctrader.errors import OrderInvalidError
 from ctrader.models.entity import Entity
 from ctrader.models.request import (
+    Clear,
     ClearablePrice,
     Flag,
     Id,
@@ -236,6 +237,19 @@ class AmendPositionRequest(TradingRequest):
     """Whether the stop loss is filled at its price; left as it is unless named."""
     stop_loss_trigger_method: _Trigger | None = None
     """Which quotes trigger the stop loss."""
+
+    if TYPE_CHECKING:
+        # Checkers would have every price be what the field holds, a float.
+        def __init__(
+            self,
+            *,
+            position_id: int,
+            stop_loss: float | Decimal | Clear | None = None,
+            take_profit: float | Decimal | Clear | None = None,
+            trailing_stop_loss: bool | None = False,
+            guaranteed_stop_loss: bool | None = False,
+            stop_loss_trigger_method: StopTriggerMethod | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _something_changes(self) -> Self:

@@ -31,7 +31,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 
@@ -40,6 +41,7 @@ from ctrader.errors import OrderInvalidError
 from ctrader.units import (
     PRICE_DIGITS,
     PRICE_SCALE,
+    integer_of,
     is_on_grid,
     millis_from_datetime,
     nearest_on_grid,
@@ -95,6 +97,24 @@ class TradingRequest(BaseModel):
             super().__init__(**data)
         except ValidationError as error:
             raise _refusal(error, type(self).__name__, data) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Let `help()` and notebooks show what a request takes, not how it is checked."""
+        super().__pydantic_init_subclass__(**options)
+        types = get_type_hints(cls)
+        cls.__signature__ = Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.KEYWORD_ONLY,
+                    default=Parameter.empty if field.is_required() else field.default,
+                    annotation=types[name],
+                )
+                for name, field in cls.model_fields.items()
+            ],
+            return_annotation=None,
+        )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, checked as a new request is.
@@ -239,19 +259,20 @@ def _without_difference_noise(distance: float) -> float:
 def _positive(value: object, info: ValidationInfo, remedy: str) -> float:
     """Take a price or a distance as any finite positive number, free of noise of arithmetic."""
     field = info.field_name
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    number = value if isinstance(value, float | Decimal) else integer_of(value)
+    if number is None:
         raise OrderInvalidError(
             f"{field} must be a number in price units, not {value!r}.", field=field
         )
     try:
-        price = float(value)
+        price = float(number)
     except OverflowError:
         price = float("inf")
     if not 0 < price < float("inf"):
         raise OrderInvalidError(
-            f"{field} must be a finite number above 0, not {value}. {remedy}",
+            f"{field} must be a finite number above 0, not {number}. {remedy}",
             field=field,
-            value=value,
+            value=number,
         )
     if price > _MAX_PRICE:
         raise OrderInvalidError(
@@ -268,13 +289,16 @@ def _positive(value: object, info: ValidationInfo, remedy: str) -> float:
 
 def _whole_number(value: object, info: ValidationInfo, least: int, most: int, what: str) -> int:
     field = info.field_name
-    if isinstance(value, bool) or not isinstance(value, int):
+    number = integer_of(value)
+    if number is None:
         raise OrderInvalidError(f"{field} must be {what} as an int, not {value!r}.", field=field)
-    if not least <= value <= most:
+    if not least <= number <= most:
         raise OrderInvalidError(
-            f"{field} must be {what} from {least} to {most}, not {value}.", field=field, value=value
+            f"{field} must be {what} from {least} to {most}, not {number}.",
+            field=field,
+            value=number,
         )
-    return int(value)
+    return number
 
 
 def _volume(value: object, info: ValidationInfo) -> int:

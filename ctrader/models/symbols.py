@@ -36,6 +36,7 @@ from ctrader.errors import ProtocolError
 from ctrader.models.entity import Entity
 from ctrader.models.hours import Holiday, ScheduleInterval, TradingHours, TradingSession
 from ctrader.models.wire import (
+    bool_of,
     decimal_of,
     enum_of,
     float_of,
@@ -157,8 +158,8 @@ class SymbolInfo(Entity):
     """Id of the symbol; it differs between brokers, and between live and demo."""
     name: str
     """Its name, for example `EURUSD`; brokers add suffixes."""
-    enabled: bool
-    """False if it cannot be traded."""
+    enabled: bool | None
+    """False if it cannot be traded; None where the server does not say."""
     base_asset_id: int | None
     """Asset that is bought and sold; None where the server does not say."""
     quote_asset_id: int | None
@@ -180,7 +181,7 @@ class SymbolInfo(Entity):
         return cls(
             symbol_id=message.symbolId,
             name=text_of(message, "symbolName") or "",
-            enabled=message.enabled,
+            enabled=bool_of(message, "enabled"),
             base_asset_id=int_of(message, "baseAssetId"),
             quote_asset_id=int_of(message, "quoteAssetId"),
             category_id=int_of(message, "symbolCategoryId"),

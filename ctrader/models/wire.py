@@ -7,6 +7,7 @@ message can cause no other exception in a model.
 from __future__ import annotations
 
 __all__ = [
+    "bool_of",
     "decimal_of",
     "enum_of",
     "float_of",
@@ -74,6 +75,14 @@ def required_enum_of(message: Message, field: str, enum: type[_E]) -> _E:
     value = enum_of(message, field, enum)
     if value is None:
         raise _complaint(message, field, "is missing")
+    return value
+
+
+def bool_of(message: Message, field: str) -> bool | None:
+    """Read a flag, None where it is absent; a False that was sent is False."""
+    if not message.HasField(field):
+        return None
+    value: bool = getattr(message, field)
     return value
 
 

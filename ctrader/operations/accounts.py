@@ -109,13 +109,14 @@ def resolve_account_id(
     accounts = yield from list_by_token(access_token)
     matches = [account for account in accounts if account.trader_login == trader_login]
     if not matches:
-        raise AccountNotFoundError(trader_login, [account.trader_login for account in accounts])
+        logins = (account.trader_login for account in accounts)
+        raise AccountNotFoundError(trader_login, [login for login in logins if login is not None])
     if len(matches) > 1:
         matches = [account for account in matches if account.is_live is is_live] or matches
     if len(matches) > 1:
         # Guessing could trade on the wrong account.
         several = ", ".join(
-            f"{account.account_id} ({'live' if account.is_live else 'demo'}, {account.broker_name})"
+            f"{account.account_id} ({account.environment}, {account.broker_name})"
             for account in matches
         )
         raise ConfigurationError(

@@ -10,6 +10,10 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ctrader.errors import (
+    ApplicationAuthError,
+    CTraderError,
+    OrderError,
+    OrderNotSentError,
     OrderOutcomeUnknownError,
     ProtocolError,
     UnexpectedResponseError,
@@ -87,9 +91,16 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time, or one that
             makes no sense.
     """
-    answer = yield from command(
-        _trading_call(request, completion, account_id), ProtoOAExecutionEvent
-    )
+    call = _trading_call(request, completion, account_id)
+    try:
+        answer = yield from command(call, ProtoOAExecutionEvent)
+    except (OrderError, ProtocolError, ApplicationAuthError):
+        raise
+    except CTraderError as error:
+        # Whatever was sent ends as an order does: this was not even taken.
+        raise OrderNotSentError(
+            None, str(error), error, account_id=account_id, request_type=type(request).__name__
+        ) from error
     return _execution(request, answer, account_id)
 
 

@@ -14,9 +14,7 @@ from ctrader.enums import OrderSide
 from ctrader.errors import (
     APIError,
     ApplicationAuthError,
-    ClientClosedError,
     CTraderError,
-    CTraderReconnectAbandonedError,
     OrderError,
     OrderInvalidError,
     OrderNotSentError,
@@ -145,7 +143,11 @@ class Purpose:
         """Return the error of a request for something that the server does not have."""
         return OrderRejectedError.from_api_error(
             api_error(
-                code, description, account_id=self.account_id, request_type=self.request_type
+                code,
+                description,
+                account_id=self.account_id,
+                request_type=self.request_type,
+                is_local=True,
             ),
             client_order_id=self.client_order_id,
             order_id=order_id,
@@ -168,8 +170,6 @@ class Purpose:
         except (OrderError, ProtocolError, ApplicationAuthError):
             raise
         except CTraderError as error:
-            if self._was_closed_before(error):
-                raise
             raise self.not_sent(str(error), error) from error
 
     def read_now(
@@ -201,8 +201,6 @@ class Purpose:
         except APIError as error:
             raise self.not_sent("the server refused to tell what it depends on", error) from error
         except CTraderError as error:
-            if self._was_closed_before(error):
-                raise
             raise self.not_sent("what it depends on could not be read", error) from error
         if isinstance(answer, Lacking):
             return answer
@@ -216,11 +214,6 @@ class Purpose:
         """
         request = ProtoOAReconcileReq(ctidTraderAccountId=self.account_id)
         return (yield from self.read_now(request, ProtoOAReconcileRes, guard, share=share))
-
-    def _was_closed_before(self, error: CTraderError) -> bool:
-        """Whether nothing has begun, on a client that was closed, or given up, long before."""
-        ended = isinstance(error, ClientClosedError | CTraderReconnectAbandonedError)
-        return ended and self._session is None
 
 
 class Inquiry:

@@ -103,7 +103,7 @@ def get_by_ids(account_id: int, symbol_ids: Iterable[int]) -> Op[list[Symbol]]:
             "SYMBOL_NOT_FOUND",
             f"no symbol with id {', '.join(map(str, missing))}",
             account_id,
-            request_type=ProtoOASymbolByIdReq.__name__,
+            is_local=True,
         )
     return [found[symbol_id] for symbol_id in wanted]
 
@@ -157,12 +157,13 @@ def get_by_name(account_id: int, name: str) -> Op[Symbol]:
             f"no symbol is named {name!r}; "
             + (f"close to it: {', '.join(alike)}" if alike else "search() finds parts of names"),
             account_id,
-            request_type=ProtoOASymbolsListReq.__name__,
+            is_local=True,
         )
-    found = [symbol for symbol in named.values() if symbol.enabled] or list(named.values())
+    found = [symbol for symbol in named.values() if symbol.enabled is not False]
+    found = found or list(named.values())
     if len(found) > 1:
         # Guessing could trade the wrong one.
-        kind = "enabled" if found[0].enabled else "disabled"
+        kind = "disabled" if found[0].enabled is False else "enabled"
         ids = ", ".join(str(symbol.symbol_id) for symbol in found)
         raise ConfigurationError(
             f"Account {account_id} has several {kind} symbols named {name!r}, with the ids {ids}. "

@@ -130,7 +130,7 @@ class EventDecoder:
         return self._money_digits.get(account_id)
 
     def filled_in(self, message: Message) -> Message:
-        """Return an execution whose amounts all say their decimals, as far as they are known."""
+        """Return an execution whose amounts say their decimals, as far as known."""
         if not isinstance(message, ProtoOAExecutionEvent):
             return message
         digits = self.money_digits(message.ctidTraderAccountId)

@@ -69,7 +69,7 @@ class Mailbox:
             ValueError: capacity is below 1, or the limit below the capacity.
         """
         if capacity < 1 or limit < capacity:
-            raise ValueError(f"capacity={capacity} must be 1 or more, and limit={limit} no less")
+            raise ValueError(f"capacity={capacity} is none: give an int from 1 to {limit}")
         self.name = name
         self.capacity = capacity
         self.limit = limit

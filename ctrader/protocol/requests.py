@@ -50,13 +50,14 @@ from ctrader.protocol.orders import (
 )
 from ctrader.protocol.terms import Terms
 from ctrader.protocol.unsettled import Unsettled
-from ctrader.units import SECOND
+from ctrader.units import SECOND, to_seconds
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
     from ctrader.protocol.commands import Guard
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.units import Nanos
 
 __all__ = ["Requests"]
 
@@ -74,7 +75,6 @@ _SECRET_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
 
 _LATE_EFFECT: Final = 1 * SECOND
 """How long a change without an answer may still come into effect, as far as others wait for it."""
-_BLOCKED: Final = "the server refuses this kind of request for its rate at the moment"
 
 
 class Requests:
@@ -244,7 +244,7 @@ class Requests:
         """Take an error answer: it ends the request, or delays a read sent too fast."""
         if error.is_rate_limited():
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
-            self._end_blocked(call.payload_type)
+            self._end_blocked(call.payload_type, until)
             if not call.is_immediate and until < call.deadline:
                 self._correlator.forget(call)
                 call.message_id = None
@@ -362,17 +362,23 @@ class Requests:
             )
         if account is not None and not account.is_ready:
             # What the server said of its token is told, without what else could be done about it.
-            why = "" if account.error is None else f": {str(account.error).partition('. ')[0]}"
+            error = account.error
+            why = "" if error is None else f": {str(error).partition('. ')[0]}"
+            if isinstance(error, APIError) and error.is_token_failure():
+                why += "; hand its new tokens to client.auth.authenticate_account()"
             return f"account {account_id} is not ready{why}"
-        if self._outbox.blocked_until(call.payload_type, self._context.now) is not None:
-            return _BLOCKED
-        return None
+        until = self._outbox.blocked_until(call.payload_type, self._context.now)
+        return None if until is None else self._block(until)
 
-    def _end_blocked(self, payload_type: int) -> None:
+    def _block(self, until: Nanos) -> str:
+        seconds = to_seconds(until - self._context.now)
+        return f"the server refuses this kind of request for its rate, for {seconds:.3g} s more"
+
+    def _end_blocked(self, payload_type: int, until: Nanos) -> None:
         """End what is sent now or not at all and would be held back by a new block."""
         for call in self._unsent():
             if call.is_immediate and call.payload_type == payload_type:
-                self._pending.end(call.call_id, error=trading_failure(call, _BLOCKED))
+                self._pending.end(call.call_id, error=trading_failure(call, self._block(until)))
 
     def _unsent(self) -> list[PendingCall]:
         return [

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from ctrader.events import Event, SpotEvent
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
+from ctrader.units import integer_of
 
 if TYPE_CHECKING:
     from ctrader.protocol.mailbox import Mailbox
 
-__all__ = ["Route", "Router", "check_event_type"]
+__all__ = ["Route", "Router", "check_event_type", "check_handler"]
 
 
 @dataclass(eq=False, slots=True)
@@ -48,7 +49,7 @@ class Router:
                 raise ValueError(
                     f"{route.event_type.__name__} has no {field}: register without {field}="
                 )
-            if not isinstance(wanted, int) or isinstance(wanted, bool):
+            if integer_of(wanted) is None:
                 raise ValueError(f"{field}={wanted!r} is no id: give the number as an int")
         self._routes.setdefault(route.event_type, []).append(route)
 
@@ -92,6 +93,18 @@ class Router:
                 return frozenset(self._routes), None
             symbols.add(route.symbol_id)
         return frozenset(self._routes), frozenset(symbols)
+
+
+def check_handler(handler: object) -> None:
+    """Refuse what could never be called.
+
+    Raises:
+        TypeError: it is no function, and nothing that can be called like one.
+    """
+    if not callable(handler):
+        raise TypeError(
+            f"the handler {handler!r} cannot be called: give a function that takes one event"
+        )
 
 
 def check_event_type(kind: object) -> None:

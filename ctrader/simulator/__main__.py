@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from ctrader.errors import ConfigurationError, CTraderError
@@ -25,13 +25,20 @@ __all__ = ["main", "ready_line", "serve"]
 _WRONG_ARGUMENTS: Final = 2  # as argparse ends
 
 
+class _OneLineParser(argparse.ArgumentParser):
+    """Tell a wrong argument as all other failures are told, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_WRONG_ARGUMENTS, f"{self.prog}: {message}; --help names the arguments\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until interrupted; return the exit status.
 
     Args:
         argv: Arguments without the program's name; those of the process by default.
     """
-    parser = argparse.ArgumentParser(
+    parser = _OneLineParser(
         prog="ctrader simulator",
         description="Serve a simulated broker that speaks the cTrader Open API. Prints one line "
         "of JSON when it is ready, and serves until interrupted.",
@@ -110,7 +117,7 @@ def serve(
     speed: float = 1.0,
     ledger: str | None = None,
 ) -> int:
-    """Serve in the foreground until SIGINT or SIGTERM; return the exit status.
+    """Serve in the foreground until SIGINT, SIGTERM or SIGHUP; return the exit status.
 
     The one line of JSON on standard output says how to reach the simulator. A failure is one line
     on standard error: the status is 2 where an argument makes no sense here, such as a port that
@@ -145,8 +152,11 @@ def serve(
             names=names,
             ca_file=ca_file,
         )
+        # A terminal that is closed hangs up; Windows knows no such signal.
+        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
         before = {
-            number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, finish)
+            for number in (signal.SIGINT, signal.SIGTERM, hangup)
         }
         try:
             with simulator:
@@ -214,9 +224,6 @@ def _made(*, start: str | None, **options: Any) -> Simulator:  # Any: they are S
         raise _WrongArgumentError(f"--{option}", str(error)) from error
     except BarFileError as error:
         raise _WrongArgumentError("--replay", str(error)) from error
-    except OSError as error:
-        problem = f"{options['replay']} cannot be read: {error.strerror}; name a CSV file of bars"
-        raise _WrongArgumentError("--replay", problem) from error
 
 
 def _try_to_write(file: Path) -> None:

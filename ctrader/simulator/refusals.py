@@ -29,6 +29,9 @@ class Refusal(Exception):  # noqa: N818  # a refusal is the broker's right, no e
         self.is_common = is_common
         """Whether a `ProtoErrorRes` says it, whose times are in milliseconds."""
 
+    def __str__(self) -> str:
+        return f"{self.code}: {self.description}" if self.description else self.code
+
 
 class OrderRefusal(Refusal):
     """A trading request is refused with a `ProtoOAOrderErrorEvent`."""

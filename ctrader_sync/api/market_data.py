@@ -53,7 +53,7 @@ class MarketDataAPI(BaseAPI):
             timeout: Seconds; None takes the client's default.
 
         Raises:
-            ValueError: an id is none, or the period; nothing was sent.
+            ValueError: an id is not one; nothing was sent.
             SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(operations.subscribe_spots(account_id, symbol_ids), timeout)
@@ -93,7 +93,7 @@ class MarketDataAPI(BaseAPI):
             timeout: Seconds; None takes the client's default.
 
         Raises:
-            ValueError: an id is none, or the period; nothing was sent.
+            ValueError: an id is not one, or there is no such period; nothing was sent.
             SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(
@@ -136,7 +136,7 @@ class MarketDataAPI(BaseAPI):
             timeout: Seconds; None takes the client's default.
 
         Raises:
-            ValueError: an id is none, or the period; nothing was sent.
+            ValueError: an id is not one; nothing was sent.
             SymbolNotFoundError: the account has no such symbol.
         """
         return self._runner.run(operations.subscribe_depth(account_id, symbol_ids), timeout)
@@ -216,7 +216,8 @@ class MarketDataAPI(BaseAPI):
 
         Backed by `ProtoOAGetTrendbarsReq` with `count`, at most 5,000 bars a request and 4
         requests a second. Weekends and other times without a tick have no bars and do not count.
-        The last bar may still be forming.
+        Servers count the bar that is still forming and leave it out: the last one is a whole one
+        as a rule. `get_trendbars` has the forming one.
 
         Args:
             account_id: The account; it must be authenticated.

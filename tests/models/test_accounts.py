@@ -104,6 +104,16 @@ def test_account_with_nothing_but_the_required_has_the_documented_defaults() -> 
     assert account.total_margin_calculation_type is None
     assert account.french_risk is None
     assert account.manager_bonus is None
+    assert account.trader_login is None
+
+
+def test_what_the_server_does_not_say_of_an_account_is_none() -> None:
+    account = Account.from_proto(ProtoOATrader(ctidTraderAccountId=31, balance=0, depositAssetId=1))
+    assert (account.leverage_in_cents, account.leverage) == (None, None)
+    assert account.get_leverage() == "1:?"
+    summary = AccountSummary.from_proto(ProtoOACtidTraderAccount(ctidTraderAccountId=31))
+    assert (summary.is_live, summary.trader_login) == (None, None)
+    assert summary.environment == "unknown"
 
 
 def test_account_type_of_the_future_is_not_hedged() -> None:
@@ -137,6 +147,7 @@ def test_account_summary() -> None:
     )
 
     assert (summary.account_id, summary.is_live, summary.trader_login) == (31, True, 5)
+    assert summary.environment == "live"
     assert summary.broker_name == "Broker Ltd"
     assert summary.last_closing_deal_timestamp == datetime(2020, 9, 13, 12, 26, 40, tzinfo=UTC)
     assert summary.last_balance_update_timestamp is None

@@ -16,6 +16,8 @@ from ctrader.errors import (
     ClientClosedError,
     CTraderConnectionClosedError,
     CTraderConnectionTimeoutError,
+    CTraderError,
+    CTraderReconnectAbandonedError,
     DeserializationError,
     OrderInvalidError,
     OrderNotSentError,
@@ -173,6 +175,8 @@ def test_order_in_no_symbol_is_refused(reply: object, text: str) -> None:
     assert isinstance(error, OrderRejectedError)
     assert (error.client_order_id, error.account_id) == ("mine", 7)
     assert (error.error_code, error.request_type) == ("SYMBOL_NOT_FOUND", "ProtoOANewOrderReq")
+    assert str(error).startswith("ProtoOANewOrderReq was not sent: SYMBOL_NOT_FOUND (")
+    assert error.is_local
 
 
 @pytest.mark.parametrize(
@@ -503,11 +507,20 @@ def test_client_that_was_closed_in_between_did_not_send_the_request() -> None:
     [
         lambda: trading.place_order(7, ORDER),
         lambda: trading.amend_position(7, AmendPositionRequest(position_id=5, stop_loss=1)),
+        lambda: trading.amend_order(7, AmendOrderRequest(order_id=5, volume=1)),
+        lambda: trading.close_position(7, ClosePositionRequest(position_id=5, volume=1)),
+        lambda: trading.cancel_order(7, 5),
     ],
 )
-def test_client_that_was_closed_before_says_so(operation: Callable[[], Any]) -> None:
-    with pytest.raises(ClientClosedError):
-        drive(operation(), lambda _: ClientClosedError("long ago"))
+@pytest.mark.parametrize(
+    "error", [ClientClosedError("long ago"), CTraderReconnectAbandonedError("long ago")]
+)
+def test_client_that_was_closed_before_did_not_send_the_request(
+    operation: Callable[[], Any], error: CTraderError
+) -> None:
+    with pytest.raises(OrderNotSentError, match="long ago") as caught:
+        drive(operation(), lambda _: error)
+    assert (caught.value.cause, caught.value.account_id) == (error, 7)
 
 
 def test_application_that_is_refused_says_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctrader.errors import ConfigurationError, SymbolNotFoundError
+from ctrader.errors import ClientClosedError, ConfigurationError, SymbolNotFoundError
 from ctrader.operations import symbols
 from ctrader.proto import (
     ProtoOAArchivedSymbol,
@@ -26,8 +26,8 @@ from ctrader.proto import (
     ProtoOASymbolsListReq,
     ProtoOASymbolsListRes,
 )
-from ctrader.protocol.commands import Call
-from tests.operations.peer import converse, question
+from ctrader.protocol.commands import Call, Command
+from tests.operations.peer import converse, drive, question
 
 LIST = question(ProtoOASymbolsListReq(ctidTraderAccountId=7))
 LISTED = ProtoOASymbolsListRes(
@@ -118,6 +118,35 @@ def test_get_by_name_says_what_is_spelled_alike(name: str, told: str) -> None:
         converse(symbols.get_by_name(7, name), (LIST, LISTED))
 
     assert told in str(refused.value)
+    assert str(refused.value).startswith("SYMBOL_NOT_FOUND (")  # the server refused nothing
+    assert refused.value.is_local
+
+
+def test_symbol_that_need_not_be_disabled_is_preferred() -> None:
+    listed = ProtoOASymbolsListRes(
+        ctidTraderAccountId=7,
+        symbol=[
+            ProtoOALightSymbol(symbolId=1, symbolName="EURUSD", enabled=False),
+            ProtoOALightSymbol(symbolId=2, symbolName="EURUSD"),
+        ],
+    )
+    assert [entry.enabled for entry in converse(symbols.list_all(7), (LIST, listed))] == [
+        False,
+        None,
+    ]
+    asked: list[int] = []
+
+    def answer(command: Command) -> object:
+        assert isinstance(command, Call)
+        if isinstance(command.request, ProtoOASymbolsListReq):
+            return listed
+        assert isinstance(command.request, ProtoOASymbolByIdReq)
+        asked.extend(command.request.symbolId)
+        return ClientClosedError()
+
+    with pytest.raises(ClientClosedError):
+        drive(symbols.get_by_name(7, "EURUSD"), answer)
+    assert asked == [2]
 
 
 def twins(*entries: tuple[int, bool]) -> ProtoOASymbolsListRes:

@@ -862,3 +862,4 @@ def test_request_that_waits_for_a_refused_account_says_so_in_the_end():
     text = str(peer.errors[call_id])
     assert f"account {ACCOUNT} is not ready" in text
     assert "CH_ACCESS_TOKEN_INVALID" in text
+    assert "hand its new tokens to client.auth.authenticate_account()" in text

@@ -472,8 +472,9 @@ def test_order_is_refused_while_its_kind_is_blocked():
     assert isinstance(error, OrderRejectedError)
     assert isinstance(error, RateLimitedError)
     peer.clear()
-    not_sent(peer, peer.submit(trade_call()))
-    peer.advance(5)
+    peer.advance(2)
+    assert "for its rate, for 3 s more" in not_sent(peer, peer.submit(trade_call())).reason
+    peer.advance(3)
     peer.submit(trade_call())
     assert len(peer.requests(ORDER)) == 1
 

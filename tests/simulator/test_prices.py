@@ -273,6 +273,9 @@ def test_bad_file_is_refused_by_line_and_value(tmp_path: Path, text: str, words:
 def test_file_that_is_no_text_is_refused(tmp_path: Path):
     path = tmp_path / "bars.csv"
     path.write_bytes(b"time,open,high,low,close\n\xff\xfe,1,1,1,1\n")
+    told = r"none\.csv cannot be read: .*; name a CSV file of bars"
+    with pytest.raises(BarFileError, match=told):
+        read_bars(tmp_path / "none.csv")
     with pytest.raises(BarFileError, match=r"bars\.csv.* is no text in UTF-8"):
         read_bars(path)
 

@@ -839,6 +839,21 @@ def test_symbol_of_no_file_is_refused(capsys: pytest.CaptureFixture[str]):
     assert "--replay" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--port", "abc"], "argument --port: invalid int value: 'abc'"), (["--bogus"], "--bogus")],
+)
+def test_argument_that_cannot_be_read_is_told_in_one_line(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ctrader simulator: ")
+    assert told in line
+
+
 def test_ledger_is_written_even_if_the_thread_failed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -891,8 +906,8 @@ def test_command_ends_on_a_signal_at_whatever_step_of_its_wait_that_comes():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_command_says_how_to_reach_it_and_ends_on_a_signal(number: signal.Signals):
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_command_says_how_to_reach_it_and_ends_on_a_signal(number: str):
     process = subprocess.Popen(
         [sys.executable, "-m", "ctrader.simulator", "--seed", "5"],
         stdout=subprocess.PIPE,
@@ -929,7 +944,7 @@ def test_command_says_how_to_reach_it_and_ends_on_a_signal(number: signal.Signal
             socket.create_connection((ready["host"], ready["port"]), timeout=5) as raw,
             context.wrap_socket(raw, server_hostname=ready["host"]),
         ):
-            process.send_signal(number)
+            process.send_signal(signal.Signals[number])
             rest, error = process.communicate(timeout=5)
         assert (process.returncode, rest, error) == (0, "", "")
         assert not Path(ready["ca_file"]).exists()

@@ -8,17 +8,22 @@ Where they must refuse something, a comment says so; one that silences nothing i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, assert_type
 
 from ctrader.proto import ProtoOASpotEvent, ProtoOAVersionReq, ProtoOAVersionRes
 from ctrader_sync import (
+    CLEAR,
     AccountCredentials,
+    AmendOrderRequest,
+    AmendPositionRequest,
     ClientConfig,
     EventStream,
     ExecutionEvent,
     NewOrderRequest,
     Order,
     OrderSide,
+    OrderType,
     Position,
     SpotEvent,
     SymbolInfo,
@@ -93,6 +98,19 @@ def calls(account_id: int, start: datetime, end: datetime) -> None:
     )
     assert_type(client.market_data.get_tick_data(account_id, 1, start, end), Sequence[TickData])
     request = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=100_000)
+    # Prices may be Decimals; what is read back is a float.
+    exact = NewOrderRequest(
+        symbol_id=1,
+        side=OrderSide.BUY,
+        volume=100_000,
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal("1.2"),
+        relative_stop_loss=Decimal("0.002"),
+    )
+    assert_type(exact.limit_price, float | None)
+    NewOrderRequest(symbol_id="1", side=OrderSide.BUY, volume=1)  # type: ignore[arg-type] # a text
+    AmendOrderRequest(order_id=1, limit_price=Decimal("1.2"), stop_loss=CLEAR)
+    AmendPositionRequest(position_id=1, stop_loss=Decimal("1.2"), take_profit=CLEAR)
     assert_type(client.trading.place_order(account_id, request), ExecutionEvent)
     assert_type(client.trading.get_open_positions(account_id), list[Position])
     assert_type(client.protocol.request(ProtoOAVersionReq(), ProtoOAVersionRes), ProtoOAVersionRes)

@@ -89,6 +89,9 @@ def read_bars(path: str | PathLike[str]) -> list[SourceBar]:
                 for number, row in enumerate(csv.reader(file, delimiter=separator), 1)
                 if any(cell.strip() for cell in row)
             ]
+    except OSError as error:
+        problem = f"{name} cannot be read: {error.strerror}; name a CSV file of bars"
+        raise BarFileError(problem) from error
     except UnicodeDecodeError as error:
         raise BarFileError(f"{name} is no text in UTF-8: {error.reason}") from error
     except csv.Error as error:

@@ -355,7 +355,8 @@ class _Client(_Shaped):
         return register
 
     def register_handler(self, event_type: type[Any], handler: Any, **filters: Any) -> None:
-        self._client.register_handler(event_type, _Handler(handler), **filters)
+        taken: Any = _Handler(handler) if callable(handler) else handler
+        self._client.register_handler(event_type, taken, **filters)
 
     def off(self, event_type: type[Any], handler: Any) -> bool:
         return self._client.off(event_type, _Handler(handler))

@@ -188,7 +188,9 @@ async def test_slow_handler_delays_only_itself(stage: Stage, brisk: Simulator):
         assert len(started) == 1
         release.set()
         await eventually(stage, lambda: len(started) > 10, "what the slow one had missed")
-        assert started == swift.events[: len(started)]
+        both = min(len(started), len(swift.events))  # either may be ahead by what just came
+        assert both > 10
+        assert started[:both] == swift.events[:both]
 
 
 async def test_handler_may_ask_the_server(stage: Stage, brisk: Simulator):

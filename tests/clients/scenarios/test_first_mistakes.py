@@ -171,6 +171,10 @@ async def test_wrong_types_are_named_before_anything_is_sent(stage: Stage, simul
                 await call()
         with pytest.raises(ValueError, match="'SpotEvent' is no type of event: take a class"):
             anything.stream("SpotEvent")
+        with pytest.raises(TypeError, match="the handler 5 cannot be called: give a function"):
+            anything.register_handler(SpotEvent, 5)
+        with pytest.raises(ValueError, match="capacity=0 is none: give an int from 1 to 100000"):
+            anything.stream(SpotEvent, capacity=0)
         assert len([frame for frame in simulator.frames if not frame.outbound]) == before
         assert await client.market_data.get_last_trendbars(account_id, 1, "h1", 3)
 
