@@ -355,7 +355,7 @@ class _Client(_Shaped):
         return register
 
     def register_handler(self, event_type: type[Any], handler: Any, **filters: Any) -> None:
-        taken: Any = _Handler(handler) if callable(handler) else handler
+        taken = _Handler(cast("Any", handler)) if callable(handler) else handler
         self._client.register_handler(event_type, taken, **filters)
 
     def off(self, event_type: type[Any], handler: Any) -> bool:
