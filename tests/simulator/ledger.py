@@ -12,7 +12,7 @@ prices are decimal numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
@@ -570,71 +570,74 @@ class Ledger:
             worth = {each: -self.unrealised(each, at)[1] for each in self.holdings}
         else:
             worth = {each: holding.used_margin for each, holding in self.holdings.items()}
+        holding = self.holdings[position_id]
+        due = holding.volume
         if self._is_fair:
             # What frees no margin is closed only where nothing does.
-            helpful = {
-                each: value for each, value in worth.items() if self._useful(self.holdings[each])
-            }
+            least = {each.position_id: self._least(each, at) for each in self.holdings.values()}
+            helpful = {each: worth[each] for each, freeing in least.items() if freeing}
             _same("stop-out frees margin", position_id in (helpful or worth), True)
             worth = helpful or worth
+            due = least[position_id] or due
         _same("stop-out begins with", worth[position_id], max(worth.values()))
-        holding = self.holdings[position_id]
         step = self._terms[holding.symbol_id].full.stepVolume
-        enough = self._enough(holding, at) if self._is_fair else None
-        _same("volume of a stop-out", volume, holding.volume if enough is None else enough)
+        _same("volume of a stop-out", volume, due)
         self.partial_stop_outs += volume < holding.volume
         _same("steps of a stop-out", volume == holding.volume or volume % step == 0, True)
 
-    def _enough(self, holding: _Holding, at: int) -> int | None:
-        """Return the least volume whose closing sets the margin level right, None for all.
+    def _least(self, holding: _Holding, at: int) -> int:
+        """Return the least volume whose closing sets the margin level right.
 
-        Where nothing does, it is what frees margin at all.
+        Where no part does, it is what frees margin at all; nothing, or 0, where none of it does.
         """
         symbol = self._terms[holding.symbol_id].full
-        equity, used = self.equity(at), self.used_margin()
-        if equity <= 0 or not holding.used_margin:
-            return None
-        largest = (holding.volume - symbol.minVolume) // symbol.stepVolume
-        useful = int(self._useful(holding) // symbol.stepVolume)
-        least, most = 1, min(largest, useful)
-        while least <= most:
-            middle = (least + most) // 2
-            if self._is_enough(holding, middle * symbol.stepVolume, equity, used, at):
-                most = middle - 1
-            else:
-                least = middle + 1
-        if least <= min(largest, useful):
-            return least * symbol.stepVolume
-        return useful * symbol.stepVolume if 0 < useful < largest else None
+        step, used, equity = symbol.stepVolume, self.used_margin(), self.equity(at)
+        largest = (holding.volume - symbol.minVolume) // step
+        # Parts that leave their side no lighter than the other one: each frees more than the last.
+        useful = _last(largest, lambda number: not self._without(holding, number * step, at)[1])
+        if equity > 0:
+            short = _last(
+                useful, lambda number: not self._is_enough(holding, number * step, equity, at)
+            )
+            if short < largest and self._is_enough(holding, (short + 1) * step, equity, at):
+                return (short + 1) * step
+        part = useful * step
+        tries = (part, holding.volume) if useful < largest else (holding.volume, part)
+        freeing = (each for each in tries if each and self._without(holding, each, at)[0] < used)
+        return next(freeing, 0)
 
-    def _is_enough(self, holding: _Holding, volume: int, equity: int, used: int, at: int) -> bool:
+    def _is_enough(self, holding: _Holding, volume: int, equity: int, at: int) -> bool:
         terms = self._terms[holding.symbol_id]
         price = self._exit_price(holding, at)
         gross = self.unrealised(holding.position_id, at)[0]
         cost = self._commission(terms, volume, price, at) - self._conversion_fee(
             terms, _half_away(Fraction(gross * volume, holding.volume))
         )
-        freed = Fraction(holding.used_margin * volume, holding.volume)
-        if self._margin_calculation == "MAX":
-            freed = min(freed, Fraction(self._excess(holding)))
-        return 100 * (equity - cost) >= self._stop_out_level * (used - freed)
+        bound = self._without(holding, volume, at)[0]
+        return 100 * (equity - cost) >= self._stop_out_level * bound
 
-    def _excess(self, holding: _Holding) -> int:
-        """Return how much more the side of a position binds than the other, at least nothing."""
+    def _without(self, holding: _Holding, volume: int, at: int) -> tuple[int, bool]:
+        """Return the margin if a volume were closed, and whether its side were the lighter one."""
+        everything = self.holdings
+        self.holdings = {each: replace(own) for each, own in everything.items()}
+        left = self.holdings[holding.position_id]
+        left.lots, lots = [], left.lots
+        for lot in lots:
+            taken = min(volume, lot.volume)
+            volume -= taken
+            if taken < lot.volume:
+                left.lots.append(replace(lot, volume=lot.volume - taken))
+        left.used_margin = 0
+        if not left.lots:
+            del self.holdings[holding.position_id]
+        self._renew_margins(left, at)
         sides = [0, 0]
         for each in self.holdings.values():
             if each.symbol_id == holding.symbol_id:
                 sides[each.is_long == holding.is_long] += each.used_margin
-        return max(0, sides[1] - sides[0])
-
-    def _useful(self, holding: _Holding) -> Fraction:
-        """Return the volume of a position whose closing frees margin."""
-        if self._margin_calculation == "SUM":
-            return Fraction(holding.volume)
-        excess = self._excess(holding)
-        if excess >= holding.used_margin:
-            return Fraction(holding.volume if excess else 0)
-        return Fraction(excess * holding.volume, holding.used_margin)
+        used = self.used_margin()
+        self.holdings = everything
+        return used, self._margin_calculation != "SUM" and sides[1] < sides[0]
 
     def _take_deal(self, event: ProtoOAExecutionEvent) -> None:
         deal = event.deal
@@ -967,6 +970,18 @@ class Ledger:
 def _same(what: str, told: object, own: object) -> None:
     if told != own:
         raise LedgerError(f"{what}: the client was told {told}, the ledger has {own}")
+
+
+def _last(highest: int, holds: Callable[[int], bool]) -> int:
+    """Return the last number up to a highest one for which something holds, from 1 on; else 0."""
+    low, high = 0, highest
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _guaranteed_distance(order: ProtoOAOrder) -> Fraction | None:

@@ -1647,11 +1647,11 @@ def test_pending_order_that_only_reduces_is_executed_where_closing_is_allowed(
 # Margin that follows from guaranteed stop losses
 
 
-def at_risk(balance: int, *bids: int) -> Peer:
+def at_risk(balance: int, *bids: int, **terms: object) -> Peer:
     """Open an exchange with an account whose margin is what its guaranteed stops may cost."""
     strategy = ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL
     accounts = account(
-        balance=Decimal(balance), is_limited_risk=True, limited_risk_strategy=strategy
+        balance=Decimal(balance), is_limited_risk=True, limited_risk_strategy=strategy, **terms
     )
     ticks = [(10 * place, bid, bid + 2) for place, bid in enumerate(bids or (112567,))]
     return trader(*ticks, accounts=accounts, guaranteed_stops=True)
@@ -1684,6 +1684,36 @@ def test_addition_needs_what_the_guaranteed_stop_loss_of_its_position_may_cost()
     peer.send(order(volume=10_000_000, positionId=POSITION, guaranteedStopLoss=True))
     assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_REPLACED"]
     assert book_of(peer).positions[POSITION].used_margin == 100_000 + 120_000
+
+
+def test_addition_with_a_better_guaranteed_stop_loss_needs_what_all_of_it_may_cost_then():
+    peer = at_risk(2010)
+    peer.send(order(volume=10_000_000, relativeStopLoss=2000, guaranteedStopLoss=True))
+    peer.run(1)
+    peer.received()
+    # Ten dollars are left; what is there binds 2,000, and all of it will bind 400.
+    peer.send(
+        order(volume=10_000_000, relativeStopLoss=200, guaranteedStopLoss=True, positionId=POSITION)
+    )
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_REPLACED"]
+    assert book_of(peer).positions[POSITION].used_margin == 40_000
+
+
+def test_addition_must_be_able_to_pay_for_what_it_takes_from_a_side_that_made_up_for_the_other():
+    peer = at_risk(2010, margin_calculation=ProtoOATotalMarginCalculationType.NET)
+    for side in ("BUY", "SELL"):
+        guaranteed = order(
+            side=side, volume=10_000_000, relativeStopLoss=2000, guaranteedStopLoss=True
+        )
+        peer.send(guaranteed)
+        peer.run(1)
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(200))
+    peer.received()
+    better = order(relativeStopLoss=100, guaranteedStopLoss=True, positionId=POSITION)
+    # The long side would bind 101 dollars, and the short one 2,000 as before.
+    event = refusal(peer, better)
+    assert event.errorCode == "NOT_ENOUGH_MONEY"
+    assert "margin 189900 is needed" in event.description
 
 
 def test_margin_follows_a_guaranteed_stop_loss_that_trails():

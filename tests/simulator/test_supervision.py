@@ -20,6 +20,7 @@ from ctrader.proto import (
     ProtoOAExpectedMarginReq,
     ProtoOAExpectedMarginRes,
     ProtoOAGetPositionUnrealizedPnLReq,
+    ProtoOALimitedRiskMarginCalculationStrategy,
     ProtoOAMarginCall,
     ProtoOAMarginCallListReq,
     ProtoOAMarginCallListRes,
@@ -38,6 +39,7 @@ from ctrader.proto import (
 from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS
 from ctrader.simulator.market.prices import Quote
 from ctrader.simulator.switches import Switches
+from tests.simulator.orders import amend, order
 from tests.simulator.peer import BARE, START, USD_ACCOUNT, Peer, log_in, scripted_exchange
 from tests.simulator.trades import close, market_order, open_position, perform, trader_of
 
@@ -303,6 +305,87 @@ def test_fair_stop_out_ends_where_neither_side_frees_margin_any_more():
     # the other one must: 490 dollars are left, and each lot that goes frees 1,100 for 2.50.
     assert [deal.filledVolume for deal in deals] == [5_000_000, 10_000_000, 5_600_000]
     assert not stopped(peer)
+
+
+@pytest.mark.parametrize(
+    ("calculation", "long", "used", "closed"),
+    [
+        # A lot of the short side, opened 0.0002 above the long one, binds 20 cents more.
+        (ProtoOATotalMarginCalculationType.NET, 10_100_000, 1_080, "long"),
+        (ProtoOATotalMarginCalculationType.MAX, 10_100_000, 111_100, "long"),
+        (ProtoOATotalMarginCalculationType.MAX, 10_000_000, 110_020, "short"),
+    ],
+)
+def test_fair_stop_out_closes_a_step_where_less_would_be_enough(
+    calculation: int, long: int, used: int, closed: str
+):
+    peer = margin_trader(
+        (1, 110_020),
+        (2, 110_000),
+        balance=Decimal(20_000),
+        fair_stop_out=True,
+        margin_calculation=calculation,
+        stop_out_level=100,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    ids = {"long": open_position(peer, volume=long)}
+    ids["short"] = open_position(peer, "SELL", volume=10_000_000)
+    peer.run(10)
+    book = peer.exchange.books[USD_ACCOUNT]
+    commission = sum(position.commission for position in book.open_positions())
+    equity = book.balance + commission + 2_000  # what the short side gained
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(equity - used + 3) / 100)
+    deals = [event.deal for event in stopped(peer, 60) if event.HasField("deal")]
+    assert [(deal.positionId, deal.filledVolume) for deal in deals] == [(ids[closed], 100_000)]
+
+
+def test_fair_stop_out_reckons_with_the_tiers_of_dynamic_leverage():
+    peer = margin_trader(
+        balance=Decimal(20_000),
+        leverage=500,
+        fair_stop_out=True,
+        stop_out_level=100,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    # Of 2.2 million dollars 1 million is at 1:500, the rest at 1:200: 2,000 and 6,000 dollars.
+    position_id = open_position(peer, volume=200_000_000)
+    book = peer.exchange.books[USD_ACCOUNT]
+    assert book.positions[position_id].used_margin == 800_000
+    equity = book.balance + book.positions[position_id].commission
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(equity - 800_000 + 50_000) / 100)
+    # A lot of 110,000 dollars frees 550, which costs 2.50: 0.92 of it free the 500.
+    (deal,) = [event.deal for event in stopped(peer, 60) if event.HasField("deal")]
+    assert deal.filledVolume == 9_200_000
+
+
+def test_fair_stop_out_leaves_what_binds_no_margin():
+    strategy = ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL
+    peer = margin_trader(
+        (5, 112_000),
+        (15, 111_000),
+        balance=Decimal(20_000),
+        is_limited_risk=True,
+        limited_risk_strategy=strategy,
+        fair_stop_out=True,
+        stop_out_level=100,
+        stop_out_strategy=ProtoOAStopOutStrategy.MOST_LOSING_FIRST,
+        margin_call_levels=(0.0, 0.0, 0.0),
+    )
+    peer.exchange.change_symbol(1, guaranteed_stops=True)
+    terms: dict[str, Any] = {"relativeStopLoss": 2000, "guaranteedStopLoss": True}
+    safe, at_risk = (
+        perform(peer, order(volume=volume, **terms))[1].position.positionId
+        for volume in (10_000_000, 30_000_000)
+    )
+    peer.run(10)
+    peer.send(amend(safe, stopLoss=1.1, guaranteedStopLoss=True))
+    peer.run(1)
+    book = peer.exchange.books[USD_ACCOUNT]
+    assert [each.used_margin for each in book.open_positions()] == [0, 600_000]
+    profit = sum(each.commission for each in book.open_positions()) + 800_000
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(book.balance + profit - 600_000 + 3) / 100)
+    deals = [event.deal for event in stopped(peer, 2) if event.HasField("deal")]
+    assert [(deal.positionId, deal.filledVolume) for deal in deals] == [(at_risk, 100_000)]
 
 
 def test_fair_stop_out_closes_all_when_nothing_is_left():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ctrader.proto import ProtoOALimitedRiskMarginCalculationStrategy as _Strategy
 from ctrader.proto import (
@@ -14,13 +15,13 @@ from ctrader.proto import (
 )
 from ctrader.simulator.accounts.money import margin_of
 from ctrader.simulator.accounts.valuation import Valuation
-from ctrader.simulator.book import AccountBook, Position
+from ctrader.simulator.book import AccountBook, Entry, Position
 from ctrader.simulator.catalogue import PRICE_UNITS, Catalogue, SymbolSpec
 from ctrader.simulator.checked import INT64_MAX
 from ctrader.simulator.orders.surroundings import Surroundings
 from ctrader.simulator.refusals import Refusal
 
-__all__ = ["Margin", "both_sides"]
+__all__ = ["Margin", "Remainder", "both_sides"]
 
 N = TypeVar("N", int, Fraction)
 
@@ -32,6 +33,16 @@ def both_sides(method: int, long: N, short: N) -> N:
     if method == ProtoOATotalMarginCalculationType.NET:
         return long - short if long > short else short - long
     return long + short
+
+
+class Remainder(NamedTuple):
+    """What would be bound if a volume were closed."""
+
+    used: int
+    """Margin that the whole account would bind."""
+    is_outweighed: bool
+    """Whether less would be bound on the volume's side of its symbol than on the other, where the
+    sides are set against each other: closing more of it would set nothing free then."""
 
 
 class Margin:
@@ -68,31 +79,29 @@ class Margin:
             both[0 if position.is_buy else 1] += position.used_margin
         return sum(both_sides(method, long, short) for long, short in sides.values())
 
-    def used_without(self, book: AccountBook, position: Position, volume: int) -> Fraction:
-        """Return the margin that would be bound if a volume of a position were closed.
+    def without(self, book: AccountBook, position: Position, volume: int) -> Remainder:
+        """Return what would be bound if a volume of a position were closed.
 
-        That sets a part of the position's own margin free; where the sides of a symbol are set
-        against each other, the account's may stay what it is, or even grow.
+        Where the sides of a symbol are set against each other that may be as much as now, or more.
+
+        Raises:
+            Refusal: there is no price to reckon with.
         """
+        sharing = [each for each in book.open_positions() if _share_tiers(each, position)]
+        behind = sharing[sharing.index(position) + 1 :]
+        own, other = _sides_of(book, position)
+        margins = sum(each.used_margin for each in (position, *behind))
+        held, position.entries = position.entries, _left_of(position.entries, volume)
+        try:
+            kept = self._bound(book, position) if position.entries else 0
+            changed = kept + sum(self._bound_or_kept(book, each) for each in behind)
+        finally:
+            position.entries = held
         method = book.spec.margin_calculation
-        own, other = _sides_of(book, position)
-        freed = Fraction(position.used_margin * volume, position.volume)
-        left = both_sides(method, own - freed, Fraction(other))
-        return self.used(book) - both_sides(method, own, other) + left
-
-    def freeing_volume(self, book: AccountBook, position: Position) -> Fraction:
-        """Return how much of a position can be closed until more sets no margin free.
-
-        That is all of it, unless the sides of its symbol are set against each other.
-        """
-        if book.spec.margin_calculation == ProtoOATotalMarginCalculationType.SUM:
-            return Fraction(position.volume)
-        own, other = _sides_of(book, position)
-        if own <= other:
-            return Fraction(0)
-        return min(
-            Fraction(position.volume),
-            Fraction((own - other) * position.volume, position.used_margin or 1),
+        left = own - margins + changed
+        return Remainder(
+            self.used(book) - both_sides(method, own, other) + both_sides(method, left, other),
+            is_outweighed=method != ProtoOATotalMarginCalculationType.SUM and left < other,
         )
 
     def free(self, book: AccountBook) -> int:
@@ -170,6 +179,28 @@ class Margin:
             return by_leverage
         return self._by_strategy(book, symbol, volume, by_leverage, Fraction(abs(market - stop)))
 
+    def asked_more(
+        self, book: AccountBook, position: Position, volume: int, market: int, *, stop: int
+    ) -> int:
+        """Return the margin that a position must be able to bind beyond what it does.
+
+        That is nothing, or less, where what is added brings so much better a stop loss that all
+        of it risks no more than before.
+
+        Args:
+            volume: What an order adds to the position.
+            market: Price for which it is likely to be opened, in wire units.
+            stop: Guaranteed stop loss that all of it will have.
+        """
+        rate = self._valuation.base_to_deposit(book, position.symbol, market)
+        held, promised = position.entries, position.promised_stop
+        position.entries = [*held, Entry(volume, market, 0, rate)]
+        position.promised_stop = stop
+        try:
+            return self._bound(book, position) - position.used_margin
+        finally:
+            position.entries, position.promised_stop = held, promised
+
     def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
         """Bind the margin of a position as it is now, and of those behind it.
 
@@ -211,13 +242,17 @@ class Margin:
             follower(book)
 
     def _recompute(self, book: AccountBook, position: Position) -> None:
-        try:
-            margin = self._bound(book, position)
-        except Refusal:
-            return  # without a rate it stays what it was
+        margin = self._bound_or_kept(book, position)
         if margin != position.used_margin:
             position.used_margin = margin
             self._announce(book, position)
+
+    def _bound_or_kept(self, book: AccountBook, position: Position) -> int:
+        """Return what a position binds; without a rate it stays what it was."""
+        try:
+            return self._bound(book, position)
+        except Refusal:
+            return position.used_margin
 
     def _bound(self, book: AccountBook, position: Position) -> int:
         """Return the margin that an open position binds, as far as a message can hold it."""
@@ -293,6 +328,17 @@ def _sides_of(book: AccountBook, position: Position) -> tuple[int, int]:
             own += each.used_margin if each.side == position.side else 0
             other += 0 if each.side == position.side else each.used_margin
     return own, other
+
+
+def _left_of(entries: Sequence[Entry], volume: int) -> list[Entry]:
+    """Return what is left of entries after a volume of the oldest was closed."""
+    left: list[Entry] = []
+    for entry in entries:
+        taken = min(volume, entry.volume)
+        volume -= taken
+        if entry.volume > taken:
+            left.append(replace(entry, volume=entry.volume - taken))
+    return left
 
 
 def _share_tiers(first: Position, second: Position) -> bool:

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from ctrader.proto import ProtoOAMarginCallTriggerEvent, ProtoOAStopOutStrategy
 from ctrader.simulator.accounts.exposure import Exposure, Exposures
-from ctrader.simulator.accounts.margin import Margin
+from ctrader.simulator.accounts.margin import Margin, Remainder
 from ctrader.simulator.accounts.valuation import Valuation
 from ctrader.simulator.book import AccountBook, Position
 from ctrader.simulator.messages.account import margin_call_message
@@ -116,38 +116,46 @@ class Supervision:
             positions.sort(key=lambda each: self._valuation.profit(book, each)[1])
         else:
             positions.sort(key=lambda each: each.used_margin, reverse=True)
+        volumes = {each.position_id: each.volume for each in positions}
         if book.spec.fair_stop_out:
-            # What frees no margin would be closed for nothing.
-            helpful = [each for each in positions if self._margin.freeing_volume(book, each)]
-            positions = helpful or positions
+            least = {each.position_id: self._least(book, each, equity) for each in positions}
+            helpful = {each: volume for each, volume in least.items() if volume}
+            # What frees no margin would be closed for nothing, unless nothing else is left.
+            volumes = helpful or volumes
         for position in positions:
-            if self._stop_out(book, position, self._volume(book, position, equity)):
+            volume = volumes.get(position.position_id)
+            if volume and self._stop_out(book, position, volume):
                 return
 
-    def _volume(self, book: AccountBook, position: Position, equity: int) -> int:
-        """Return how much of a position a stop-out closes: all, or on fair terms the least."""
-        whole, symbol = position.volume, position.symbol
-        if not book.spec.fair_stop_out or equity <= 0 or not position.used_margin:
-            return whole
-        most = (whole - symbol.min_volume) // symbol.step_volume
-        useful = int(self._margin.freeing_volume(book, position) // symbol.step_volume)
-        steps = range(1, min(most, useful) + 1)
-        try:
-            least = bisect_left(
-                steps, True, key=lambda n: self._is_enough(book, position, n, equity)
-            )
-        except Refusal:
-            return whole  # terms that changed cannot be reckoned with: nothing may stay open
-        if least < len(steps):
-            return steps[least] * symbol.step_volume
-        return steps[-1] * symbol.step_volume if steps and useful < most else whole
+    def _least(self, book: AccountBook, position: Position, equity: int) -> int:
+        """Return how much of a position a stop-out closes on fair terms.
 
-    def _is_enough(self, book: AccountBook, position: Position, steps: int, equity: int) -> bool:
-        """Tell whether closing so many steps of a position brings the margin level back."""
-        volume = steps * position.symbol.step_volume
-        left = self._margin.used_without(book, position, volume)
-        rest = equity - self._closing_cost(book, position, volume)
-        return 100 * rest >= Fraction(book.spec.stop_out_level) * left
+        That is the least that brings the margin level back; else all that sets margin free; or
+        nothing where none of it does.
+        """
+        symbol, used = position.symbol, self._margin.used(book)
+        whole, step = position.volume, symbol.step_volume
+        parts = range(step, whole - symbol.min_volume + 1, step)
+
+        def without(volume: int) -> Remainder:
+            return self._margin.without(book, position, volume)
+
+        def is_enough(volume: int) -> bool:
+            rest = equity - self._closing_cost(book, position, volume)
+            return 100 * rest >= Fraction(book.spec.stop_out_level) * without(volume).used
+
+        try:
+            useful = bisect_left(parts, True, key=lambda part: without(part).is_outweighed)
+            if equity > 0:
+                least = bisect_left(parts[:useful], True, key=is_enough)
+                # The part with which the sides change places may be the one that is enough.
+                if least < useful or (useful < len(parts) and is_enough(parts[useful])):
+                    return parts[least]
+            most = parts[useful - 1 : useful] if useful else parts[:0]
+            tried = (*most, whole) if useful < len(parts) else (whole, *most)
+            return next((volume for volume in tried if without(volume).used < used), 0)
+        except Refusal:
+            return whole  # what cannot be reckoned with must not stay open
 
     def _closing_cost(self, book: AccountBook, position: Position, volume: int) -> int:
         """Return what closing a volume now takes from the equity, beyond what is in it."""

@@ -206,7 +206,11 @@ class Admission:
             stop = better_stop(side, own, stop)
         # What the position brings must be bookable when it is closed, so the rate must exist now.
         self._valuation.quote_to_deposit(book, symbol)
-        margin = self._margin.asked(book, symbol, side, volume, market, stop=stop)
+        if added_to is not None and stop is not None and stop != added_to.guaranteed_stop:
+            # A better stop loss changes what the volume binds that is there already.
+            margin = self._margin.asked_more(book, added_to, volume, market, stop=stop)
+        else:
+            margin = self._margin.asked(book, symbol, side, volume, market, stop=stop)
         needed = self._growth(book, symbol, side, margin, closed)
         free = self._margin.free(book) - self._reservations.amount(book)
         total = needed + self._valuation.commission(book, symbol, volume, market)
