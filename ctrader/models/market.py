@@ -14,7 +14,7 @@ __all__ = [
     "ticks_from_proto",
 ]
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     )
 
 
-_TRADING_DAY_ZONE: Final = "America/New_York"  # the trading day begins at 17:00 there
+_TRADING_DAY_ZONE: Final = "America/New_York"
+_TRADING_DAY_HOUR: Final = 17  # when the trading day begins there
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -157,14 +158,20 @@ class Trendbar(msgspec.Struct, frozen=True, gc=False):
         """End of the bar, which is where the next one may start.
 
         Days, weeks and months end at 17:00 New York time, so a day lasts 23 or 25 hours where
-        New York changes its clocks.
+        New York changes its clocks; bars of some hours end with their day.
 
         Raises:
             ProtocolError: the period is one that this library does not know.
         """
-        if self.period < TrendbarPeriod.D1 and self.period.duration is not None:
-            return self.timestamp + self.period.duration
+        duration = self.period.duration if self.period < TrendbarPeriod.D1 else None
+        if duration is not None and self.period < TrendbarPeriod.H4:
+            return self.timestamp + duration
         start = self.timestamp.astimezone(ZoneInfo(_TRADING_DAY_ZONE))
+        if duration is not None:
+            # The evening belongs to the next trading day.
+            day = (start + timedelta(hours=24 - _TRADING_DAY_HOUR)).date()
+            over = datetime.combine(day, time(_TRADING_DAY_HOUR), start.tzinfo)
+            return min(self.timestamp + duration, over.astimezone(UTC))
         if self.period is TrendbarPeriod.D1:
             last = start.date() + timedelta(days=1)
         elif self.period is TrendbarPeriod.W1:

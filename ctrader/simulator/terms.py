@@ -28,6 +28,7 @@ _COSTS: Final = (
     "guaranteed_charge",
 )
 """Terms of a symbol that say what the client pays; swaps alone may bring something."""
+_DOLLAR: Final = 100_000_000  # of a rollover commission
 
 
 def check_symbol(symbol: SymbolSpec, catalogue: Catalogue) -> None:
@@ -48,6 +49,11 @@ def check_symbol(symbol: SymbolSpec, catalogue: Catalogue) -> None:
                 f"{name} must not be negative, not {cost}. It is what the client pays: "
                 f"give {-cost} for a cost of that size, or 0 for none"
             )
+    if symbol.rollover_commission % _DOLLAR:
+        raise ValueError(
+            f"rollover_commission must be whole dollars, which is all that the wire can tell: a "
+            f"multiple of {_DOLLAR}, not {symbol.rollover_commission}"
+        )
     if symbol.min_volume > symbol.max_volume:
         raise ValueError(
             f"min_volume {symbol.min_volume} must not lie over max_volume {symbol.max_volume}"

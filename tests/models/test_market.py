@@ -168,6 +168,14 @@ def test_close_that_was_sent_wins_over_the_last_bid() -> None:
     assert Trendbar.from_proto(message, close_points=100_025).close_points == 100_007
 
 
+def test_close_at_the_low_that_was_sent_is_no_missing_close() -> None:
+    message = ProtoOATrendbar(
+        volume=5, low=100_000, deltaClose=0, deltaHigh=40, utcTimestampInMinutes=240
+    )
+
+    assert Trendbar.from_proto(message, close_points=100_025).close_points == 100_000
+
+
 def test_bar_without_a_period_is_a_minute() -> None:
     message = ProtoOATrendbar(volume=5, low=1, utcTimestampInMinutes=240)
 
@@ -230,6 +238,11 @@ def test_bar_without_a_price_or_a_time_is_refused(message: ProtoOATrendbar) -> N
         # New York springs forward on 8 March 2026 and falls back on 1 November 2026.
         (TrendbarPeriod.D1, utc(2026, 3, 7, 22, 0), utc(2026, 3, 8, 21, 0)),
         (TrendbarPeriod.D1, utc(2026, 10, 31, 21, 0), utc(2026, 11, 1, 22, 0)),
+        (TrendbarPeriod.H4, utc(2026, 3, 8, 18, 0), utc(2026, 3, 8, 21, 0)),
+        (TrendbarPeriod.H4, utc(2026, 11, 1, 21, 0), utc(2026, 11, 1, 22, 0)),
+        (TrendbarPeriod.H4, utc(2026, 11, 1, 17, 0), utc(2026, 11, 1, 21, 0)),
+        (TrendbarPeriod.H12, utc(2026, 3, 8, 10, 0), utc(2026, 3, 8, 21, 0)),
+        (TrendbarPeriod.H12, utc(2026, 11, 1, 9, 0), utc(2026, 11, 1, 21, 0)),
         (TrendbarPeriod.W1, utc(2026, 3, 1, 22, 0), utc(2026, 3, 8, 21, 0)),
         (TrendbarPeriod.MN1, utc(2026, 1, 31, 22, 0), utc(2026, 2, 28, 22, 0)),
         (TrendbarPeriod.MN1, utc(2026, 2, 28, 22, 0), utc(2026, 3, 31, 21, 0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -82,6 +83,18 @@ def test_flip_goes_on_where_a_part_closed_its_position_exactly(kind: str, *, kee
     ]
     assert open_volumes(peer) == [(opened, "SELL", 400_000)]
     assert not found[-1].order.closingOrder
+
+
+def test_pending_flip_may_use_the_margin_that_it_sets_free():
+    # A lot binds 1,126 dollars: two could not be held beside each other.
+    accounts = account(account_type=ProtoOAAccountType.NETTED, balance=Decimal(1500))
+    peer = trader((0, 112567, 112569), (3, 112500, 112502), accounts=accounts)
+    peer.send(order(volume=10_000_000))
+    events(peer)
+    peer.send(order("STOP", "SELL", volume=20_000_000, stopPrice=1.125))
+    events(peer)
+    assert kinds(events(peer, 5)) == ["ORDER_PARTIAL_FILL", "ORDER_FILLED"]
+    assert open_volumes(peer) == [(POSITION + 2, "SELL", 10_000_000)]
 
 
 def test_rest_of_a_flip_goes_to_what_another_order_opened_meanwhile():

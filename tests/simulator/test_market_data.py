@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from ctrader.enums import TrendbarPeriod
+from ctrader.models.market import Trendbar
 from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOAGetTickDataReq,
@@ -28,7 +31,14 @@ from ctrader.proto import (
     ProtoOAUnsubscribeSpotsRes,
 )
 from ctrader.simulator.exchange import Exchange
-from ctrader.simulator.market.calendar import DAY, HOUR, MINUTE, trading_day_start
+from ctrader.simulator.market.calendar import (
+    DAY,
+    HOUR,
+    MINUTE,
+    next_period_start,
+    period_start,
+    trading_day_start,
+)
 from ctrader.simulator.market.prices import fold_ticks
 from ctrader.simulator.switches import Switches
 from tests.simulator.peer import (
@@ -618,6 +628,44 @@ def test_page_of_ticks_holds_the_newest_part():
         time, value = time + tick.timestamp, value + tick.tick
         decoded.append((time, value))
     assert decoded[::-1] == [(tick.time, tick.bid) for tick in expected]
+
+
+def test_page_of_ticks_that_is_just_full_is_the_last():
+    request = ProtoOAGetTickDataReq(
+        ctidTraderAccountId=USD_ACCOUNT,
+        symbolId=1,
+        type=ProtoOAQuoteType.BID,
+        fromTimestamp=START - MINUTE,
+        toTimestamp=START,
+    )
+    number = len(walking().ask(request, ProtoOAGetTickDataRes).tickData)
+    assert number > 5
+    for size, more in ((number, False), (number - 1, True)):
+        answer = walking(Switches(ticks_page_size=size)).ask(request, ProtoOAGetTickDataRes)
+        assert (len(answer.tickData), answer.hasMore) == (size, more)
+
+
+def test_window_of_counted_bars_has_no_limit():
+    peer = walking(Switches(enforce_bar_windows=True))
+    answer = bars(peer, fromTimestamp=START - 400 * DAY, toTimestamp=START, count=50)
+    assert len(answer.trendbar) == 49
+
+
+@pytest.mark.parametrize("day", ["2024-03-08T00:00", "2024-11-01T00:00"])
+@pytest.mark.parametrize("period", [TrendbarPeriod.H4, TrendbarPeriod.H12, TrendbarPeriod.D1])
+def test_bars_follow_one_another_where_new_york_changes_its_clocks(
+    period: TrendbarPeriod, day: str
+):
+    first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    start = period_start(period, round(first.timestamp() * 1000))
+    for _ in range(5 * 6):
+        following = next_period_start(period, start)
+        assert period_start(period, following) == following
+        assert period_start(period, following - 1) == start
+        # The client knows it without asking.
+        bar = Trendbar(period, start // MINUTE, 1, 1, 1, 1, 1)
+        assert bar.end.timestamp() * 1000 == following
+        start = following
 
 
 def test_ticks_of_more_than_a_week_are_refused():

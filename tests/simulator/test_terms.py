@@ -114,6 +114,7 @@ def test_scripted_answer_stays_what_it_was_when_it_was_given(peer: Peer):
         {"commission_rate": -1},
         {"min_commission": -1},
         {"rollover_commission": -1},
+        {"rollover_commission": 250_000_000},  # two dollars and a half
         {"conversion_fee_rate": -1},
         {"guaranteed_charge": -1},
     ],

@@ -265,6 +265,22 @@ def test_amending_changes_price_levels_and_expiry():
     assert kinds(events(peer, 100)) == ["ORDER_EXPIRED"]
 
 
+def test_expiry_that_was_amended_away_does_not_come():
+    peer = trader()
+    for _ in range(2):
+        peer.send(order("LIMIT", limitPrice=1.11, expirationTimestamp=START + 60_000))
+    events(peer)
+    later = amend_order(limitPrice=1.11, expirationTimestamp=START + 600_000)
+    never = amend_order(limitPrice=1.11)
+    never.orderId = ORDER + 1
+    for request in (later, never):
+        peer.send(request)
+    assert kinds(events(peer)) == ["ORDER_REPLACED"] * 2
+    assert not events(peer, 120)
+    (expired,) = events(peer, 600)
+    assert (kinds([expired]), expired.order.orderId) == (["ORDER_EXPIRED"], ORDER)
+
+
 def test_amending_keeps_what_is_left_out_if_so_switched():
     peer = trader(switches=replace(BARE, omitted_levels_clear=False))
     peer.send(order("STOP", stopPrice=1.13, relativeStopLoss=200, relativeTakeProfit=300))
