@@ -389,11 +389,11 @@ READINGS: Final[dict[str, Reading]] = {
             "accessRights": As("access_rights", choice, Choice(0)),
             "depositAssetId": As("deposit_asset_id", same),
             "swapFree": As("swap_free", same, False),
-            "leverageInCents": As("leverage_in_cents", same, 0),
+            "leverageInCents": As("leverage_in_cents", same),
             "totalMarginCalculationType": As("total_margin_calculation_type", choice),
             "maxLeverage": As("max_leverage", same),
             "frenchRisk": As("french_risk", same),
-            "traderLogin": As("trader_login", same, 0),
+            "traderLogin": As("trader_login", same),
             "accountType": As("account_type", choice, Choice(0)),
             "brokerName": As("broker_name", same, ""),
             "registrationTimestamp": As("registration_timestamp", instant),
@@ -410,8 +410,8 @@ READINGS: Final[dict[str, Reading]] = {
     "ProtoOACtidTraderAccount": Reading(
         {
             "ctidTraderAccountId": ACCOUNT,
-            "isLive": As("is_live", same, False),
-            "traderLogin": As("trader_login", same, 0),
+            "isLive": As("is_live", same),
+            "traderLogin": As("trader_login", same),
             "lastClosingDealTimestamp": As("last_closing_deal_timestamp", instant),
             "lastBalanceUpdateTimestamp": As("last_balance_update_timestamp", instant),
             "brokerTitleShort": As("broker_name", same, ""),
@@ -435,7 +435,7 @@ READINGS: Final[dict[str, Reading]] = {
         {
             "symbolId": As("symbol_id", same),
             "symbolName": As("name", same, ""),
-            "enabled": As("enabled", same, False),
+            "enabled": As("enabled", same),
             "baseAssetId": As("base_asset_id", same),
             "quoteAssetId": As("quote_asset_id", same),
             "symbolCategoryId": As("category_id", same),
