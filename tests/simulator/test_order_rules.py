@@ -1716,6 +1716,58 @@ def test_addition_must_be_able_to_pay_for_what_it_takes_from_a_side_that_made_up
     assert "margin 189900 is needed" in event.description
 
 
+def gain_guaranteed(calculation: int) -> Peer:
+    """Open a long position whose stop loss comes to stand over its entry; ten dollars are left."""
+    peer = at_risk(20_000, 112567, 117567, margin_calculation=calculation)
+    for side, distance in (("BUY", 2000), ("SELL", 8000)):
+        peer.send(
+            order(side=side, volume=10_000_000, relativeStopLoss=distance, guaranteedStopLoss=True)
+        )
+        peer.run(1)
+    peer.run(10)
+    peer.send(amend(stopLoss=1.155, guaranteedStopLoss=True))
+    peer.run(1)
+    book, floor = book_of(peer), peer.exchange.floor
+    assert [each.used_margin for each in book.open_positions()] == [293_100, 800_000]
+    free = floor.equity(book) - floor.used_margin(book)
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(free - 1000) / 100)
+    peer.received()
+    return peer
+
+
+def test_addition_to_what_has_its_gain_guaranteed_needs_what_all_of_it_may_cost_then():
+    # Stop 0.02931 over what is there and 0.02069 under what is added: 862 dollars instead of 2,931.
+    addition = order(volume=10_000_000, positionId=POSITION, guaranteedStopLoss=True)
+    peer = gain_guaranteed(ProtoOATotalMarginCalculationType.SUM)
+    peer.send(addition)
+    assert kinds(events(peer)) == ["ORDER_ACCEPTED", "ORDER_FILLED", "ORDER_REPLACED"]
+    assert book_of(peer).positions[POSITION].used_margin == 86_200
+    net = gain_guaranteed(ProtoOATotalMarginCalculationType.NET)
+    # So less makes up for the 8,000 of the other side.
+    assert "margin 206900 is needed" in refusal(net, addition).description
+
+
+def test_addition_needs_what_it_moves_to_dearer_tiers_behind_its_position():
+    strategy = ProtoOALimitedRiskMarginCalculationStrategy.ACCORDING_TO_GSL_AND_LEVERAGE
+    accounts = account(
+        balance=Decimal(30_000), leverage=500, is_limited_risk=True, limited_risk_strategy=strategy
+    )
+    peer = trader(accounts=accounts, guaranteed_stops=True)
+    for _ in range(2):
+        peer.send(order(volume=80_000_000, relativeStopLoss=200, guaranteedStopLoss=True))
+        peer.run(1)
+    book = book_of(peer)
+    assert [each.used_margin for each in book.open_positions()] == [180_110, 420_436]
+    free = peer.exchange.floor.equity(book) - peer.exchange.floor.used_margin(book)
+    peer.exchange.withdraw(USD_ACCOUNT, Decimal(free - 440_000) / 100)
+    peer.received()
+    better = order(
+        volume=80_000_000, relativeStopLoss=199, guaranteedStopLoss=True, positionId=POSITION
+    )
+    # All that is added is at 1:200 in the end: the position takes what those behind it had.
+    assert "margin 450277 is needed" in refusal(peer, better).description
+
+
 def test_margin_follows_a_guaranteed_stop_loss_that_trails():
     peer = at_risk(2010, 112567, 112767)
     peer.send(

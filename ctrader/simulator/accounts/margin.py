@@ -87,18 +87,10 @@ class Margin:
         Raises:
             Refusal: there is no price to reckon with.
         """
-        sharing = [each for each in book.open_positions() if _share_tiers(each, position)]
-        behind = sharing[sharing.index(position) + 1 :]
         own, other = _sides_of(book, position)
-        margins = sum(each.used_margin for each in (position, *behind))
-        held, position.entries = position.entries, _left_of(position.entries, volume)
-        try:
-            kept = self._bound(book, position) if position.entries else 0
-            changed = kept + sum(self._bound_or_kept(book, each) for each in behind)
-        finally:
-            position.entries = held
+        change = self._change(book, position, _left_of(position.entries, volume))
         method = book.spec.margin_calculation
-        left = own - margins + changed
+        left = own + change
         return Remainder(
             self.used(book) - both_sides(method, own, other) + both_sides(method, left, other),
             is_outweighed=method != ProtoOATotalMarginCalculationType.SUM and left < other,
@@ -182,24 +174,23 @@ class Margin:
     def asked_more(
         self, book: AccountBook, position: Position, volume: int, market: int, *, stop: int
     ) -> int:
-        """Return the margin that a position must be able to bind beyond what it does.
+        """Return the margin that an addition to a position must be able to bind.
 
-        That is nothing, or less, where what is added brings so much better a stop loss that all
-        of it risks no more than before.
+        That is nothing, or less, where all of the position risks no more than before: a better
+        stop loss counts for what is there already as well.
 
         Args:
-            volume: What an order adds to the position.
+            volume: What the order adds.
             market: Price for which it is likely to be opened, in wire units.
-            stop: Guaranteed stop loss that all of it will have.
+            stop: Guaranteed stop loss that all of the position will have.
         """
+        self._valuation.check_rates(book, position.symbol)
         rate = self._valuation.base_to_deposit(book, position.symbol, market)
-        held, promised = position.entries, position.promised_stop
-        position.entries = [*held, Entry(volume, market, 0, rate)]
-        position.promised_stop = stop
+        promised, position.promised_stop = position.promised_stop, stop
         try:
-            return self._bound(book, position) - position.used_margin
+            return self._change(book, position, [*position.entries, Entry(volume, market, 0, rate)])
         finally:
-            position.entries, position.promised_stop = held, promised
+            position.promised_stop = promised
 
     def renew(self, book: AccountBook, position: Position, *, announce: bool = False) -> None:
         """Bind the margin of a position as it is now, and of those behind it.
@@ -246,6 +237,18 @@ class Margin:
         if margin != position.used_margin:
             position.used_margin = margin
             self._announce(book, position)
+
+    def _change(self, book: AccountBook, position: Position, entries: list[Entry]) -> int:
+        """Return how much more a position, and those behind it, would bind with other entries."""
+        sharing = [each for each in book.open_positions() if _share_tiers(each, position)]
+        behind = sharing[sharing.index(position) + 1 :]
+        held, position.entries = position.entries, entries
+        try:
+            own = self._bound(book, position) if entries else 0
+            bound = own + sum(self._bound_or_kept(book, each) for each in behind)
+        finally:
+            position.entries = held
+        return bound - sum(each.used_margin for each in (position, *behind))
 
     def _bound_or_kept(self, book: AccountBook, position: Position) -> int:
         """Return what a position binds; without a rate it stays what it was."""

@@ -206,8 +206,8 @@ class Admission:
             stop = better_stop(side, own, stop)
         # What the position brings must be bookable when it is closed, so the rate must exist now.
         self._valuation.quote_to_deposit(book, symbol)
-        if added_to is not None and stop is not None and stop != added_to.guaranteed_stop:
-            # A better stop loss changes what the volume binds that is there already.
+        if added_to is not None and added_to.is_open and stop is not None:
+            # What all of it may cost then is not what its parts may cost, one by one.
             margin = self._margin.asked_more(book, added_to, volume, market, stop=stop)
         else:
             margin = self._margin.asked(book, symbol, side, volume, market, stop=stop)
