@@ -50,7 +50,7 @@ OUTSIDE: Final = LOOPS | {
 CHANCE: Final = frozenset({"random", "secrets", "uuid"})
 
 CORE: Final = ("vocabulary", "records", "protocol", "operations")
-SYNC: Final = (*CORE, "transport", "mirrors")
+SYNC: Final = (*CORE, "transport", "tokens", "mirrors")
 
 LAYERS: Final[Mapping[str, Layer]] = {
     "vocabulary": Layer(
@@ -83,7 +83,8 @@ LAYERS: Final[Mapping[str, Layer]] = {
         is_timeless=True,
     ),
     # What both kinds of driver share; so nothing of a loop may be in it.
-    "transport": Layer(("ctrader.transport", "ctrader.tokens"), sees=CORE, never=LOOPS),
+    "transport": Layer(("ctrader.transport",), sees=CORE, never=LOOPS),
+    "tokens": Layer(("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary",), never=LOOPS),
     "async api": Layer(("ctrader.api", "ctrader.api.*"), sees=CORE, never=LOOPS),
     "async drivers": Layer(
         (
@@ -94,11 +95,11 @@ LAYERS: Final[Mapping[str, Layer]] = {
             "ctrader.oauth",
             "ctrader.streams",
         ),
-        sees=(*CORE, "transport", "async api"),
+        sees=(*CORE, "transport", "tokens", "async api"),
     ),
     "async client": Layer(
         ("ctrader.account", "ctrader.client"),
-        sees=(*CORE, "transport", "async api", "async drivers"),
+        sees=(*CORE, "transport", "tokens", "async api", "async drivers"),
     ),
     # Names of `ctrader` that `ctrader_sync` has too.
     "mirrors": Layer(

@@ -1,0 +1,99 @@
+"""What is kept of one grant: its newest tokens, and what tells older ones."""
+
+from __future__ import annotations
+
+__all__ = ["MOST_SUPERSEDED", "GrantKey", "StoredGrant", "TokenPair", "fingerprint"]
+
+import hashlib
+from typing import ClassVar, Final, NamedTuple
+
+from pydantic import Field
+
+from ctrader.config import GuardedModel, Secret
+
+MOST_SUPERSEDED: Final = 20
+"""Fingerprints of exchanged refresh tokens that are kept; one is added about once a month."""
+
+
+class GrantKey(NamedTuple):
+    """Whose tokens they are: one user's consent to one application.
+
+    It may be for several accounts.
+    """
+
+    client_id: str
+    """The application."""
+    user_id: int
+    """The user's cTrader ID (`CtidProfile.user_id`)."""
+
+
+class TokenPair(GuardedModel):
+    """An access token with the refresh token that buys the next pair, once."""
+
+    _PICKLE_REMEDY: ClassVar[str] = "Keep the tokens in a TokenStore that both processes use."
+
+    access_token: Secret
+    """Token that opens the accounts of the grant."""
+    refresh_token: Secret
+    """Token that buys the next pair."""
+    expires_at: float = Field(ge=0)
+    """When the access token ends, in Unix seconds."""
+    token_type: str = "bearer"
+    """What kind of token it is, in the server's words."""
+
+
+class StoredGrant(GuardedModel):
+    """What a store keeps of one grant.
+
+    The pair before the newest stays beside it: where a new pair turns out to be no good, there is
+    something left to look at. Of older ones only fingerprints are kept, so that a pair from an old
+    configuration file is known as spent instead of being sent again.
+    """
+
+    _PICKLE_REMEDY: ClassVar[str] = "Keep the tokens in a TokenStore that both processes use."
+
+    tokens: TokenPair = Field(repr=False, exclude=True)
+    """The newest pair."""
+    previous: TokenPair | None = Field(default=None, repr=False, exclude=True)
+    """The pair before it, None where there was none."""
+    superseded: tuple[str, ...] = ()
+    """Fingerprints of refresh tokens that were exchanged, newest first."""
+    exchanging: str | None = None
+    """Fingerprint of the refresh token whose exchange was begun; None where none is open."""
+
+    def begun(self) -> StoredGrant:
+        """Return what to keep before the refresh token is sent.
+
+        It holds no new secret. Found by the next process, it says that the pair may be spent.
+        """
+        return self._changed(exchanging=fingerprint(self.tokens.refresh_token))
+
+    def rotated(self, tokens: TokenPair) -> StoredGrant:
+        """Return what to keep once the server gave a new pair."""
+        spent = fingerprint(self.tokens.refresh_token)
+        others = tuple(each for each in self.superseded if each != spent)
+        return self._changed(
+            tokens=tokens,
+            previous=self.tokens,
+            superseded=(spent, *others)[:MOST_SUPERSEDED],
+            exchanging=None,
+        )
+
+    def settled(self) -> StoredGrant:
+        """Return what to keep once an exchange turned out not to have happened."""
+        return self._changed(exchanging=None)
+
+    def supersedes(self, refresh_token: str) -> bool:
+        """Tell whether a refresh token was exchanged for a newer one."""
+        return fingerprint(refresh_token) in self.superseded
+
+    # Private
+
+    def _changed(self, **fields: object) -> StoredGrant:
+        kept = {name: getattr(self, name) for name in type(self).model_fields}
+        return StoredGrant.model_validate({**kept, **fields})
+
+
+def fingerprint(refresh_token: str) -> str:
+    """Return what tells one refresh token from another and does not give it away."""
+    return hashlib.sha256(refresh_token.encode()).hexdigest()[:32]
