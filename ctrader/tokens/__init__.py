@@ -3,10 +3,12 @@
 from ctrader.tokens.files import FileTokenStore
 from ctrader.tokens.record import GrantKey, StoredGrant, TokenPair
 from ctrader.tokens.store import MemoryTokenStore, TokenStore
+from ctrader.tokens.system_keyring import KeyringTokenStore
 
 __all__ = [
     "FileTokenStore",
     "GrantKey",
+    "KeyringTokenStore",
     "MemoryTokenStore",
     "StoredGrant",
     "TokenPair",

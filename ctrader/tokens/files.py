@@ -7,11 +7,9 @@ if the process is killed before the files change places.
 
 from __future__ import annotations
 
-__all__ = ["FileSystem", "FileTokenStore"]
+__all__ = ["FileSystem", "FileTokenStore", "default_folder"]
 
 import contextlib
-import hashlib
-import json
 import os
 import secrets
 import stat
@@ -20,20 +18,25 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import platformdirs
 
 from ctrader.errors import TokenStoreError
 from ctrader.tokens.file_lock import locked_file
-from ctrader.tokens.record import GrantKey, StoredGrant, TokenPair
+from ctrader.tokens.record import GrantKey, StoredGrant
 from ctrader.tokens.store import LOCK_TIMEOUT
+from ctrader.tokens.text import Kept, kept_in, text_of
 
-_VERSION: Final = 1
 _TRIES: Final = 20
 _PAUSE: Final = 0.05
 """Seconds between tries to replace a file that another program, such as a scanner, has open."""
 _NEW: Final = ".new"
+
+
+def default_folder() -> Path:
+    """Return where this system has a user's data, such as in `~/.local/share`."""
+    return platformdirs.user_data_path("ctrader", appauthor=False) / "tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,6 @@ class FileSystem:
     """Puts a file in the place of another one, at once or not at all."""
     sleep: Callable[[float], None] = time.sleep
     """Lets seconds pass."""
-
-
-class _Kept(NamedTuple):
-    """One file of a grant that is whole."""
-
-    serial: int
-    grant: StoredGrant
 
 
 class FileTokenStore:
@@ -81,8 +77,7 @@ class FileTokenStore:
             lock_timeout: Seconds to wait for a lock that somebody else holds.
             system: How files behave, for tests.
         """
-        place = platformdirs.user_data_path("ctrader", appauthor=False) / "tokens"
-        self._folder = place if folder is None else Path(folder)
+        self._folder = default_folder() if folder is None else Path(folder)
         self._lock_timeout = lock_timeout
         self._system = FileSystem() if system is None else system
 
@@ -106,8 +101,7 @@ class FileTokenStore:
             except TimeoutError as error:
                 raise TokenStoreError(
                     f"The tokens of user {key.user_id} have been locked by another client for "
-                    f"{self._lock_timeout:g} s ({path}). Try again later, or end the other program",
-                    cause=error,
+                    f"{self._lock_timeout:g} s ({path}). Try again later, or end the other program"
                 ) from error
             except OSError as error:
                 raise self._failed("lock", path, error) from error
@@ -132,7 +126,7 @@ class FileTokenStore:
         try:
             self._prepare()
             serial = self._next_serial(key)
-            written = self._write(path, serial, _text_of(key, serial, grant))
+            written = self._write(path, serial, text_of(key, serial, grant))
             self._put_in_place(written, path)
             self._sync_folder()
         except OSError as error:
@@ -141,8 +135,7 @@ class FileTokenStore:
     # Private
 
     def _path(self, key: GrantKey) -> Path:
-        application = hashlib.sha256(key.client_id.encode()).hexdigest()[:12]
-        return self._folder / f"grant-{key.user_id}-{application}.json"
+        return self._folder / f"{key.name}.json"
 
     def _prepare(self) -> None:
         """Make the folder, or make sure that it is its owner's alone to write to."""
@@ -155,14 +148,14 @@ class FileTokenStore:
                     f"{stat.S_IMODE(mode):04o}). Take that right away: chmod 700 {self._folder}"
                 )
 
-    def _newest(self, key: GrantKey) -> _Kept | None:
+    def _newest(self, key: GrantKey) -> Kept | None:
         """Return the newest that is whole, of the file itself and those that were to replace it."""
         path = self._path(key)
-        found: list[_Kept] = []
+        found: list[Kept] = []
         is_damaged = False
         for each in (path, *self._replacements(path)):
             try:
-                kept = _kept_in(key, self._read(each))
+                kept = kept_in(key, self._read(each))
             except FileNotFoundError:
                 continue  # there is none, or another process has just put it in its place
             except OSError as error:
@@ -188,7 +181,7 @@ class FileTokenStore:
         path = self._path(key)
         for each in (path, *self._replacements(path)):
             try:
-                kept = _kept_in(key, each.read_text("utf-8"))
+                kept = kept_in(key, each.read_text("utf-8"))
             except (OSError, ValueError):
                 continue  # it will be replaced
             serial = serial if kept is None else max(serial, kept.serial)
@@ -256,44 +249,3 @@ class FileTokenStore:
             f"Could not {what} the tokens in {path}: {reason}. Make the folder usable, or give "
             "FileTokenStore another one"
         )
-
-
-def _text_of(key: GrantKey, serial: int, grant: StoredGrant) -> str:
-    return json.dumps(
-        {
-            "version": _VERSION,
-            "serial": serial,
-            "client_id": key.client_id,
-            "user_id": key.user_id,
-            "tokens": _fields_of(grant.tokens),
-            "previous": None if grant.previous is None else _fields_of(grant.previous),
-            "superseded": list(grant.superseded),
-            "exchanging": grant.exchanging,
-        },
-        indent=1,
-    )
-
-
-def _fields_of(pair: TokenPair) -> dict[str, Any]:
-    return {name: getattr(pair, name) for name in TokenPair.model_fields}
-
-
-def _kept_in(key: GrantKey, text: str) -> _Kept | None:
-    """Read a file; None if it is not whole, or of another grant or version.
-
-    It does not raise, for the frames of an error would show the text.
-    """
-    try:
-        found = json.loads(text)
-        if (found["version"], found["client_id"], found["user_id"]) != (_VERSION, *key):
-            return None
-        previous = found["previous"]
-        grant = StoredGrant(
-            tokens=TokenPair(**found["tokens"]),
-            previous=None if previous is None else TokenPair(**previous),
-            superseded=tuple(found["superseded"]),
-            exchanging=found["exchanging"],
-        )
-        return _Kept(int(found["serial"]), grant)
-    except (ValueError, TypeError, KeyError):  # a ConfigurationError is a ValueError
-        return None

@@ -26,6 +26,12 @@ class GrantKey(NamedTuple):
     user_id: int
     """The user's cTrader ID (`CtidProfile.user_id`)."""
 
+    @property
+    def name(self) -> str:
+        """What files and entries of a keyring are called."""
+        application = hashlib.sha256(self.client_id.encode()).hexdigest()[:12]
+        return f"grant-{self.user_id}-{application}"
+
 
 class TokenPair(GuardedModel):
     """An access token with the refresh token that buys the next pair, once."""
@@ -96,4 +102,4 @@ class StoredGrant(GuardedModel):
 
 def fingerprint(refresh_token: str) -> str:
     """Return what tells one refresh token from another and does not give it away."""
-    return hashlib.sha256(refresh_token.encode()).hexdigest()[:32]
+    return hashlib.sha256(refresh_token.encode()).hexdigest()[:16]

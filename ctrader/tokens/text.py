@@ -1,0 +1,68 @@
+"""Write what is kept of a grant as a text, and read it back."""
+
+from __future__ import annotations
+
+__all__ = ["Kept", "kept_in", "text_of"]
+
+import json
+from typing import Any, Final, NamedTuple
+
+from ctrader.tokens.record import GrantKey, StoredGrant, TokenPair
+
+_VERSION: Final = 1
+
+
+class Kept(NamedTuple):
+    """What a text holds."""
+
+    serial: int
+    """Counts the saves of the grant."""
+    grant: StoredGrant
+
+
+def text_of(key: GrantKey, serial: int, grant: StoredGrant) -> str:
+    """Return a text, secrets included, that holds all of it.
+
+    It is short, for some keyrings take no more than 1,280 characters.
+    """
+    return json.dumps(
+        {
+            "version": _VERSION,
+            "serial": serial,
+            "client_id": key.client_id,
+            "user_id": key.user_id,
+            "tokens": _fields_of(grant.tokens),
+            "previous": None if grant.previous is None else _fields_of(grant.previous),
+            "superseded": list(grant.superseded),
+            "exchanging": grant.exchanging,
+        },
+        separators=(",", ":"),
+    )
+
+
+def kept_in(key: GrantKey, text: str) -> Kept | None:
+    """Read a file; None if it is not whole, or of another grant or version.
+
+    It does not raise, for the frames of an error would show the text.
+    """
+    try:
+        found = json.loads(text)
+        if (found["version"], found["client_id"], found["user_id"]) != (_VERSION, *key):
+            return None
+        previous = found["previous"]
+        grant = StoredGrant(
+            tokens=TokenPair(**found["tokens"]),
+            previous=None if previous is None else TokenPair(**previous),
+            superseded=tuple(found["superseded"]),
+            exchanging=found["exchanging"],
+        )
+        return Kept(int(found["serial"]), grant)
+    except (ValueError, TypeError, KeyError):  # a ConfigurationError is a ValueError
+        return None
+
+
+# Private
+
+
+def _fields_of(pair: TokenPair) -> dict[str, Any]:
+    return {name: getattr(pair, name) for name in TokenPair.model_fields}
