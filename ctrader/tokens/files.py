@@ -120,7 +120,8 @@ class FileTokenStore:
         """Keep this from now on; it is on the disk when the call returns.
 
         Raises:
-            TokenStoreError: it could not be written; what was there before still is.
+            TokenStoreError: it may not last. What was there before still is, unless the new one
+                was written whole and only failed to take its place: then that one counts.
         """
         path = self._path(key)
         try:
@@ -202,7 +203,9 @@ class FileTokenStore:
     def _write(self, path: Path, serial: int, text: str) -> Path:
         """Write a new file beside the one that it will replace, through to the disk."""
         written = path.with_name(f"{path.name}.{serial}-{secrets.token_hex(4)}{_NEW}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        for name in ("O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
+            flags |= getattr(os, name, 0)
         descriptor = os.open(written, flags, 0o600)
         try:
             left = text.encode()

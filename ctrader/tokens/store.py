@@ -50,7 +50,8 @@ class TokenStore(Protocol):
         """Keep this from now on; it must be safe when the call returns.
 
         Raises:
-            TokenStoreError: it could not be kept; what was there before still is.
+            TokenStoreError: it may not last. It is either what is loaded from now on, or what was
+                there before still is; saving it again does no harm.
         """
         ...
 

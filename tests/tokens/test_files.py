@@ -143,16 +143,56 @@ def test_what_was_not_written_to_its_end_does_not_count(
     assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(1)))
 
 
-def test_save_that_fails_leaves_what_was_there(store: FileTokenStore, folder: Path):
+def test_new_pair_counts_once_it_is_written_though_the_save_fails(
+    store: FileTokenStore, folder: Path
+):
     store.save(KEY, StoredGrant(tokens=pair(1)))
 
     def fail(source: Path, target: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    failing = FileTokenStore(folder, system=FileSystem(replace=fail))
+    text = refused(lambda: failing.save(KEY, StoredGrant(tokens=pair(2))))
+    assert "Input/output error" in text
+    assert "another one" in text
+    assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
+
+
+def test_pair_that_could_not_be_written_leaves_what_was_there(
+    store: FileTokenStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    full = FileTokenStore(folder, system=FileSystem(replace=fail))
-    text = refused(lambda: full.save(KEY, StoredGrant(tokens=pair(2))))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        text = refused(lambda: store.save(KEY, StoredGrant(tokens=pair(2))))
     assert "No space left on device" in text
-    assert "another one" in text
+    assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(1)))
+    assert list(folder.glob("*.new")) == []
+
+
+def test_pair_is_on_the_disk_before_it_takes_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    happened: list[str] = []
+    sync = os.fsync
+
+    def synced(descriptor: int) -> None:
+        happened.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def replace(source: Path, target: Path) -> None:
+        happened.append("replace")
+        os.replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    FileTokenStore(folder, system=FileSystem(replace=replace)).save(
+        KEY, StoredGrant(tokens=pair(1))
+    )
+    assert happened == ["file", "replace", *(["folder"] if os.name == "posix" else [])]
 
 
 def test_file_that_is_open_elsewhere_in_windows_is_replaced_when_it_is_closed(folder: Path):
