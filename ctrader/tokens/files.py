@@ -182,14 +182,15 @@ class FileTokenStore:
         path = self._path(key)
         for each in (path, *self._replacements(path)):
             try:
-                kept = kept_in(key, each.read_text("utf-8"))
-            except (OSError, ValueError):
+                kept = kept_in(key, each.read_text("utf-8", "replace"))
+            except OSError:
                 continue  # it will be replaced
             serial = serial if kept is None else max(serial, kept.serial)
         return serial + 1
 
     def _read(self, path: Path) -> str:
-        with path.open(encoding="utf-8") as file:
+        # What is no text is damaged; a decoder's error would hold all of the file.
+        with path.open(encoding="utf-8", errors="replace") as file:
             if self._system.has_modes:
                 mode = os.fstat(file.fileno()).st_mode
                 if mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -57,7 +57,8 @@ def kept_in(key: GrantKey, text: str) -> Kept | None:
             exchanging=found["exchanging"],
         )
         return Kept(int(found["serial"]), grant)
-    except (ValueError, TypeError, KeyError):  # a ConfigurationError is a ValueError
+    # A ConfigurationError is a ValueError; what is nested too deeply ends the recursion.
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return None
 
 

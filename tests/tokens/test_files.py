@@ -103,6 +103,25 @@ def test_damaged_file_is_told_and_does_not_keep_a_new_pair_out(
     assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
 
 
+@pytest.mark.parametrize("data", [b"canary \xff", b"[" * 100_000], ids=["no text", "too deep"])
+def test_file_that_no_parser_can_read_is_damaged(store: FileTokenStore, folder: Path, data: bytes):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+    the_file(folder).write_bytes(data)
+    assert "Move it away" in refused(lambda: store.load(KEY))
+    store.save(KEY, StoredGrant(tokens=pair(2)))
+    assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
+
+
+@pytest.mark.parametrize("serial", ["Infinity", "1e999", '"x"', "null"])
+def test_file_with_a_serial_that_is_none_is_damaged(
+    store: FileTokenStore, folder: Path, serial: str
+):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+    file = the_file(folder)
+    file.write_text(file.read_text().replace('"serial":1', f'"serial":{serial}'))
+    assert "Move it away" in refused(lambda: store.load(KEY))
+
+
 def test_file_of_another_grant_is_not_taken_for_this_one(store: FileTokenStore, folder: Path):
     other = KEY._replace(user_id=78)
     store.save(KEY, StoredGrant(tokens=pair(1)))
