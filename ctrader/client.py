@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ctrader.api.base import EventHandler, TokensRefreshedCallback
     from ctrader.dispatcher import HandlerDecorator
+    from ctrader.models.outcomes import UnresolvedOrder
 
 __all__ = ["CTraderClient"]
 
@@ -159,6 +160,16 @@ class CTraderClient:
     def is_account_authorized(self, account_id: int) -> bool:
         """Whether requests for an account can be made on the present link."""
         return self._driver.look(lambda session: session.is_account_authorized(account_id))
+
+    @property
+    def unresolved_orders(self) -> tuple[UnresolvedOrder, ...]:
+        """The trading requests of unknown outcome, oldest first.
+
+        They were sent, and no definite answer came; those of calls that were cancelled are among
+        them. The client looks for what became of each
+        (see `trading.resolve`), and tells it with an `OrderResolvedEvent`.
+        """
+        return self._driver.look(lambda session: session.unresolved_orders)
 
     # Life cycle
 

@@ -7,10 +7,13 @@ import logging
 import math
 import threading
 import time
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from ctrader.connection import Connection
 from ctrader.dispatcher import Consumer, Dispatcher
@@ -20,9 +23,12 @@ from ctrader.errors import (
     CTraderConnectionError,
     CTraderError,
     NotConnectedError,
+    OrderOutcomeUnknownError,
 )
 from ctrader.flag import Flag
+from ctrader.operations import resolution
 from ctrader.operations.arguments import seconds_of
+from ctrader.operations.background import BackgroundWork
 from ctrader.protocol.effects import (
     CallCompleted,
     CallFailed,
@@ -30,6 +36,7 @@ from ctrader.protocol.effects import (
     Effect,
     EventsReceived,
     Finished,
+    JobRequested,
     OpenConnection,
     Phase,
     PhaseChanged,
@@ -43,12 +50,12 @@ from ctrader.units import SECOND, Nanos, to_nanos
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
     from anyio.abc import TaskGroup
 
     from ctrader.api.base import EventHandler
     from ctrader.config import ClientConfig
+    from ctrader.models import OrderOutcome
     from ctrader.operations.base import Op
     from ctrader.protocol.commands import CallId, Command
 
@@ -115,7 +122,7 @@ class Driver:
         self._config = config
         self._context = tls_context(config) if config.use_ssl else None
         self._rng = rng
-        self._session = Session(config, rng=rng)
+        self._session = Session(config, rng=rng, work=BackgroundWork())
         self._router = Router()
         self._flags: dict[Mailbox, Flag] = {}
         self._consumers: list[Consumer] = []
@@ -137,6 +144,8 @@ class Driver:
         self._links: dict[int, _Link] = {}
         self._link_ended = Flag()
         self._writing: _Link | None = None
+        self._jobs: deque[JobRequested] = deque()
+        self._job_asked = Flag()
         self._timer = Flag()
         self._armed = -math.inf  # when the timer task wakes; before all time while it is awake
         self._connecting = 0  # tasks in connect()
@@ -185,6 +194,9 @@ class Driver:
                     left = until - time.monotonic()
         except StopIteration as stop:
             return cast("T", stop.value)  # a generator's return value has no type of its own
+        except OrderOutcomeUnknownError as error:
+            error.tie(self._resolve)
+            raise
         finally:
             operation.close()
 
@@ -354,6 +366,13 @@ class Driver:
             raise self.finished_error()
         self.require_owner()
 
+    async def _resolve(
+        self, error: OrderOutcomeUnknownError, timeout: float | None = None
+    ) -> OrderOutcome:
+        return await self.run(
+            resolution.outcome_of(error), resolution.FOREVER if timeout is None else timeout
+        )
+
     async def _execute(self, command: Command, timeout: float) -> object:
         # Whoever is cancelled already sends nothing any more.
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -417,6 +436,12 @@ class Driver:
                     if self._writing is closing:
                         self._writing = None
                     closing.scope.cancel()
+            case JobRequested(is_callback=True):
+                if self._tasks is not None:
+                    self._tasks.start_soon(self._call_back, effect, name="ctrader callback")
+            case JobRequested():
+                self._jobs.append(effect)
+                self._job_asked.set()
             case PhaseChanged(phase):
                 logger.debug("the session is %s", phase.value)
             case Warned(text):
@@ -475,7 +500,7 @@ class Driver:
         # The cancellation of connect() came just when the link stood. A session knows no way back:
         # for it the end of that link is a loss, and with reconnecting switched off its own end.
         if self._session.phase is Phase.CONNECTED:
-            self._session = Session(self._config, rng=self._rng)
+            self._session = Session(self._config, rng=self._rng, work=BackgroundWork())
             self._session.listen(*self._router.wanted())
 
     def _reset(self) -> None:
@@ -496,6 +521,8 @@ class Driver:
         import trio
 
         for function in (
+            Driver._call_back,
+            Driver._do_jobs,
             Driver._keep_time,
             Driver._read,
             Driver._run_link,
@@ -522,10 +549,12 @@ class Driver:
                     self._dispatcher.start(consumer, tasks)
                 timer_scope = anyio.CancelScope()
                 tasks.start_soon(self._keep_time, timer_scope, name="ctrader timer")
+                tasks.start_soon(self._do_jobs, name="ctrader store")
                 self._pump()
                 await self._stop.wait()
                 await self._end_links()
                 timer_scope.cancel()
+                self._job_asked.set()  # what must be kept is, and then that task ends
                 if self.is_finished:
                     self.closed.set()
                 self._dispatcher.stop()
@@ -560,6 +589,11 @@ class Driver:
         self._finish(error)
 
     def _leave_host(self) -> None:
+        # The event loop ended first. New tokens that nobody else has are worth its waiting.
+        for effect in self._jobs:
+            if effect.is_vital:
+                _outcome_of(effect.job)
+        self._jobs.clear()
         self._tasks = None
         self._writing = None
         self._links.clear()
@@ -570,6 +604,33 @@ class Driver:
         else:
             self._reset()
         self._host_ended.set()
+
+    async def _do_jobs(self) -> None:
+        """Have done on a worker thread, in order, what the session wants kept."""
+        while True:
+            self._job_asked.clear()
+            while self._jobs:
+                effect = self._jobs[0]
+                if not self._stop.is_set or effect.is_vital:
+                    result, error = await anyio.to_thread.run_sync(_outcome_of, effect.job)
+                    self._session.job_done(effect.call_id, time.monotonic_ns(), result, error)
+                    self._pump()
+                self._jobs.popleft()
+            if self._stop.is_set:
+                return
+            await self._job_asked.wait()
+
+    async def _call_back(self, effect: JobRequested) -> None:
+        """Call a function of the user, and tell the session what came of it."""
+        error: Exception | None = None
+        try:
+            outcome = effect.job()
+            if isinstance(outcome, Awaitable):
+                await outcome
+        except Exception as failure:  # noqa: BLE001 - the session is told, whatever it is
+            error = failure
+        self._session.job_done(effect.call_id, time.monotonic_ns(), None, error)
+        self._pump()
 
     async def _keep_time(self, scope: anyio.CancelScope) -> None:
         """Call the session at each of its deadlines."""
@@ -664,6 +725,14 @@ class Driver:
         while self._links:
             self._link_ended.clear()
             await self._link_ended.wait()
+
+
+def _outcome_of(job: Callable[[], object]) -> tuple[object, Exception | None]:
+    """Do a job; return its result, or its error."""
+    try:
+        return job(), None
+    except Exception as error:  # noqa: BLE001 - the session is told, whatever it is
+        return None, error
 
 
 def _library() -> str:

@@ -148,12 +148,15 @@ __all__ = [
 
 import pickle
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from ctrader.models.outcomes import OrderOutcome
 
 _MIN_SECRET_LENGTH: Final = 4  # shorter texts occur by chance and would make messages unreadable
 _MAX_SERVER_TEXT: Final = 500  # characters of a server's description that a message repeats
@@ -973,6 +976,16 @@ class OrderRejectedError(OrderError, APIError):
         return f"{APIError._text(self)} [{what}]" if what else APIError._text(self)
 
 
+class OutcomeResolver(Protocol):
+    """Finds out what became of a request; a client is one."""
+
+    def __call__(
+        self, error: OrderOutcomeUnknownError, timeout: float | None
+    ) -> Awaitable[OrderOutcome]:
+        """Wait for the outcome; the blocking client returns it at once."""
+        ...
+
+
 class OrderOutcomeUnknownError(OrderError):
     """The request was handed to the network, and what became of it is not known.
 
@@ -989,6 +1002,9 @@ class OrderOutcomeUnknownError(OrderError):
     """Order that it changes or cancels, or that is known to have come of it."""
     position_id: int | None
     """Position that it changes or closes."""
+    client_msg_id: str | None
+    """Id of its frame, by which `resolve` knows it."""
+    _resolver: OutcomeResolver | None = None
 
     def __init__(
         self,
@@ -999,6 +1015,7 @@ class OrderOutcomeUnknownError(OrderError):
         request_type: str | None = None,
         order_id: int | None = None,
         position_id: int | None = None,
+        client_msg_id: str | None = None,
     ) -> None:
         what = _order_text(client_order_id, account_id, request_type, order_id, position_id)
         super().__init__(
@@ -1011,6 +1028,40 @@ class OrderOutcomeUnknownError(OrderError):
         self.request_type = request_type
         self.order_id = order_id
         self.position_id = position_id
+        self.client_msg_id = client_msg_id
+
+    def resolve(self, timeout: float | None = None) -> Awaitable[OrderOutcome]:
+        """Wait until it is known what became of the request.
+
+        The client looks for it by itself, from the moment on when the outcome was unknown: at late
+        answers, at events, at what is open and at the account's history. A proof that nothing came
+        of it takes at least a minute from then, and half a minute from the account's return.
+
+            outcome = await error.resolve()  # with the blocking client: error.resolve()
+            if isinstance(outcome, NoEffect): ...  # safe to place it again
+
+        Args:
+            timeout: Seconds; None waits until it is known, or the client is closed.
+
+        Returns: `TookEffect` with the order and its deals, or `NoEffect`.
+
+        Raises:
+            OrderOutcomeUnknownError: it is not known in time. The search goes on, and
+                `client.unresolved_orders` names the request until it is settled.
+            ClientClosedError: the client was closed.
+            OrderError: the error does not come from a client of this process.
+        """
+        if self._resolver is None:
+            raise OrderError(
+                "The client that sent the request is not known here. Ask "
+                "client.trading.resolve() of that client, or look for the order in its history",
+                client_order_id=self.client_order_id,
+            )
+        return self._resolver(self, timeout)
+
+    def tie(self, resolver: OutcomeResolver) -> None:
+        """Tell who can find out; the client that raises it does so."""
+        self._resolver = resolver
 
 
 class AmendmentIncompleteError(OrderError):

@@ -58,6 +58,7 @@ from ctrader.models.accounts import Account, BonusDepositWithdraw, DepositWithdr
 from ctrader.models.deals import Deal
 from ctrader.models.market import DepthQuote, Quote, Trendbar
 from ctrader.models.orders import Order
+from ctrader.models.outcomes import OrderOutcome, TookEffect
 from ctrader.models.positions import Position
 from ctrader.models.risk import MarginCall
 from ctrader.models.wire import (
@@ -329,6 +330,8 @@ class ExecutionEvent(Event, frozen=True):
     """The change of the balance, of a `DEPOSIT_WITHDRAW`."""
     bonus_deposit_withdraw: BonusDepositWithdraw | None = None
     """The change of the bonus, of a `BONUS_DEPOSIT_WITHDRAW`."""
+    is_recovered: bool = False
+    """True if it was not told as it happened, but found in the history later."""
 
     @property
     def symbol_id(self) -> int | None:
@@ -834,16 +837,27 @@ class TokensRotatedEvent(Event, frozen=True):
 
 
 class OrderResolvedEvent(Event, frozen=True):
-    """What became of an order whose outcome was unknown is now settled."""
+    """What became of a trading request whose outcome was unknown is now settled."""
 
     account_id: int
     """The account."""
-    client_order_id: str
-    """The id that the order was sent with."""
-    order: Order | None
-    """The order as the server holds it; None if it is proved that it never arrived."""
-    deals: tuple[Deal, ...] = ()
-    """Its deals."""
+    outcome: OrderOutcome
+    """Whether it took effect, and what shows that."""
+
+    @property
+    def client_order_id(self) -> str | None:
+        """The id that the order was sent with; None for requests that have none."""
+        return self.outcome.request.client_order_id
+
+    @property
+    def order(self) -> Order | None:
+        """The order as it was found; None where there is none."""
+        return self.outcome.order
+
+    @property
+    def deals(self) -> tuple[Deal, ...]:
+        """What was filled of it, oldest first."""
+        return self.outcome.deals if isinstance(self.outcome, TookEffect) else ()
 
 
 class EventReader(Protocol):

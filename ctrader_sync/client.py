@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from ctrader.models.outcomes import UnresolvedOrder
     from ctrader_sync.api.base import EventHandler, TokensRefreshedCallback
 
 __all__ = ["SyncCTraderClient"]
@@ -158,6 +159,16 @@ class SyncCTraderClient:
     def is_account_authorized(self, account_id: int) -> bool:
         """Whether requests for an account can be made on the present link."""
         return self._driver.look(lambda session: session.is_account_authorized(account_id))
+
+    @property
+    def unresolved_orders(self) -> tuple[UnresolvedOrder, ...]:
+        """The trading requests of unknown outcome, oldest first.
+
+        They were sent, and no definite answer came; those of calls that were cancelled are among
+        them. The client looks for what became of each
+        (see `trading.resolve`), and tells it with an `OrderResolvedEvent`.
+        """
+        return self._driver.look(lambda session: session.unresolved_orders)
 
     # Life cycle
 

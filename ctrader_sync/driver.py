@@ -12,7 +12,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from ctrader.errors import CTraderError, ForkedClientError
+from ctrader.errors import CTraderError, ForkedClientError, OrderOutcomeUnknownError
+from ctrader.operations import resolution
 from ctrader.operations.arguments import seconds_of
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.mailbox import Mailbox
@@ -23,6 +24,8 @@ from ctrader_sync.pump import Errand, Pump
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
+    from ctrader.errors import OutcomeResolver
+    from ctrader.models import OrderOutcome
     from ctrader.operations.base import Op
     from ctrader.protocol.commands import Command
     from ctrader.protocol.session import Session
@@ -37,6 +40,8 @@ CLOSE_MARGIN: Final = 1.5
 """Seconds beyond the grace period that `close` waits; the core finishes within one of them."""
 DELIVERY_WAIT: Final = 1.0
 """Seconds that `close` waits for handlers that are held up."""
+KEEPING_WAIT: Final = 5.0
+"""Seconds that the end waits for what must be kept: new tokens, which nobody else has."""
 EXIT_WAIT: Final = 0.5
 """Seconds that the end of the interpreter waits for the link to close."""
 EXIT_DELIVERY_WAIT: Final = 0.1
@@ -108,6 +113,10 @@ class Driver:
                     command = operation.send(result)
         except StopIteration as stop:
             return cast("T", stop.value)  # a generator's return value has no type of its own
+        except OrderOutcomeUnknownError as error:
+            # The blocking client has no awaitables: its own class of the error says so to checkers.
+            error.tie(cast("OutcomeResolver", self._resolve))
+            raise
         finally:
             operation.close()
 
@@ -261,6 +270,7 @@ class Driver:
             thread = self._pump.thread
             self._wait_finished(max(0.0, grace) + CLOSE_MARGIN)
             self._pump.join(thread, CLOSE_MARGIN)
+            self._pump.finish_jobs(KEEPING_WAIT)
         self._dispatcher.join(DELIVERY_WAIT)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -285,6 +295,7 @@ class Driver:
             return
         if self._pump.post(lambda now: self._pump.session.close(now, grace=0.0)):
             self._pump.finished.wait(EXIT_WAIT)
+            self._pump.finish_jobs(KEEPING_WAIT)
         self._dispatcher.join(EXIT_DELIVERY_WAIT)
 
     def leave_parent(self) -> None:
@@ -296,6 +307,13 @@ class Driver:
     @property
     def _is_forked(self) -> bool:
         return os.getpid() != self._owner_pid
+
+    def _resolve(
+        self, error: OrderOutcomeUnknownError, timeout: float | None = None
+    ) -> OrderOutcome:
+        return self.run(
+            resolution.outcome_of(error), resolution.FOREVER if timeout is None else timeout
+        )
 
     def _execute(self, command: Command, timeout: float) -> object:
         return self._do(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from ctrader.errors import ClientClosedError
+from ctrader.operations.background import BackgroundWork
 from ctrader.protocol.effects import (
     CallCompleted,
     CallFailed,
@@ -22,6 +23,7 @@ from ctrader.protocol.effects import (
     Effect,
     EventsReceived,
     Finished,
+    JobRequested,
     OpenConnection,
     Phase,
     PhaseChanged,
@@ -30,6 +32,7 @@ from ctrader.protocol.effects import (
 from ctrader.protocol.session import Session
 from ctrader.transport import connection_error, refuse_proxy, tls_context
 from ctrader.units import SECOND, Nanos
+from ctrader_sync.clerk import Clerk
 from ctrader_sync.connection import Attempt, Link, Selector
 
 if TYPE_CHECKING:
@@ -122,6 +125,8 @@ class Pump:
         self._deliver = deliver
         self._end = end
         self._calls: dict[CallId, Errand] = {}
+        self._keepers = Clerk("ctrader-store", self._job_done)
+        self._callers = Clerk("ctrader-callbacks", self._job_done)
         self._attempt: Attempt | None = None
         self._abandoned: Attempt | None = None
         self._link: Link | None = None
@@ -208,9 +213,17 @@ class Pump:
         if self._abandoned is not None:
             self._abandoned.join(timeout)
 
+    def finish_jobs(self, timeout: float) -> None:
+        """Wait for what must be kept even at the end."""
+        self._keepers.finish(timeout)
+
     def _new_session(self) -> Session:
         seed = random.SystemRandom().getrandbits(128)
-        return Session(self._config, rng=random.Random(seed))
+        return Session(self._config, rng=random.Random(seed), work=BackgroundWork())
+
+    def _job_done(self, call_id: CallId, result: object, error: Exception | None) -> None:
+        """Take what came of a job, from the thread that did it."""
+        self.post(lambda now: self.session.job_done(call_id, now, result, error))
 
     # Private: the I/O thread
 
@@ -376,6 +389,8 @@ class Pump:
                 self._open(epoch, now)
             case CloseConnection(epoch, discards):
                 self._close(epoch, now, discards=discards)
+            case JobRequested(is_callback=is_callback):
+                (self._callers if is_callback else self._keepers).take(effect)
             case PhaseChanged(phase):
                 logger.debug("The client is %s.", phase.value)
             case Warned(text):

@@ -110,6 +110,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "sync api": Layer(("ctrader_sync.api", "ctrader_sync.api.*"), sees=SYNC, never=LOOPS),
     "sync drivers": Layer(
         (
+            "ctrader_sync.clerk",
             "ctrader_sync.connection",
             "ctrader_sync.dispatcher",
             "ctrader_sync.driver",

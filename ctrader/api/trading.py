@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ctrader.api.base import BaseAPI
-from ctrader.operations import history
+from ctrader.operations import history, resolution
 from ctrader.operations import trading as operations
 
 if TYPE_CHECKING:
+    from ctrader.errors import OrderOutcomeUnknownError
     from ctrader.events import ExecutionEvent
     from ctrader.models.deals import Deal, DealOffset
     from ctrader.models.orders import AmendOrderRequest, NewOrderRequest, Order
+    from ctrader.models.outcomes import OrderOutcome, UnresolvedOrder
     from ctrader.models.positions import (
         AmendPositionRequest,
         ClosePositionRequest,
@@ -38,7 +40,7 @@ class TradingAPI(BaseAPI):
     - `OrderRejectedError`: the server refused it; it is also of the code's own class, such as
       `NotEnoughMoneyError` or `MarketClosedError`;
     - `OrderOutcomeUnknownError`: it was sent, and no definite answer came. It may have been
-      executed: find out before you repeat it;
+      executed: wait for its `resolve()` before you repeat it;
     - `AmendmentIncompleteError`: the server took an amendment, and its own answer shows that not
       all of it was done. Look at what it has now, and amend again.
 
@@ -360,6 +362,34 @@ class TradingAPI(BaseAPI):
             ),
             timeout,
             paged=True,
+        )
+
+    async def resolve(
+        self,
+        request: OrderOutcomeUnknownError | UnresolvedOrder,
+        timeout: float | None = None,
+    ) -> OrderOutcome:
+        """Wait until it is known what became of a request of unknown outcome.
+
+        The client looks for it by itself, from the moment on when the outcome was unknown: at late
+        answers and events, at what is open (`ProtoOAReconcileReq`) and at the account's history
+        (`ProtoOAOrderListReq`, `ProtoOAOrderDetailsReq`). That nothing came of it is proved by
+        three whole looks, the last a minute after the answer was given up, at least, and half a
+        minute after the account is ready again. It also comes as an `OrderResolvedEvent`.
+
+        Args:
+            request: The error that was raised, or an entry of `client.unresolved_orders`.
+            timeout: Seconds; None waits until it is known.
+
+        Returns: `TookEffect` with the order and its deals, or `NoEffect`, after which it is safe
+            to place it again.
+
+        Raises:
+            OrderOutcomeUnknownError: it is not known in time; the search goes on.
+            OrderError: this client sent no such request.
+        """
+        return await self._runner.run(
+            resolution.outcome_of(request), resolution.FOREVER if timeout is None else timeout
         )
 
     async def get_order_details(

@@ -6,19 +6,24 @@ error in. The same generator serves the async client, the blocking client and th
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import Generator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from ctrader.enums import ExecutionType, OrderStatus
 from ctrader.errors import (
+    APIError,
     ApplicationAuthError,
     CTraderError,
     OrderError,
     OrderNotSentError,
     OrderOutcomeUnknownError,
+    OrderRejectedError,
     ProtocolError,
     UnexpectedResponseError,
 )
 from ctrader.events import ExecutionEvent
+from ctrader.models.outcomes import TookEffect
 from ctrader.proto import ProtoOAExecutionEvent
 from ctrader.protocol.commands import (
     Call,
@@ -26,6 +31,7 @@ from ctrader.protocol.commands import (
     Completion,
     Lacking,
     Priority,
+    Resolve,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +99,7 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
     """
     call = _trading_call(request, completion, account_id)
     try:
-        answer = yield from command(call, ProtoOAExecutionEvent)
+        outcome = yield from _carry_out(call)
     except (OrderError, ProtocolError, ApplicationAuthError):
         raise
     except CTraderError as error:
@@ -101,7 +107,8 @@ def trade(request: Message, completion: Completion, *, account_id: int) -> Op[Ex
         raise OrderNotSentError(
             None, str(error), error, account_id=account_id, request_type=type(request).__name__
         ) from error
-    return _execution(request, answer, account_id)
+    assert not isinstance(outcome, Lacking)  # it has no guard
+    return outcome
 
 
 def trade_if(
@@ -119,12 +126,7 @@ def trade_if(
         OrderOutcomeUnknownError: it was sent, and no definite answer came in time, or one that
             makes no sense.
     """
-    call = _trading_call(request, completion, account_id, guard)
-    answer = yield call
-    if isinstance(answer, Lacking):
-        return answer
-    execution = of_type(ProtoOAExecutionEvent, answer, call)
-    return _execution(request, execution, account_id)
+    return (yield from _carry_out(_trading_call(request, completion, account_id, guard)))
 
 
 def command(order: Command, result: type[T]) -> Op[T]:
@@ -167,7 +169,68 @@ def _trading_call(
     )
 
 
-def _execution(request: Message, answer: ProtoOAExecutionEvent, account_id: int) -> ExecutionEvent:
+def _carry_out(call: Call) -> Op[ExecutionEvent | Lacking]:
+    """Yield a trading request and return the event that ends it, or what it lacks.
+
+    A code that proves no refusal is looked into before the caller is told, as long as there is
+    time; the search goes on without the caller.
+    """
+    try:
+        answer = yield call
+    except OrderOutcomeUnknownError as error:
+        if error.client_msg_id is None or not isinstance(error.cause, APIError):
+            raise
+        doubt, key, refusal = error, error.client_msg_id, error.cause
+    else:
+        if isinstance(answer, Lacking):
+            return answer
+        execution = of_type(ProtoOAExecutionEvent, answer, call)
+        return _execution(call.request, execution, call.account_id)
+    try:
+        outcome = yield Resolve(key)
+    except CTraderError:
+        outcome = None
+    if outcome is None:
+        raise doubt
+    if isinstance(outcome, TookEffect):
+        return _recovered(outcome)
+    raise OrderRejectedError.from_api_error(
+        refusal,
+        client_order_id=doubt.client_order_id,
+        order_id=doubt.order_id,
+        position_id=doubt.position_id,
+    ) from refusal
+
+
+_EVENT_OF_STATUS: Final[Mapping[OrderStatus, ExecutionType]] = MappingProxyType(
+    {
+        OrderStatus.ACCEPTED: ExecutionType.ORDER_ACCEPTED,
+        OrderStatus.FILLED: ExecutionType.ORDER_FILLED,
+        OrderStatus.REJECTED: ExecutionType.ORDER_REJECTED,
+        OrderStatus.EXPIRED: ExecutionType.ORDER_EXPIRED,
+        OrderStatus.CANCELLED: ExecutionType.ORDER_CANCELLED,
+    }
+)
+
+
+def _recovered(outcome: TookEffect) -> ExecutionEvent:
+    """Tell what was found as the event that did not come."""
+    order = outcome.order
+    return ExecutionEvent(
+        account_id=outcome.request.account_id,
+        execution_type=ExecutionType.ORDER_REPLACED
+        if order is None
+        else _EVENT_OF_STATUS[order.status],
+        order=order,
+        position=outcome.position,
+        deal=outcome.deals[-1] if outcome.deals else None,
+        is_recovered=True,
+    )
+
+
+def _execution(
+    request: Message, answer: ProtoOAExecutionEvent, account_id: int | None
+) -> ExecutionEvent:
     try:
         return ExecutionEvent.from_proto(answer)
     except ProtocolError as error:

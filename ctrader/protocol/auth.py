@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.backoff import Backoff
+    from ctrader.units import Nanos
 
 __all__ = [
     "AccountSession",
@@ -101,6 +102,8 @@ class AccountSession:
     """The credentials that the server accepted last, None before the first success."""
     is_ready: bool = False
     """Authenticated, and everything wanted is restored on this link."""
+    ready_at: Nanos = 0
+    """When it last became so."""
     error: Exception | None = None
     """The last refusal, None after a success."""
 

@@ -379,6 +379,7 @@ class Authentication:
         if not self._subscriber.is_restored(account_id):
             return
         account.is_ready = True
+        account.ready_at = self._context.now
         start = self._gaps.pop(account_id, None)
         symbols = self._subscriber.restored_symbols(account_id)
         if start is not None and symbols:

@@ -26,11 +26,13 @@ __all__ = [
     "Command",
     "Completion",
     "DepthTopic",
+    "Keep",
     "Logout",
     "NextEvent",
     "Pause",
     "PnLTopic",
     "Priority",
+    "Resolve",
     "SpotTopic",
     "Subject",
     "Subscribe",
@@ -166,6 +168,34 @@ class Pause:
     """
 
     duration: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Have something done outside of the session that keeps what it knows.
+
+    The result is what the job returns; its error ends the command.
+    """
+
+    job: Callable[[], object]
+    """Called once, off the thread or loop of the session; it may block."""
+    is_callback: bool = False
+    """Whether it is a function of the user, which may be async."""
+    is_vital: bool = False
+    """Whether it is done even if the session ends before its turn comes."""
+
+    def __str__(self) -> str:
+        return "calling the user" if self.is_callback else "keeping tokens or orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Wait until it is known what became of a trading request: an `OrderOutcome`."""
+
+    client_msg_id: str
+
+    def __str__(self) -> str:
+        return f"finding out what became of request {self.client_msg_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +364,8 @@ class Unsubscribe:
 Command: TypeAlias = (
     Call
     | Pause
+    | Keep
+    | Resolve
     | WaitApplication
     | WaitReady
     | NextEvent

@@ -35,6 +35,12 @@ class PendingCall:
     message_id: str | None = None
     """The `clientMsgId` of the frame, None while it was not handed to the transport."""
     deadline: Nanos = 0
+    sent_at: Nanos = 0
+    """When it was handed to the transport."""
+    server_ms: int | None = None
+    """The last time that the server had told by then, of a trading request; in Unix ms."""
+    heard_before: int = 0
+    """How many orders had been heard of by then."""
     payload_type: int = 0
     lane: Lane = Lane.NORMAL
     filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctrader.protocol.commands import CallId
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Effect",
     "EventsReceived",
     "Finished",
+    "JobRequested",
     "OpenConnection",
     "Phase",
     "PhaseChanged",
@@ -93,6 +96,23 @@ class EventsReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRequested:
+    """Do something that keeps what the session knows; answer with `job_done`.
+
+    Jobs are done in order and may block, so they are done on a thread of their own. Functions of
+    the user stand apart: none waits for a job, and no job for them.
+    """
+
+    call_id: CallId
+    job: Callable[[], object] = field(repr=False)
+    """What to call; its result or its error is the answer."""
+    is_callback: bool = False
+    """Whether it is a function of the user: what it returns is awaited where that is possible."""
+    is_vital: bool = False
+    """Whether it is done even if the session ends before its turn comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseChanged:
     """The session moved to another phase."""
 
@@ -122,6 +142,7 @@ Effect: TypeAlias = (
     | CallCompleted
     | CallFailed
     | EventsReceived
+    | JobRequested
     | PhaseChanged
     | Warned
     | Finished

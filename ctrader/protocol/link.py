@@ -227,7 +227,8 @@ class Link:
         context.timers.set(Timer.CLOSE, context.after(grace))
         for pending in self._pending.all():
             call = pending.call
-            if call is None or not (call.is_trading and call.is_sent):
+            is_order = call is not None and call.is_trading and call.is_sent
+            if not (is_order or pending.is_vital):
                 self._pending.abandon(pending, closed)
         self._all_ended()
 

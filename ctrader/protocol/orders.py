@@ -96,6 +96,7 @@ def trading_failure(call: PendingCall, reason: str, cause: Exception | None = No
             request_type=request_type,
             order_id=getattr(call.request, "orderId", None) or _order_of(call),
             position_id=getattr(call.request, "positionId", None) or _position_of(call),
+            client_msg_id=call.message_id,
         )
     return OrderNotSentError(
         call.client_order_id,

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from ctrader.errors import CTraderConnectionTimeoutError
+from ctrader.errors import CTraderConnectionTimeoutError, OrderOutcomeUnknownError
 from ctrader.protocol.commands import (
     Call,
     CallId,
     Command,
+    Keep,
     NextEvent,
     Pause,
+    Resolve,
     Topic,
     WaitSettled,
 )
@@ -32,12 +34,16 @@ __all__ = [
     "Connect",
     "Pending",
     "PendingCommands",
+    "Resume",
     "Waits",
     "is_request",
 ]
 
 Answered: TypeAlias = Callable[["Pending", Exception | None], None]
 """Takes a request that the session made itself when it ends, and its error."""
+
+Resume: TypeAlias = Callable[[object, Exception | None], None]
+"""Takes the result or the error of a command, and goes on with what asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,10 @@ class Pending:
     """Seconds that it may take."""
     answered: Answered | None = None
     """Who is told of its end; None for a caller's command, which ends with an effect."""
+    resume: Resume | None = None
+    """What goes on with its end, where background work gave the command."""
+    is_vital: bool = False
+    """Whether the session, when it is closed, waits for its end within the grace period."""
     call: PendingCall | None = None
     """How far a request has come."""
     owned: tuple[Topic, ...] = ()
@@ -104,6 +114,7 @@ class PendingCommands:
         "_last_id",
         "_machines",
         "emptied",
+        "in_doubt",
         "leaves_unknown",
         "obstacle",
     )
@@ -117,6 +128,8 @@ class PendingCommands:
         """Called when the last command has ended."""
         self.leaves_unknown = False
         """A trading request that this link took has ended without an answer."""
+        self.in_doubt: Callable[[PendingCall, BaseException | None], None] = _ignore_doubt
+        """Called with a trading request that was sent and ended without a definite answer."""
         self.obstacle: Callable[[PendingCall], str | None] = _no_obstacle
         """Says why a request cannot go out now, None where nothing keeps it."""
 
@@ -145,6 +158,9 @@ class PendingCommands:
         command: Command | Connect,
         timeout: float | None = None,
         answered: Answered | None = None,
+        *,
+        resume: Resume | None = None,
+        is_vital: bool = False,
     ) -> CallId:
         """Begin a command; without a timeout it gets the `request_timeout`."""
         context = self._context
@@ -153,7 +169,7 @@ class PendingCommands:
         if isinstance(command, Call | WaitSettled):
             seconds *= command.share
         deadline = context.after(seconds)
-        pending = Pending(self._last_id, command, seconds, answered)
+        pending = Pending(self._last_id, command, seconds, answered, resume, is_vital)
         self._by_id[pending.call_id] = pending
         context.timers.set(Timer.CALL, deadline, pending.call_id)
         self._machines[type(command)].begin(pending)
@@ -181,7 +197,12 @@ class PendingCommands:
             return
         if error is not None:
             self._machines[type(pending.command)].undo(pending)
-        if pending.answered is not None:
+        if isinstance(error, OrderOutcomeUnknownError):
+            assert pending.call is not None
+            self.in_doubt(pending.call, error.cause)
+        if pending.resume is not None:
+            pending.resume(result, error)
+        elif pending.answered is not None:
             pending.answered(pending, error)
         elif error is None:
             self._context.effects.append(CallCompleted(call_id, result))
@@ -196,6 +217,8 @@ class PendingCommands:
         if pending is not None:
             self._note_unknown(pending)
             self._machines[type(pending.command)].undo(pending)
+            if pending.call is not None and pending.call.is_trading and pending.is_sent:
+                self.in_doubt(pending.call, None)
             if not self._by_id:
                 self.emptied()
         return pending
@@ -285,10 +308,16 @@ class Waits:
 
 def is_request(pending: Pending) -> bool:
     """Whether a command is one that the server would have to answer."""
-    return not isinstance(pending.command, Connect | Pause | NextEvent | WaitSettled)
+    return not isinstance(
+        pending.command, Connect | Pause | Keep | Resolve | NextEvent | WaitSettled
+    )
 
 
 def _ignore() -> None:
+    """Stand in until a machine takes the place."""
+
+
+def _ignore_doubt(_: PendingCall, __: BaseException | None) -> None:
     """Stand in until a machine takes the place."""
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
 
-from ctrader.enums import ExecutionType
 from ctrader.errors import (
     APIError,
     CTraderConnectionClosedError,
@@ -15,28 +14,22 @@ from ctrader.errors import (
     NotConnectedError,
     OrderError,
     OrderOutcomeUnknownError,
-    OrderRejectedError,
     ProtocolError,
-    UnexpectedResponseError,
-    api_error,
 )
-from ctrader.models.wire import enum_of, missing_fields
+from ctrader.models.wire import missing_fields
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
-    ProtoOAExecutionEvent,
-    ProtoOAExecutionType,
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetCtidProfileByTokenReq,
-    ProtoOAOrderErrorEvent,
     ProtoOARefreshTokenReq,
     ProtoOASymbolByIdReq,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
+from ctrader.protocol.answers import ending_of, refused_with
 from ctrader.protocol.commands import Call, CallId, Lacking, Subject, Thing
-from ctrader.protocol.completion import Verdict, judge
 from ctrader.protocol.correlation import Correlator, PendingCall
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.envelope import encode_message
@@ -46,13 +39,14 @@ from ctrader.protocol.orders import (
     TRADING_REQUESTS,
     OrderRegistry,
     trading_failure,
-    trading_refusal,
 )
 from ctrader.protocol.terms import Terms
 from ctrader.protocol.unsettled import Unsettled
 from ctrader.units import SECOND, to_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctrader.protocol.auth import Authorization
     from ctrader.protocol.commands import Guard
     from ctrader.protocol.context import Context
@@ -92,6 +86,7 @@ class Requests:
         "_outbox",
         "_parked",
         "_pending",
+        "handed_over",
         "terms",
         "unsettled",
     )
@@ -110,6 +105,8 @@ class Requests:
         """What is under way, to be waited for by who depends on it."""
         self.terms = Terms(context, self.unsettled)
         """What requests are checked against before they are taken."""
+        self.handed_over: Callable[[PendingCall], None] = _nobody
+        """Called with each trading request at the point of no return."""
         pending.serve(self, Call)
         pending.obstacle = self._obstacle
 
@@ -171,6 +168,9 @@ class Requests:
         for field in _SECRET_FIELDS.get(type(request), ()):
             context.sent_secrets.append(getattr(request, field))
         frame = encode_message(request, self._correlator.send(call))
+        call.sent_at = context.now
+        if call.is_trading:
+            self.handed_over(call)
         patience = call.call.patience
         if not call.expects_answer:
             self._pending.end(call.call_id)
@@ -250,52 +250,19 @@ class Requests:
                 call.message_id = None
                 self._enqueue(call)
                 return
-        self._end(call, error=trading_refusal(call, error) if call.is_trading else error)
+        self._end(call, error=refused_with(call, error))
 
     def answered(self, call: PendingCall, message: Message) -> None:
         """Take any other frame that carries the request's id."""
         self._outbox.answered(call.payload_type)
-        if isinstance(message, ProtoOAOrderErrorEvent):
-            refusal = self._refusal(call, message, message.errorCode, message.description)
-            order_id, position_id = message.orderId or None, message.positionId or None
-            self._end(
-                call,
-                error=trading_refusal(call, refusal, order_id=order_id, position_id=position_id)
-                if call.is_trading
-                else refusal,
-            )
+        ending = ending_of(call, message)
+        if ending is None:
             return
-        verdict = judge(call, message)
-        if isinstance(message, ProtoOAExecutionEvent):
-            if message.executionType == ProtoOAExecutionType.ORDER_PARTIAL_FILL:
-                call.filled_in_part = message
-            elif message.executionType == ProtoOAExecutionType.ORDER_ACCEPTED:
-                call.was_accepted = True
-        match verdict:
-            case Verdict.PROGRESS:
-                pass
-            case Verdict.DONE:
-                self._end(call, message)
-            case Verdict.REFUSED:
-                assert isinstance(message, ProtoOAExecutionEvent)
-                kind = enum_of(message, "executionType", ExecutionType)
-                code = message.errorCode or ("" if kind is None else kind.name)
-                # An event that names the order rejected is proof by itself, whatever its code:
-                # the exchange has decided.
-                rejected = OrderRejectedError.from_api_error(
-                    self._refusal(call, message, code),
-                    client_order_id=call.client_order_id,
-                    order_id=message.order.orderId or None,
-                    position_id=message.position.positionId or None,
-                )
-                self._end(call, error=rejected)
-            case Verdict.UNEXPECTED:
-                expected = call.call.reply or ProtoOAExecutionEvent
-                self.failed(
-                    call, UnexpectedResponseError(expected.__name__, type(message).__name__)
-                )
-            case _:
-                assert_never(verdict)
+        if ending.is_nonsense:
+            assert isinstance(ending.error, CTraderError)
+            self.failed(call, ending.error)
+        else:
+            self._end(call, ending.result, error=ending.error)
 
     def failed(self, call: PendingCall, error: CTraderError) -> None:
         """End a request whose answer makes no sense."""
@@ -331,21 +298,6 @@ class Requests:
             self._orders.release(call.client_order_id)
         self._pending.end(call.call_id, lacking)
         return False
-
-    def _refusal(
-        self,
-        call: PendingCall,
-        message: ProtoOAOrderErrorEvent | ProtoOAExecutionEvent,
-        code: str,
-        description: str = "",
-    ) -> APIError:
-        return api_error(
-            code,
-            description or None,
-            account_id=message.ctidTraderAccountId,
-            request_type=type(call.request).__name__,
-            client_msg_id=call.message_id,
-        )
 
     def _obstacle(self, call: PendingCall) -> str | None:
         """Say why a request cannot go out now."""
@@ -432,6 +384,10 @@ class Requests:
                 self._parked[call.call_id] = call
             else:
                 self._pending.end(call.call_id, error=closed)
+
+
+def _nobody(_: PendingCall) -> None:
+    """Stand in until a machine takes the place."""
 
 
 def _concerns(call: PendingCall, account_id: int) -> bool:

@@ -32,6 +32,7 @@ from ctrader.proto import (
 from ctrader.proto.registry import SPOT_EVENT
 from ctrader.protocol.auth import Authorization
 from ctrader.protocol.authentication import Authentication
+from ctrader.protocol.background import Background, Jobs
 from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
 from ctrader.protocol.context import Context
 from ctrader.protocol.decoding import SERVER_TEXTS, EventDecoder, bare_spot, open_message
@@ -40,10 +41,12 @@ from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
 from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.link import Link
 from ctrader.protocol.money_digits import MoneyInquiry
+from ctrader.protocol.outcomes import Outcomes
 from ctrader.protocol.pending import Connect, PendingCommands, Waits
 from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
 from ctrader.protocol.timers import Deadline, Timer
+from ctrader.protocol.work import Idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,8 +56,11 @@ if TYPE_CHECKING:
 
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
+    from ctrader.models.outcomes import UnresolvedOrder
+    from ctrader.protocol.background import Operation
     from ctrader.protocol.correlation import PendingCall
     from ctrader.protocol.terms import Sides
+    from ctrader.protocol.work import Work
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
@@ -71,12 +77,13 @@ class Session:
     old epoch change nothing. After the effect `Finished` nothing comes out.
     """
 
-    def __init__(self, config: ClientConfig, *, rng: Random) -> None:
+    def __init__(self, config: ClientConfig, *, rng: Random, work: Work | None = None) -> None:
         """Put the machines together.
 
         Args:
             config: The client's settings.
             rng: Source of jitter and ids; seeded, it makes the session repeatable.
+            work: Makes the operations that the session begins by itself; None begins none.
         """
         self._context = context = Context(config, rng)
         self._pending = pending = PendingCommands(context)
@@ -85,6 +92,17 @@ class Session:
         self._money = MoneyInquiry(context, pending, self._decoder)
         self._authorization = authorization = Authorization()
         self._requests = Requests(context, pending, authorization)
+        self._background = Background(context, pending)
+        self._jobs = Jobs(context, pending)
+        self._outcomes = Outcomes(
+            context,
+            pending,
+            authorization,
+            self._background,
+            self._decoder,
+            Idle() if work is None else work,
+        )
+        self._requests.handed_over = self._outcomes.handed_over
         self._subscriber = Subscriber(context, pending, authorization)
         self._authentication = Authentication(
             context, pending, authorization, self._requests, self._subscriber
@@ -236,6 +254,19 @@ class Session:
         """Say what is to be decoded: types of event, and symbols of quotes (None: all)."""
         self._decoder.listen(kinds, symbols)
 
+    def job_done(
+        self, call_id: CallId, now: Nanos, result: object = None, error: Exception | None = None
+    ) -> None:
+        """Take the result of a job that was asked for, or the error that it ended with."""
+        self._context.now = now
+        self._jobs.done(call_id, result, error)
+
+    def spawn(self, operation: Operation[object], now: Nanos) -> None:
+        """Begin an operation that has no caller; it ends with the session at the latest."""
+        self._refuse_if_closed()
+        self._context.now = now
+        self._background.spawn(operation)
+
     def close(self, now: Nanos, *, grace: float = 2.0) -> None:
         """End the session; `Finished` follows.
 
@@ -265,6 +296,7 @@ class Session:
 
     def take_effects(self) -> list[Effect]:
         """Return what is to be carried out, in order, and forget it."""
+        self._background.step()
         effects = self._context.effects
         self._context.effects = []
         return effects
@@ -342,6 +374,11 @@ class Session:
         """The accounts that are authenticated on this connection."""
         return list(self._authorization.authenticated()) if self.is_connected else []
 
+    @property
+    def unresolved_orders(self) -> tuple[UnresolvedOrder, ...]:
+        """The trading requests whose outcome is not known yet, oldest first."""
+        return self._outcomes.unresolved()
+
     def is_account_authorized(self, account_id: int) -> bool:
         """Whether an account is authenticated on this connection."""
         return self.is_connected and self._authorization.is_authenticated(account_id)
@@ -415,17 +452,23 @@ class Session:
         if self._money.asks_first(message, envelope, call):
             return
         self._scrub(message)
+        late = self._outcomes.find(envelope.client_msg_id) if call is None else None
         # An event comes out before the completion that the same frame brings.
         self._emit(self._decoder.events(message, envelope))
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
-            if call is None:
-                self._context.emit(ServerErrorEvent(error=refusal, account_id=refusal.account_id))
-            else:
+            if call is not None:
                 self._requests.refused(call, refusal)
+            elif late is not None:
+                self._outcomes.refused(late, refusal)
+            else:
+                self._context.emit(ServerErrorEvent(error=refusal, account_id=refusal.account_id))
         elif call is not None:
             answer = self._decoder.filled_in(message) if call.call.fills_in_digits else message
             self._requests.answered(call, answer)
+        elif late is not None:
+            self._outcomes.answered(late, message)
+        self._outcomes.learn(message, envelope.client_msg_id)
         self._react(message)
 
     def _emit(self, events: Iterable[object]) -> None:

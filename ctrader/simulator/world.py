@@ -14,6 +14,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from ctrader.errors import CTraderConnectionClosedError, CTraderError
+from ctrader.operations.background import BackgroundWork
+from ctrader.protocol.commands import CancelResult
 from ctrader.protocol.effects import (
     CallCompleted,
     CallFailed,
@@ -21,6 +23,7 @@ from ctrader.protocol.effects import (
     Effect,
     EventsReceived,
     Finished,
+    JobRequested,
     OpenConnection,
     PhaseChanged,
     Warned,
@@ -111,7 +114,7 @@ class World:
         """
         self.now: Nanos = 0
         self.exchange = exchange
-        self.session = Session(config, rng=Random(seed))
+        self.session = Session(config, rng=Random(seed), work=BackgroundWork())
         self.latency = latency
         self.events: list[object] = []
         """What the client's handlers would have been given, since `listen`."""
@@ -152,6 +155,18 @@ class World:
     def run(self, operation: Op[T], timeout: float | None = None) -> T:
         """Step an operation to its end and return its result; its error is raised."""
         return self.finish(self.start(operation, timeout)).result
+
+    def cancel(self, task: Task[T]) -> CancelResult:
+        """End an operation as its caller going away does."""
+        task.operation.close()
+        task.is_done = True
+        for call_id, waiting in list(self._waiting.items()):
+            if waiting is task:
+                del self._waiting[call_id]
+                result = self.session.cancel(call_id, self.now)
+                self._settle()
+                return result
+        return CancelResult.FINISHED
 
     def finish(self, task: Task[T]) -> Task[T]:
         """Run until an operation has ended, well or not."""
@@ -314,10 +329,20 @@ class World:
                     self.events.append(event)
                     if self.on_event is not None:
                         self.on_event(event)
+            case JobRequested(call_id, job):
+                self.at(self.now, lambda: self._do(call_id, job))
             case PhaseChanged() | Warned():
                 pass
             case Finished():
                 self.finished = effect
+
+    def _do(self, call_id: CallId, job: Callable[[], object]) -> None:
+        try:
+            result = job()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session is told
+            self.session.job_done(call_id, self.now, error=error)
+        else:
+            self.session.job_done(call_id, self.now, result)
 
     def _step(self, task: Task[T], result: object, error: Exception | None) -> None:
         """Take an operation to its next command, or to its end."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ctrader.operations import history
+from ctrader.operations import history, resolution
 from ctrader.operations import trading as operations
 from ctrader_sync.api.base import BaseAPI
 
 if TYPE_CHECKING:
+    from ctrader.errors import OrderOutcomeUnknownError
     from ctrader.events import ExecutionEvent
     from ctrader.models.deals import Deal, DealOffset
     from ctrader.models.orders import AmendOrderRequest, NewOrderRequest, Order
+    from ctrader.models.outcomes import OrderOutcome, UnresolvedOrder
     from ctrader.models.positions import (
         AmendPositionRequest,
         ClosePositionRequest,
@@ -40,7 +42,7 @@ class TradingAPI(BaseAPI):
     - `OrderRejectedError`: the server refused it; it is also of the code's own class, such as
       `NotEnoughMoneyError` or `MarketClosedError`;
     - `OrderOutcomeUnknownError`: it was sent, and no definite answer came. It may have been
-      executed: find out before you repeat it;
+      executed: wait for its `resolve()` before you repeat it;
     - `AmendmentIncompleteError`: the server took an amendment, and its own answer shows that not
       all of it was done. Look at what it has now, and amend again.
 
@@ -356,6 +358,34 @@ class TradingAPI(BaseAPI):
             ),
             timeout,
             paged=True,
+        )
+
+    def resolve(
+        self,
+        request: OrderOutcomeUnknownError | UnresolvedOrder,
+        timeout: float | None = None,
+    ) -> OrderOutcome:
+        """Wait until it is known what became of a request of unknown outcome.
+
+        The client looks for it by itself, from the moment on when the outcome was unknown: at late
+        answers and events, at what is open (`ProtoOAReconcileReq`) and at the account's history
+        (`ProtoOAOrderListReq`, `ProtoOAOrderDetailsReq`). That nothing came of it is proved by
+        three whole looks, the last a minute after the answer was given up, at least, and half a
+        minute after the account is ready again. It also comes as an `OrderResolvedEvent`.
+
+        Args:
+            request: The error that was raised, or an entry of `client.unresolved_orders`.
+            timeout: Seconds; None waits until it is known.
+
+        Returns: `TookEffect` with the order and its deals, or `NoEffect`, after which it is safe
+            to place it again.
+
+        Raises:
+            OrderOutcomeUnknownError: it is not known in time; the search goes on.
+            OrderError: this client sent no such request.
+        """
+        return self._runner.run(
+            resolution.outcome_of(request), resolution.FOREVER if timeout is None else timeout
         )
 
     def get_order_details(

@@ -16,7 +16,7 @@ import ctrader_sync.api
 from ctrader.config import ClientConfig
 from ctrader.credentials import AccountCredentials
 from ctrader.enums import NotificationType, OrderSide, QuoteType, TrendbarPeriod
-from ctrader.errors import ConfigurationError
+from ctrader.errors import ConfigurationError, OrderOutcomeUnknownError
 from ctrader.models.orders import AmendOrderRequest, NewOrderRequest
 from ctrader.models.positions import AmendPositionRequest, ClosePositionRequest
 from ctrader.proto import ProtoOASpotEvent, ProtoOAVersionReq, ProtoOAVersionRes
@@ -524,7 +524,8 @@ def test_method_hands_its_arguments_to_its_operation(
 
 
 def test_every_method_that_asks_is_covered(face: Face) -> None:
-    covered = {(call[0], call[1]) for call in CALLS} | {("AuthManager", "refresh")}
+    covered = {(call[0], call[1]) for call in CALLS}
+    covered |= {("AuthManager", "refresh"), ("TradingAPI", "resolve")}
     asking = {
         (namespace, name)
         for namespace in face.package.__all__
@@ -585,6 +586,21 @@ def test_refresh_gives_the_new_credentials_without_a_callback(face: Face) -> Non
     assert (name, timeout, paged) == ("auth.refresh_tokens", 5.0, False)
     assert given["credentials"] is CREDENTIALS
     assert abs(given["unix_now"] - datetime.now(UTC).timestamp()) < 60
+
+
+def test_outcome_is_waited_for_without_end_unless_a_time_is_given(face: Face) -> None:
+    trading = face.namespace("TradingAPI")
+    doubt = OrderOutcomeUnknownError("mine", client_msg_id="1-1")
+
+    settle(trading.resolve(doubt))
+    settle(trading.resolve(doubt, timeout=3.0))
+
+    ((name, given, endless, _), (_, _, seconds, _)) = face.runner.calls
+    assert name == "resolution.outcome_of"
+    assert given == {"doubt": doubt}
+    assert endless is not None
+    assert endless > 1e8
+    assert seconds == 3.0
 
 
 def test_refresh_tells_the_callback(face: Face) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -22,13 +23,14 @@ from ctrader.errors import (
     PositionNotFoundError,
     TradingNotAllowedError,
 )
-from ctrader.events import ExecutionEvent
+from ctrader.events import ExecutionEvent, OrderResolvedEvent
 from ctrader.models import (
     CLEAR,
     AmendOrderRequest,
     AmendPositionRequest,
     ClosePositionRequest,
     NewOrderRequest,
+    TookEffect,
 )
 from ctrader.models.positions import Position
 from ctrader.proto import (
@@ -312,11 +314,46 @@ async def test_order_that_gets_no_answer_has_an_unknown_outcome(stage: Stage, si
             )
         assert caught.value.client_order_id == "lost"
         assert isinstance(caught.value.cause, CTraderConnectionTimeoutError)
+        (told,) = desk.client.unresolved_orders
+        assert told.client_order_id == "lost"
+        found = Record[OrderResolvedEvent]()
+        desk.client.register_handler(OrderResolvedEvent, found)
         simulator.resume()
-        # It had been sent, so it is carried out after all.
-        while not await desk.client.trading.get_open_positions(desk.account_id):
-            await stage.pause()
+        # It had been sent, so it is carried out after all, and its answer is not lost.
+        outcome = caught.value.resolve(timeout=BOUND)
+        outcome = await outcome if inspect.isawaitable(outcome) else outcome
+        assert isinstance(outcome, TookEffect)
+        assert outcome.order is not None
+        assert outcome.order.client_order_id == "lost"
+        assert await desk.client.trading.resolve(told, timeout=BOUND) == outcome
+        assert desk.client.unresolved_orders == ()
+        await eventually(stage, lambda: found.events, "the event")
+        assert [event.outcome for event in found.events] == [outcome]
     assert received(simulator, ProtoOANewOrderReq) == 1
+
+
+async def test_order_whose_answer_was_lost_with_the_link_is_found_on_the_next(
+    stage: Stage, simulator: Simulator
+):
+    async with at_desk(stage, simulator) as desk:
+        simulator.script.next_answer(ProtoOANewOrderReq).close(delivered=False, reset=True)
+        with pytest.raises(OrderOutcomeUnknownError) as caught:
+            await desk.client.trading.place_order(desk.account_id, market_order())
+        outcome = await desk.client.trading.resolve(caught.value, timeout=2 * BOUND)
+        assert isinstance(outcome, TookEffect)
+        assert [deal.volume for deal in outcome.deals] == [MICRO_LOT]
+    assert received(simulator, ProtoOANewOrderReq) == 1
+
+
+async def test_outcome_that_is_not_known_in_time_stays_unknown(stage: Stage, simulator: Simulator):
+    async with at_desk(stage, simulator) as desk:
+        simulator.script.next_request(ProtoOANewOrderReq).close(handled=False, reset=True)
+        with pytest.raises(OrderOutcomeUnknownError) as caught:
+            await desk.client.trading.place_order(desk.account_id, market_order())
+        with pytest.raises(OrderOutcomeUnknownError) as again:
+            await desk.client.trading.resolve(caught.value, timeout=0.05)
+        assert again.value.client_msg_id == caught.value.client_msg_id
+        assert len(desk.client.unresolved_orders) == 1
 
 
 async def test_order_without_a_link_or_an_account_is_not_sent(stage: Stage, simulator: Simulator):

@@ -1,0 +1,333 @@
+"""Know which trading requests are in doubt, and settle each of them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ctrader.errors import (
+    APIError,
+    OrderError,
+    OrderRejectedError,
+    ProtocolError,
+)
+from ctrader.events import OrderResolvedEvent
+from ctrader.models.deals import Deal
+from ctrader.models.orders import Order
+from ctrader.models.outcomes import (
+    Evidence,
+    NoEffect,
+    OrderOutcome,
+    TookEffect,
+    UnresolvedOrder,
+)
+from ctrader.models.positions import Position
+from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.protocol.answers import ending_of, refused_with
+from ctrader.protocol.commands import Resolve
+from ctrader.units import MILLISECOND, Nanos
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ctrader.protocol.auth import Authorization
+    from ctrader.protocol.background import Background
+    from ctrader.protocol.context import Context
+    from ctrader.protocol.correlation import PendingCall
+    from ctrader.protocol.decoding import EventDecoder
+    from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.work import Work
+
+__all__ = ["OpenRequest", "Outcomes"]
+
+SETTLED_REMEMBERED: Final = 1_000
+"""Outcomes that are still told to who asks late."""
+ORDERS_REMEMBERED: Final = 10_000
+"""Orders that were heard of, so that an old one is not taken for the effect of a new request."""
+
+
+CLOCK_SLACK: Final = 60_000
+"""Milliseconds by which a clock may be slow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenRequest:
+    """A trading request whose outcome is not known."""
+
+    call: PendingCall
+    """What was sent."""
+    told: UnresolvedOrder
+    """The same, as users see it."""
+    since: Nanos
+    """When the last hope of an answer ended."""
+
+    @property
+    def key(self) -> str:
+        """The id of its frame."""
+        return self.told.client_msg_id
+
+    @property
+    def request(self) -> Message:
+        """The message that was sent."""
+        return self.call.request
+
+
+class Outcomes:
+    """Keep the trading requests in doubt, and take whatever settles one.
+
+    A late answer settles it, an event that names the order, or the look at state and history that
+    `Work.resolve` takes in the background.
+    """
+
+    __slots__ = (
+        "_authorization",
+        "_background",
+        "_context",
+        "_decoder",
+        "_heard",
+        "_heard_count",
+        "_open",
+        "_pending",
+        "_resolving",
+        "_server_at",
+        "_server_ms",
+        "_settled",
+        "_work",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        pending: PendingCommands,
+        authorization: Authorization,
+        background: Background,
+        decoder: EventDecoder,
+        work: Work,
+    ) -> None:
+        self._context = context
+        self._decoder = decoder
+        self._pending = pending
+        self._authorization = authorization
+        self._background = background
+        self._work = work
+        self._open: dict[str, OpenRequest] = {}
+        self._settled: dict[str, OrderOutcome] = {}
+        self._resolving: set[int] = set()
+        self._server_ms: int | None = None
+        self._server_at: Nanos = 0
+        self._heard: dict[tuple[int, int], tuple[int, str | None]] = {}
+        self._heard_count = 0
+        pending.serve(self, Resolve)
+        pending.in_doubt = self._opened
+
+    # What happens
+
+    def handed_over(self, call: PendingCall) -> None:
+        """Note what was known before a trading request went out."""
+        call.server_ms = self._server_ms
+        call.heard_before = self._heard_count
+
+    def find(self, client_msg_id: str | None) -> OpenRequest | None:
+        """Return the request in doubt that a frame answers after all."""
+        return None if client_msg_id is None else self._open.get(client_msg_id)
+
+    def answered(self, open_request: OpenRequest, message: Message) -> None:
+        """Take an answer that came late."""
+        self._conclude(open_request, message, Evidence.ANSWER)
+
+    def refused(self, open_request: OpenRequest, error: APIError) -> None:
+        """Take an error answer that came late; a code that proves nothing settles nothing."""
+        refusal = refused_with(open_request.call, error)
+        if isinstance(refusal, OrderRejectedError):
+            self.had_none(open_request, Evidence.ANSWER, error=refusal)
+
+    def learn(self, message: Message, client_msg_id: str | None) -> None:
+        """Take what an event tells, whoever caused it."""
+        if not isinstance(message, ProtoOAExecutionEvent):
+            return
+        order = message.order
+        told = max(order.utcLastUpdateTimestamp, message.deal.executionTimestamp)
+        if told > (self._server_ms or 0):
+            self._server_ms, self._server_at = told, self._context.now
+        if not order.orderId:
+            return
+        self._note(message.ctidTraderAccountId, order.orderId, client_msg_id)
+        for open_request in self.open_requests(message.ctidTraderAccountId):
+            own_id = open_request.told.client_order_id
+            if own_id is not None and order.clientOrderId == own_id:
+                self._conclude(open_request, message, Evidence.EVENT)
+
+    # What the search for an outcome needs
+
+    @property
+    def now(self) -> Nanos:
+        """The present moment."""
+        return self._context.now
+
+    def server_now_ms(self) -> int:
+        """Return a Unix ms that the server's clock has not passed yet, and hardly more.
+
+        This computer's clock may be slow, so what the server told counts as well.
+        """
+        told = 0
+        if self._server_ms is not None:
+            told = self._server_ms + (self._context.now - self._server_at) // MILLISECOND
+        return max(told, int(self._context.wall().timestamp() * 1000)) + CLOCK_SLACK
+
+    def ready_since(self, account_id: int) -> Nanos | None:
+        """Return since when an account is ready, None while it is not."""
+        account = self._authorization.accounts.get(account_id)
+        is_ready = account is not None and account.is_ready and self._context.is_connected
+        return account.ready_at if account is not None and is_ready else None
+
+    def open_requests(self, account_id: int) -> list[OpenRequest]:
+        """Return the requests of an account that are in doubt, oldest first."""
+        return [each for each in self._open.values() if each.told.account_id == account_id]
+
+    def is_open(self, open_request: OpenRequest) -> bool:
+        """Whether a request is still in doubt."""
+        return open_request.key in self._open
+
+    def may_be_of(self, open_request: OpenRequest, order_id: int) -> bool:
+        """Whether an order may have come of a request, by all that was heard of it.
+
+        One that was heard of before the request went out came of another, and so did one whose
+        events carry the id of another.
+        """
+        heard = self._heard.get((open_request.told.account_id, order_id))
+        if heard is None:
+            return True
+        count, client_msg_id = heard
+        return count > open_request.call.heard_before and client_msg_id in (None, open_request.key)
+
+    def took_effect(
+        self,
+        open_request: OpenRequest,
+        evidence: Evidence,
+        *,
+        order: Order | None = None,
+        position: Position | None = None,
+        deals: tuple[Deal, ...] = (),
+    ) -> None:
+        """Settle a request that was carried out."""
+        self._settle(open_request, TookEffect(open_request.told, evidence, order, position, deals))
+
+    def had_none(
+        self,
+        open_request: OpenRequest,
+        evidence: Evidence,
+        *,
+        error: APIError | None = None,
+        order: Order | None = None,
+        position: Position | None = None,
+    ) -> None:
+        """Settle a request that was not carried out."""
+        self._settle(open_request, NoEffect(open_request.told, evidence, error, order, position))
+
+    # What users see
+
+    def unresolved(self) -> tuple[UnresolvedOrder, ...]:
+        """Return every request in doubt, oldest first."""
+        return tuple(each.told for each in self._open.values())
+
+    # Commands
+
+    def begin(self, pending: Pending) -> None:
+        """Answer at once where it is known, and wait otherwise."""
+        command = pending.command
+        assert isinstance(command, Resolve)
+        outcome = self._settled.get(command.client_msg_id)
+        if outcome is not None:
+            self._pending.end(pending.call_id, outcome)
+        elif command.client_msg_id not in self._open:
+            self._pending.end(
+                pending.call_id,
+                error=OrderError(
+                    f"No request {command.client_msg_id} is in doubt with this client. Ask the "
+                    "client that sent it, or look for the order among trading.get_orders()"
+                ),
+            )
+
+    def leave(self, pending: Pending) -> None:
+        """Do nothing: who waits is found among the pending commands."""
+
+    def undo(self, pending: Pending) -> None:
+        """Do nothing: the search goes on without its caller."""
+
+    # Private
+
+    def _opened(self, call: PendingCall, cause: BaseException | None) -> None:
+        """Begin to find out what became of a request."""
+        assert call.message_id is not None
+        assert call.call.account_id is not None
+        filled = call.filled_in_part
+        told = UnresolvedOrder(
+            client_msg_id=call.message_id,
+            account_id=call.call.account_id,
+            request_type=type(call.request).__name__,
+            sent_at=self._context.wall(call.sent_at),
+            client_order_id=call.client_order_id,
+            order_id=getattr(call.request, "orderId", None)
+            or (None if filled is None else filled.order.orderId or None),
+            position_id=getattr(call.request, "positionId", None)
+            or (None if filled is None else filled.position.positionId or None),
+            cause=None if cause is None else str(cause),
+        )
+        self._open[told.client_msg_id] = OpenRequest(call, told, self._context.now)
+        self._search(told.account_id)
+
+    def _note(self, account_id: int, order_id: int, client_msg_id: str | None) -> None:
+        """Remember when an order was first heard of, and whose request it came of."""
+        key = (account_id, order_id)
+        if key in self._heard:
+            return
+        self._heard_count += 1
+        self._heard[key] = (self._heard_count, client_msg_id)
+        if len(self._heard) > ORDERS_REMEMBERED:
+            del self._heard[next(iter(self._heard))]
+
+    def _search(self, account_id: int) -> None:
+        if account_id not in self._resolving:
+            self._resolving.add(account_id)
+            self._background.spawn(
+                self._work.resolve(account_id, self),
+                lambda _, error: self._searched(account_id, error),
+            )
+
+    def _searched(self, account_id: int, error: Exception | None) -> None:
+        self._resolving.discard(account_id)
+        if error is not None:
+            self._context.warn(
+                f"The search for what became of the orders of account {account_id} failed: {error}"
+            )
+
+    def _conclude(self, open_request: OpenRequest, message: Message, evidence: Evidence) -> None:
+        ending = ending_of(open_request.call, message)
+        if ending is None or ending.is_nonsense:
+            return
+        if isinstance(ending.error, OrderRejectedError):
+            self.had_none(open_request, evidence, error=ending.error)
+        elif isinstance(ending.result, ProtoOAExecutionEvent):
+            event = self._decoder.filled_in(ending.result)
+            assert isinstance(event, ProtoOAExecutionEvent)
+            try:
+                order = Order.from_proto(event.order) if event.HasField("order") else None
+                position = (
+                    Position.from_proto(event.position) if event.HasField("position") else None
+                )
+                deals = (Deal.from_proto(event.deal),) if event.HasField("deal") else ()
+            except ProtocolError:
+                return  # what makes no sense settles nothing; the search goes on
+            self.took_effect(open_request, evidence, order=order, position=position, deals=deals)
+
+    def _settle(self, open_request: OpenRequest, outcome: OrderOutcome) -> None:
+        if self._open.pop(open_request.key, None) is None:
+            return
+        self._settled[open_request.key] = outcome
+        while len(self._settled) > SETTLED_REMEMBERED:
+            del self._settled[next(iter(self._settled))]
+        self._context.emit(OrderResolvedEvent(outcome.request.account_id, outcome))
+        for pending in self._pending.of(Resolve):
+            assert isinstance(pending.command, Resolve)
+            if pending.command.client_msg_id == open_request.key:
+                self._pending.end(pending.call_id, outcome)

@@ -1,0 +1,325 @@
+"""What became of requests whose answers were lost, found out against the simulated server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from google.protobuf.message import Message
+
+from ctrader.enums import OrderSide, OrderStatus, OrderType
+from ctrader.errors import (
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
+)
+from ctrader.events import ExecutionEvent, OrderResolvedEvent
+from ctrader.models import (
+    AmendOrderRequest,
+    AmendPositionRequest,
+    ClosePositionRequest,
+    Evidence,
+    NewOrderRequest,
+    NoEffect,
+    Position,
+    TookEffect,
+)
+from ctrader.operations import trading
+from ctrader.operations.base import Op
+from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOACancelOrderReq,
+    ProtoOAClosePositionReq,
+    ProtoOAErrorRes,
+    ProtoOANewOrderReq,
+    ProtoOAOrderListReq,
+    ProtoOAReconcileReq,
+)
+from ctrader.protocol.commands import CancelResult
+from ctrader.simulator import Script
+from ctrader.simulator.world import World
+from tests.simulator.test_world import ACCOUNT, ready_world, seen
+
+M = TypeVar("M", bound=Message)
+
+BUY = NewOrderRequest(symbol_id=1, side=OrderSide.BUY, volume=300_000)
+LIMIT = NewOrderRequest(
+    symbol_id=1,
+    side=OrderSide.BUY,
+    volume=100_000,
+    order_type=OrderType.LIMIT,
+    limit_price=0.5,
+)
+
+
+def listening() -> World:
+    world = ready_world()
+    world.listen(OrderResolvedEvent, ExecutionEvent)
+    world.exchange.recording.is_on = True
+    return world
+
+
+def in_doubt(world: World, operation: Op[ExecutionEvent]) -> OrderOutcomeUnknownError:
+    """Run a trading request whose answer does not come."""
+    with pytest.raises(OrderOutcomeUnknownError) as caught:
+        world.run(operation)
+    return caught.value
+
+
+def resolved(world: World, limit: float = 600) -> TookEffect | NoEffect:
+    """Run on until the only request in doubt is settled."""
+    (told,) = world.session.unresolved_orders
+    world.run_until(lambda: not world.session.unresolved_orders, limit=limit)
+    (event,) = seen(world, OrderResolvedEvent)
+    assert event.outcome.request == told
+    return event.outcome
+
+
+def sent(world: World, kind: type[M]) -> list[M]:
+    """Return the requests of a kind that the server was sent."""
+    return world.exchange.recording.sent_by_client(kind)
+
+
+def lost(world: World, request: type[Message], *, arrives: bool) -> None:
+    """Lose the link with the next request of a kind, before or after the server read it."""
+    script = world.exchange.script
+    if arrives:
+        script.next_answer(request).close(delivered=False, reset=True)
+    else:
+        script.next_request(request).close(handled=False, reset=True)
+
+
+def opened(world: World) -> Position:
+    world.run(trading.place_order(ACCOUNT, BUY))
+    (position,) = world.run(trading.get_open_positions(ACCOUNT))
+    return position
+
+
+# New orders
+
+
+def test_market_order_that_arrived_is_found_with_its_deal():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    error = in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    outcome = resolved(world)
+    assert isinstance(outcome, TookEffect)
+    assert outcome.order is not None
+    assert outcome.order.client_order_id == error.client_order_id
+    assert outcome.order.status is OrderStatus.FILLED
+    assert [deal.order_id for deal in outcome.deals] == [outcome.order.order_id]
+    assert outcome.position is not None
+    assert outcome.position.volume == 300_000
+    assert outcome.request.client_msg_id == error.client_msg_id
+
+
+def test_pending_order_that_arrived_is_found_among_the_pending_ones():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, LIMIT))
+    outcome = resolved(world)
+    assert isinstance(outcome, TookEffect)
+    assert outcome.evidence is Evidence.STATE
+    assert outcome.order is not None
+    assert outcome.order.status is OrderStatus.ACCEPTED
+
+
+def test_order_that_never_arrived_is_absent_after_three_looks_and_a_minute():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=False)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    at = world.now
+    outcome = resolved(world)
+    assert isinstance(outcome, NoEffect)
+    assert outcome.evidence is Evidence.ABSENCE
+    assert world.now - at >= 60_000_000_000
+    assert world.run(trading.get_open_positions(ACCOUNT)) == []
+
+
+def test_order_that_was_rejected_while_the_link_was_down_had_no_effect():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    huge = BUY.model_copy(update={"volume": 10_000_000_000})
+    in_doubt(world, trading.place_order(ACCOUNT, huge))
+    outcome = resolved(world)
+    assert isinstance(outcome, NoEffect)
+    assert world.run(trading.get_open_positions(ACCOUNT)) == []
+
+
+def test_absence_is_not_proved_by_looks_that_fail():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=False)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    world.exchange.script.next_request(ProtoOAOrderListReq, times=20).refuse("UNKNOWN_ERROR")
+    world.run_for(75)
+    assert world.session.unresolved_orders
+    outcome = resolved(world)
+    assert isinstance(outcome, NoEffect)
+
+
+def test_loss_of_the_link_in_the_middle_of_a_look_begins_it_anew():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    lost(world, ProtoOAReconcileReq, arrives=True)
+    assert isinstance(resolved(world), TookEffect)
+
+
+# Late answers
+
+
+def test_answer_that_comes_after_the_timeout_settles_it():
+    world = listening()
+    world.exchange.script.next_answer(ProtoOANewOrderReq, times=2).delay(10)
+    task = world.start(trading.place_order(ACCOUNT, BUY), 2)
+    world.finish(task)
+    assert isinstance(task.error, OrderOutcomeUnknownError)
+    outcome = resolved(world)
+    assert isinstance(outcome, TookEffect)
+
+
+def test_refusal_that_comes_after_the_timeout_settles_it():
+    world = listening()
+    rule = world.exchange.script.next_request(ProtoOANewOrderReq)
+    rule.refuse("NOT_ENOUGH_MONEY")
+    world.exchange.script.next_answer(ProtoOANewOrderReq).delay(4)
+    task = world.start(trading.place_order(ACCOUNT, BUY), 2)
+    world.finish(task)
+    assert isinstance(task.error, OrderOutcomeUnknownError)
+    outcome = resolved(world)
+    assert isinstance(outcome, NoEffect)
+    assert outcome.evidence is Evidence.ANSWER
+    assert isinstance(outcome.error, OrderRejectedError)
+
+
+def test_call_that_was_cancelled_after_it_was_sent_is_in_doubt_until_its_answer():
+    world = listening()
+    task = world.start(trading.place_order(ACCOUNT, BUY))
+    world.run_until(lambda: bool(sent(world, ProtoOANewOrderReq)))
+    assert world.cancel(task) is CancelResult.SENT
+    (told,) = world.session.unresolved_orders
+    assert told.cause is None
+    outcome = resolved(world)
+    assert isinstance(outcome, TookEffect)
+    assert outcome.evidence is Evidence.ANSWER
+
+
+# Cancels, amendments and closes
+
+
+def pending_order(world: World) -> int:
+    event = world.run(trading.place_order(ACCOUNT, LIMIT))
+    assert event.order_id is not None
+    return event.order_id
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_cancellation(arrives: bool):
+    world = listening()
+    order_id = pending_order(world)
+    lost(world, ProtoOACancelOrderReq, arrives=arrives)
+    in_doubt(world, trading.cancel_order(ACCOUNT, order_id))
+    outcome = resolved(world)
+    assert outcome.took_effect is arrives
+    assert outcome.order is not None
+    expected = OrderStatus.CANCELLED if arrives else OrderStatus.ACCEPTED
+    assert outcome.order.status is expected
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_amendment_of_an_order(arrives: bool):
+    world = listening()
+    order_id = pending_order(world)
+    lost(world, ProtoOAAmendOrderReq, arrives=arrives)
+    change = AmendOrderRequest(order_id=order_id, limit_price=0.6, volume=200_000)
+    in_doubt(world, trading.amend_order(ACCOUNT, change))
+    outcome = resolved(world)
+    assert outcome.took_effect is arrives
+    assert outcome.order is not None
+    assert outcome.order.limit_price == (0.6 if arrives else 0.5)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_protection_of_a_position(arrives: bool):
+    world = listening()
+    position = opened(world)
+    lost(world, ProtoOAAmendPositionSLTPReq, arrives=arrives)
+    change = AmendPositionRequest(position_id=position.position_id, stop_loss=0.5)
+    in_doubt(world, trading.amend_position(ACCOUNT, change))
+    outcome = resolved(world)
+    assert outcome.took_effect is arrives
+    assert outcome.position is not None
+    assert outcome.position.stop_loss == (0.5 if arrives else None)
+
+
+@pytest.mark.parametrize("volume", [300_000, 100_000])
+@pytest.mark.parametrize("arrives", [True, False])
+def test_close_and_partial_close(arrives: bool, volume: int):
+    world = listening()
+    position = opened(world)
+    lost(world, ProtoOAClosePositionReq, arrives=arrives)
+    close = ClosePositionRequest(position_id=position.position_id, volume=volume)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    outcome = resolved(world)
+    assert outcome.took_effect is arrives
+    left = world.run(trading.get_open_positions(ACCOUNT))
+    open_volume = 300_000 - (volume if arrives else 0)
+    assert sum(each.volume for each in left) == open_volume
+
+
+def test_close_is_not_taken_for_an_earlier_one_of_the_same_volume():
+    world = listening()
+    position = opened(world)
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    world.run(trading.close_position(ACCOUNT, close))
+    lost(world, ProtoOAClosePositionReq, arrives=False)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    assert not resolved(world).took_effect
+    (left,) = world.run(trading.get_open_positions(ACCOUNT))
+    assert left.volume == 200_000
+
+
+# Codes that prove nothing
+
+
+def refuse_in_vain(script: Script) -> None:
+    doubtful = ProtoOAErrorRes(ctidTraderAccountId=ACCOUNT, errorCode="TIMEOUT_ERROR")
+    script.next_answer(ProtoOANewOrderReq, times=2).replace(doubtful)
+
+
+CODES: dict[str, Callable[[Script], object]] = {
+    "carried out": refuse_in_vain,
+    "refused": lambda script: script.next_request(ProtoOANewOrderReq).refuse("TIMEOUT_ERROR"),
+}
+
+
+@pytest.mark.parametrize("way", CODES)
+def test_code_that_proves_nothing_is_resolved_before_the_caller_is_told(way: str):
+    world = listening()
+    CODES[way](world.exchange.script)
+    task = world.finish(world.start(trading.place_order(ACCOUNT, BUY), 300))
+    if way == "carried out":
+        assert task.result.order is not None
+        assert task.result.order.status is OrderStatus.FILLED
+    else:
+        assert isinstance(task.error, OrderRejectedError)
+        assert task.error.error_code == "TIMEOUT_ERROR"
+    assert not world.session.unresolved_orders
+
+
+def test_code_that_proves_nothing_is_told_as_unknown_when_the_time_is_over():
+    world = listening()
+    world.exchange.script.next_request(ProtoOANewOrderReq).refuse("TIMEOUT_ERROR")
+    task = world.finish(world.start(trading.place_order(ACCOUNT, BUY), 20))
+    assert isinstance(task.error, OrderOutcomeUnknownError)
+    assert not resolved(world).took_effect
+
+
+def test_nothing_is_ever_sent_twice_on_the_way():
+    world = listening()
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    resolved(world)
+    world.run_for(100)
+    assert len(sent(world, ProtoOANewOrderReq)) == 1
