@@ -16,10 +16,10 @@ from ctrader.errors import (
 )
 from ctrader.events import ConnectedEvent, DisconnectedEvent
 from ctrader.protocol.effects import CloseConnection, Finished, OpenConnection, Phase
-from ctrader.protocol.heartbeat import Heartbeat
+from ctrader.protocol.heartbeat import SERVER_PATIENCE, Heartbeat
 from ctrader.protocol.pending import Connect
 from ctrader.protocol.timers import Timer
-from ctrader.units import SECOND
+from ctrader.units import SECOND, to_seconds
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
@@ -37,7 +37,7 @@ HEALTHY_AFTER: Final = 30 * SECOND
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
-_WHILE_CLOSING: Final = frozenset({Timer.HEARTBEAT, Timer.SILENCE, Timer.CALL, Timer.CLOSE})
+_WHILE_CLOSING: Final = frozenset({Timer.HEARTBEAT, Timer.STALL, Timer.SILENCE, Timer.CALL, Timer.CLOSE})
 """What is still waited for while the session closes: nothing that would begin anything new."""
 
 
@@ -194,6 +194,14 @@ class Link:
         """Give up a link on which nothing arrives any more."""
         timeout = self._context.config.heartbeat_timeout
         self.drop(CTraderConnectionTimeoutError(timeout, "waiting for any sign of the server"))
+
+    def stalled(self) -> None:
+        """Give up a link that takes nothing any more, whatever still arrives on it."""
+        self.drop(
+            CTraderConnectionTimeoutError(
+                to_seconds(SERVER_PATIENCE), "waiting for the transport to take a heartbeat"
+            )
+        )
 
     def drop(self, cause: Exception) -> None:
         """Give the link up from this side."""

@@ -375,7 +375,9 @@ class Session:
             case Timer.HEALTHY:
                 self._link.proved_healthy()
             case Timer.HEARTBEAT:
-                self._link.heartbeat.fell_due()
+                self._link.heartbeat.fell_due(self._context.now)
+            case Timer.STALL:
+                self._link.stalled()
             case Timer.SILENCE:
                 self._link.silent()
             case Timer.LANE:

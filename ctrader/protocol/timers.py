@@ -30,6 +30,8 @@ class Timer(Enum):
     """When a link has stood long enough to forget the failures before it."""
     HEARTBEAT = "heartbeat"
     """When to send a heartbeat because nothing else was sent."""
+    STALL = "stall"
+    """When to judge the transport dead because it takes nothing any more."""
     SILENCE = "silence"
     """When to judge the server dead because nothing arrived."""
     LANE = "lane"

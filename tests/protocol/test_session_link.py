@@ -12,6 +12,7 @@ from ctrader.errors import (
     CTraderConnectionFailedError,
     CTraderConnectionTimeoutError,
     CTraderReconnectAbandonedError,
+    OrderNotSentError,
     TlsVerificationError,
 )
 from ctrader.events import (
@@ -25,6 +26,7 @@ from ctrader.proto import (
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
     ProtoOAClientDisconnectEvent,
+    ProtoOASpotEvent,
 )
 from ctrader.protocol.commands import CancelResult, NextEvent, Pause, SpotTopic
 from ctrader.protocol.effects import (
@@ -190,11 +192,43 @@ def test_heartbeat_waits_for_a_transport_that_takes_nothing():
     peer.connect_application()
     peer.clear()
     peer.can_write = False
-    peer.advance(60)
+    peer.advance(29.9)
     assert peer.sent == []
     peer.can_write = True
     peer.carry_out()
     assert len(peer.sent) == 1
+    peer.advance(9.9)
+    assert peer.is_connected()
+
+
+def test_transport_that_takes_nothing_is_given_up_although_quotes_still_arrive():
+    peer = Peer()
+    peer.make_ready()
+    peer.hold_spots(1)
+    peer.can_write = False
+    peer.clear()
+    order = peer.submit(trade_call())
+    read = peer.submit(read_call(), timeout=60)
+    for _ in range(30):
+        assert peer.is_connected()
+        peer.advance(1)
+        peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=110_000))
+    assert peer.closed == [1]
+    (lost,) = peer.seen(DisconnectedEvent)
+    assert isinstance(lost.cause, CTraderConnectionTimeoutError)
+    assert "transport" in lost.cause.operation
+    assert isinstance(peer.errors[order], OrderNotSentError)
+    assert read not in peer.errors
+
+
+def test_stalled_transport_ends_the_waiting_of_a_close():
+    peer = Peer(heartbeat_timeout=0)
+    peer.make_ready()
+    peer.submit(trade_call())
+    peer.can_write = False
+    peer.close(grace=60)
+    peer.advance(31)
+    assert peer.closed == [1]
 
 
 def test_silent_server_is_given_up():
