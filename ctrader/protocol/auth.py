@@ -25,7 +25,9 @@ __all__ = [
     "Authorization",
     "account_refusal",
     "application_refusal",
+    "is_about_the_application",
     "is_already_done",
+    "is_application_unknown",
     "is_passing",
 ]
 
@@ -61,6 +63,9 @@ _PASSING: Final = frozenset(
 """Codes that say something of the server's state and nothing of the credentials."""
 
 
+_WRONG_APPLICATION: Final = frozenset({"CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND"})
+
+
 def is_already_done(error: Exception) -> bool:
     """Whether a refusal says that the authentication had been done before: a success."""
     return isinstance(error, APIError) and error.error_code in _ALREADY
@@ -69,6 +74,16 @@ def is_already_done(error: Exception) -> bool:
 def is_passing(error: Exception) -> bool:
     """Whether the same authentication may succeed later."""
     return not isinstance(error, APIError) or error.error_code in _PASSING
+
+
+def is_about_the_application(error: APIError) -> bool:
+    """Whether a refusal says that client id and secret are wrong, or the application inactive."""
+    return error.error_code in _WRONG_APPLICATION
+
+
+def is_application_unknown(error: APIError) -> bool:
+    """Whether the server says that the application is not authenticated on this link."""
+    return error.error_code == "CH_CLIENT_NOT_AUTHENTICATED"
 
 
 def application_refusal(error: APIError) -> ApplicationAuthError:
@@ -118,12 +133,14 @@ class AccountSession:
 class Authorization:
     """The application's and the accounts' standing on the current connection."""
 
-    __slots__ = ("accounts", "application", "application_error")
+    __slots__ = ("accounts", "application", "application_error", "was_accepted")
 
     def __init__(self) -> None:
         self.application = AuthState.WANTED
         self.application_error: ApplicationAuthError | None = None
         """Why the server refused the application for good."""
+        self.was_accepted = False
+        """Whether the server accepted the application on any link."""
         self.accounts: dict[int, AccountSession] = {}
 
     def lost(self) -> None:

@@ -8,6 +8,7 @@ from ctrader.enums import AuthTrigger
 from ctrader.errors import (
     AccountAuthError,
     APIError,
+    CTraderConnectionClosedError,
     NotConnectedError,
     means_account_not_authorized,
 )
@@ -32,6 +33,7 @@ from ctrader.protocol.auth import (
     AuthState,
     account_refusal,
     application_refusal,
+    is_about_the_application,
     is_already_done,
     is_passing,
 )
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ctrader.credentials import AccountCredentials
+    from ctrader.protocol.commands import CallId
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.requests import Requests
@@ -69,6 +72,7 @@ class Authentication:
 
     __slots__ = (
         "_application_backoff",
+        "_application_call",
         "_authorization",
         "_context",
         "_gaps",
@@ -93,6 +97,7 @@ class Authentication:
         self._subscriber = subscriber
         policy = context.config.reauth_policy
         self._application_backoff = context.backoff(policy.min_wait, policy.max_wait)
+        self._application_call: CallId = 0
         self._gaps: dict[int, datetime] = {}
         self._restoring: set[int] | None = None
         pending.serve(self, WaitApplication, Authorize, Logout, WaitReady)
@@ -205,7 +210,7 @@ class Authentication:
         request = ProtoOAApplicationAuthReq(
             clientId=config.client_id, clientSecret=config.client_secret
         )
-        self._pending.submit(
+        self._application_call = self._pending.submit(
             Call(request, ProtoOAApplicationAuthRes, priority=Priority.SESSION, resend=False),
             answered=self._application_answered,
         )
@@ -217,6 +222,7 @@ class Authentication:
             self._application_backoff.reset()
             self._context.setbacks.over()
             self._authorization.application = AuthState.DONE
+            self._authorization.was_accepted = True
             for pending in self._pending.of(WaitApplication):
                 self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())
             for account in self._authorization.wanted():
@@ -227,7 +233,7 @@ class Authentication:
         elif not isinstance(error, APIError):
             # A server that does not even answer this, or answers nonsense: a new link may do.
             self._context.drop_link(error)
-        elif is_passing(error):
+        elif not self._is_final(error):
             self._authorization.application = AuthState.WANTED
             self._context.emit(ServerErrorEvent(error=error))
             at = self._context.patience(self._application_backoff, error)
@@ -242,6 +248,34 @@ class Authentication:
             if self._restoring is not None:
                 # Nobody may ask again, and streams would wait for ever: the session ends with it.
                 self._context.drop_link(refusal)
+
+    def _is_final(self, error: APIError) -> bool:
+        """Whether the application is refused for good.
+
+        One that was accepted before has the right credentials: only a refusal that speaks of them
+        ends a program that has been running for days.
+        """
+        if self._authorization.was_accepted:
+            return is_about_the_application(error)
+        return not is_passing(error)
+
+    def take_unaddressed(self, error: APIError) -> bool:
+        """Take an error that answers no request by its id; False if it is nobody's answer.
+
+        While the application's authentication is awaited, nothing else can have been refused.
+        """
+        if error.account_id is not None or self._authorization.application is not AuthState.SENT:
+            return False
+        if not (is_about_the_application(error) or is_passing(error)):
+            return False
+        self._pending.end(self._application_call, error=error)
+        return True
+
+    def application_lost(self) -> None:
+        """Leave a link on which the server no longer knows the application."""
+        self._context.drop_link(
+            CTraderConnectionClosedError("the server says that the application is not logged in")
+        )
 
     # The accounts
 

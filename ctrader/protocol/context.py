@@ -6,7 +6,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import APIError, scrub
+from ctrader.errors import APIError, ConnectionLimitError, scrub
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 from ctrader.protocol.backoff import Backoff
 from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged, Warned
@@ -132,15 +132,25 @@ class Context:
         """Make a backoff between two waits, given in seconds."""
         return Backoff(self.rng, shortest=to_nanos(shortest), longest=to_nanos(longest))
 
-    def patience(self, backoff: Backoff, error: Exception) -> Nanos:
-        """Return when to ask again after a refusal: no sooner than the server asks for."""
-        wait = backoff.next()
+    def asked_until(self, error: Exception, backoff: Backoff) -> Nanos:
+        """Return until when a refusal asks us to stay away, within a day; now if it does not."""
+        wait = 0
         if isinstance(error, APIError):
-            wait = max(wait, to_nanos(min(error.retry_after or 0.0, LONGEST_HINT)))
+            wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
             if error.maintenance_end is not None:
                 rest = (error.maintenance_end - self.wall()).total_seconds()
                 wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
+        if isinstance(error, ConnectionLimitError):
+            # Whoever comes back soon keeps the places taken that all are waiting for.
+            wait = max(wait, backoff.slow())
         return self.now + wait
+
+    def patience(self, backoff: Backoff, error: Exception) -> Nanos:
+        """Return when to ask again after a refusal: some time after what the server asks for.
+
+        The end of a maintenance is the same moment for everybody.
+        """
+        return self.asked_until(error, backoff) + backoff.next()
 
     def scrubbed(self, text: str) -> str:
         """Free a server's text of the secrets that it was sent."""

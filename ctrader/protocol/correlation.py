@@ -62,6 +62,11 @@ class PendingCall:
         return self.is_trading or self.call.priority is Priority.TRADING
 
     @property
+    def may_be_sent_again(self) -> bool:
+        """Whether it changes nothing, and somebody waits for its answer."""
+        return self.call.resend and not self.is_immediate
+
+    @property
     def is_sent(self) -> bool:
         """Whether it was handed to the transport."""
         return self.message_id is not None

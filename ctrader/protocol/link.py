@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from ctrader.errors import (
+    APIError,
     ClientClosedError,
+    ConnectionLimitError,
     CTraderConnectionClosedError,
     CTraderConnectionError,
     CTraderConnectionFailedError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.requests import Requests
     from ctrader.protocol.subscriber import Subscriber
+    from ctrader.units import Nanos
 
 __all__ = ["Link"]
 
@@ -37,8 +40,21 @@ HEALTHY_AFTER: Final = 30 * SECOND
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
-_WHILE_CLOSING: Final = frozenset({Timer.HEARTBEAT, Timer.STALL, Timer.SILENCE, Timer.CALL, Timer.CLOSE})
+RIGHT_AFTER: Final = 10 * SECOND
+"""An error this long before the end of a link may be the reason for it."""
+
+_WHILE_CLOSING: Final = frozenset(
+    {Timer.HEARTBEAT, Timer.STALL, Timer.SILENCE, Timer.CALL, Timer.CLOSE}
+)
 """What is still waited for while the session closes: nothing that would begin anything new."""
+
+
+class _Heeded(NamedTuple):
+    """An error that asks not to come back soon."""
+
+    error: APIError
+    at: Nanos
+    until: Nanos
 
 
 class Link:
@@ -55,6 +71,7 @@ class Link:
         "_connect_seconds",
         "_context",
         "_decoder",
+        "_heeded",
         "_is_shut",
         "_pending",
         "_requests",
@@ -92,6 +109,7 @@ class Link:
         self._decoder = decoder
         self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
         self._attempts = 0
+        self._heeded: _Heeded | None = None
         self._connect_seconds = config.connect_timeout
         self._was_connected = False
         self._is_shut = False
@@ -168,6 +186,12 @@ class Link:
         """Forget the failures before this link."""
         self._backoff.reset()
         self._attempts = 0
+
+    def heed(self, error: APIError) -> None:
+        """Note an error that asks not to come back soon; a loss may follow, or nothing."""
+        if error.is_maintenance() or isinstance(error, ConnectionLimitError):
+            until = self._context.asked_until(error, self._backoff)
+            self._heeded = _Heeded(error, self._context.now, until)
 
     # The end of a link
 
@@ -271,6 +295,14 @@ class Link:
         context = self._context
         heard_at = self.heartbeat.heard_at
         self.heartbeat.closed()
+        heeded = self._heeded
+        if (
+            heeded is not None
+            and self._authorization.is_application_authenticated
+            and context.now > heeded.at + RIGHT_AFTER
+        ):
+            # The link outlived the error: it concerned something else, or it is over.
+            self._heeded = None
         context.timers.clear(Timer.HEALTHY)
         context.timers.clear(Timer.LANE)
         self._decoder.lost()
@@ -302,7 +334,15 @@ class Link:
         self._context.change_phase(Phase.WAITING)
         if warning is not None:
             self._context.warn(warning)
-        self._context.timers.set(Timer.RECONNECT, self._context.now + self._backoff.next())
+        context, wait = self._context, self._backoff.next()
+        heeded = self._heeded
+        if heeded is not None and heeded.until > context.now:
+            wait += heeded.until - context.now
+            context.warn(
+                f"The server asked to stay away ({heeded.error.error_code}): the next attempt to "
+                f"connect follows in {to_seconds(wait):.0f} s."
+            )
+        context.timers.set(Timer.RECONNECT, context.now + wait)
 
     def _give_up(self, cause: Exception) -> None:
         refusal = self._authorization.application_error

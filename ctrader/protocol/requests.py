@@ -427,7 +427,7 @@ class Requests:
                 self._pending.end(
                     call.call_id, error=trading_failure(call, "the link was lost", closed)
                 )
-            elif call.call.resend and not call.is_immediate:
+            elif call.may_be_sent_again:
                 call.message_id = None
                 self._parked[call.call_id] = call
             else:

@@ -30,7 +30,7 @@ from ctrader.proto import (
     ProtoOASpotEvent,
 )
 from ctrader.proto.registry import SPOT_EVENT
-from ctrader.protocol.auth import Authorization
+from ctrader.protocol.auth import Authorization, is_application_unknown
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
 from ctrader.protocol.context import Context
@@ -421,14 +421,33 @@ class Session:
         self._emit(self._decoder.events(message, envelope))
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
-            if call is None:
-                self._context.emit(ServerErrorEvent(error=refusal, account_id=refusal.account_id))
+            self._link.heed(refusal)
+            if call is not None:
+                self._refused(call, refusal)
             else:
-                self._requests.refused(call, refusal)
+                self._complained(refusal, is_addressed=bool(envelope.client_msg_id))
         elif call is not None:
             answer = self._decoder.filled_in(message) if call.call.fills_in_digits else message
             self._requests.answered(call, answer)
         self._react(message)
+
+    def _refused(self, call: PendingCall, error: APIError) -> None:
+        """Take a refusal: of the request, or of the session that it was sent on."""
+        if is_application_unknown(error) and self.is_application_authenticated:
+            if not call.may_be_sent_again:
+                self._requests.refused(call, error)
+            self._authentication.application_lost()
+        else:
+            self._requests.refused(call, error)
+
+    def _complained(self, error: APIError, *, is_addressed: bool) -> None:
+        """Take an error that belongs to no request that still waits."""
+        if not is_addressed and self._authentication.take_unaddressed(error):
+            return
+        self._context.emit(ServerErrorEvent(error=error, account_id=error.account_id))
+        # What carries an id answers somebody: a request that was given up, of an earlier time.
+        if not is_addressed and is_application_unknown(error) and self.is_application_authenticated:
+            self._authentication.application_lost()
 
     def _emit(self, events: Iterable[object]) -> None:
         for event in events:

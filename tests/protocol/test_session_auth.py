@@ -14,6 +14,8 @@ from ctrader.errors import (
     CTraderConnectionClosedError,
     CTraderConnectionTimeoutError,
     OrderNotSentError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
     TokenExpiredError,
 )
 from ctrader.events import (
@@ -33,6 +35,7 @@ from ctrader.proto import (
     ProtoOAAccountDisconnectEvent,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
+    ProtoOAErrorRes,
     ProtoOANewOrderReq,
     ProtoOASpotEvent,
     ProtoOASubscribeSpotsReq,
@@ -174,7 +177,8 @@ def test_maintenance_is_waited_for():
         peer.advance(49.5)
         peer.push(ProtoErrorRes(errorCode="STILL_THERE"))
     assert peer.open(APP) == []
-    peer.advance(6.5)
+    # With some jitter behind it: the end is the same moment for everybody.
+    peer.advance(7)
     assert len(peer.open(APP)) == 1
 
 
@@ -184,8 +188,115 @@ def test_hint_of_the_server_is_kept_to():
     peer.refuse(APP, "CONNECTIONS_LIMIT_EXCEEDED", retry_after=20)
     peer.advance(19.9)
     assert peer.open(APP) == []
-    peer.advance(0.2)
+    peer.advance(1.1)
     assert len(peer.open(APP)) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_too_many_connections_without_a_hint_is_no_reason_to_come_back_soon(seed):
+    peer = Peer(seed=seed)
+    peer.connect()
+    peer.refuse(APP, "CONNECTIONS_LIMIT_EXCEEDED")
+    peer.advance(4)  # half of the longest wait
+    assert peer.open(APP) == []
+    peer.advance(5)
+    assert len(peer.open(APP)) == 1
+
+
+@pytest.mark.parametrize("code", ["UNKNOWN_ERROR", "A_CODE_OF_TOMORROW", "INVALID_REQUEST"])
+def test_application_that_was_accepted_before_is_refused_for_good_only_for_its_credentials(code):
+    peer = Peer()
+    peer.make_ready()
+    peer.lose_link()
+    peer.connection_made()
+    peer.refuse(APP, code)
+    assert peer.is_connected()
+    peer.advance(1)
+    peer.answer(APP)
+    peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+def test_error_without_an_id_answers_the_application_while_that_is_awaited():
+    peer = Peer()
+    peer.connect()
+    waiting = peer.submit(WaitApplication())
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE", description="not active"))
+    assert isinstance(peer.errors[waiting], ApplicationAuthError)
+
+
+def test_passing_error_without_an_id_is_told_once_and_waited_for():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", retryAfter=5))
+    assert [event.error.error_code for event in peer.seen(ServerErrorEvent)] == [
+        "SERVER_IS_UNDER_MAINTENANCE"
+    ]
+    peer.clear()
+    peer.advance(4.9)
+    assert peer.requests(APP) == []
+    peer.advance(1.2)
+    assert len(peer.requests(APP)) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtoOAErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE", ctidTraderAccountId=ACCOUNT),
+        ProtoErrorRes(errorCode="A_CODE_OF_TOMORROW"),
+    ],
+)
+def test_error_without_an_id_that_is_about_something_else_answers_nothing(error):
+    peer = Peer()
+    peer.connect()
+    peer.push(error)
+    assert len(peer.seen(ServerErrorEvent)) == 1
+    peer.answer(APP)
+    assert peer.is_application_authenticated()
+
+
+def test_error_with_an_id_of_nobody_answers_nothing():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE"), message_id="another")
+    peer.answer(APP)
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED"), message_id="another")
+    assert peer.is_application_authenticated()
+
+
+@pytest.mark.parametrize("is_addressed", [True, False])
+def test_application_that_the_server_no_longer_knows_needs_a_new_link(is_addressed):
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    order = peer.submit(trade_call())
+    if is_addressed:
+        peer.refuse(ProtoOANewOrderReq, "CH_CLIENT_NOT_AUTHENTICATED")
+        assert isinstance(peer.errors[order], OrderRejectedError)
+    else:
+        peer.push(ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED"))
+        assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    assert peer.closed == [1]
+    peer.reopen()
+    peer.connection_made()
+    peer.answer(APP)
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
+
+
+def test_read_that_is_told_that_the_application_is_unknown_is_sent_again_on_the_next_link():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    peer.refuse_commonly(ProtoOASymbolsListReq, "CH_CLIENT_NOT_AUTHENTICATED")
+    assert peer.closed == [1]
+    peer.reopen()
+    peer.connection_made()
+    peer.answer(APP)
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
 
 
 def test_close_before_the_answer_to_the_application_is_quiet():
