@@ -11,13 +11,23 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import AuthTrigger
-from ctrader.errors import AccountAuthError, APIError, ApplicationAuthError, AuthenticationError
+from ctrader.errors import (
+    AccountAuthError,
+    APIError,
+    ApplicationAuthError,
+    AuthenticationError,
+    means_account_not_authorized,
+)
+from ctrader.proto import ProtoOAAccountAuthReq, ProtoOAAccountLogoutReq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from google.protobuf.message import Message
+
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.backoff import Backoff
+    from ctrader.units import Nanos
 
 __all__ = [
     "AccountSession",
@@ -25,7 +35,9 @@ __all__ = [
     "Authorization",
     "account_refusal",
     "application_refusal",
+    "is_about_sessions",
     "is_about_the_application",
+    "is_account_unknown",
     "is_already_done",
     "is_application_unknown",
     "is_passing",
@@ -86,6 +98,18 @@ def is_application_unknown(error: APIError) -> bool:
     return error.error_code == "CH_CLIENT_NOT_AUTHENTICATED"
 
 
+def is_account_unknown(error: APIError) -> bool:
+    """Whether a refusal says that the account is not authenticated on this link any more."""
+    return error.is_token_failure() or means_account_not_authorized(
+        error.error_code, error.description
+    )
+
+
+def is_about_sessions(request: Message) -> bool:
+    """Whether a request begins or ends an account's session, so that it needs none."""
+    return isinstance(request, ProtoOAAccountAuthReq | ProtoOAAccountLogoutReq)
+
+
 def application_refusal(error: APIError) -> ApplicationAuthError:
     """Return the server's refusal as an error of the application's authentication."""
     if isinstance(error, ApplicationAuthError):
@@ -111,6 +135,9 @@ class AccountSession:
     credentials: AccountCredentials
     trigger: AuthTrigger
     backoff: Backoff
+    """Spaces out authentications that are refused."""
+    relapses: Backoff
+    """Spaces out authentications that succeed and do not last."""
     state: AuthState = AuthState.WANTED
     accepted: AccountCredentials | None = None
     """The credentials that the server accepted last, None before the first success."""
@@ -118,6 +145,8 @@ class AccountSession:
     """Authenticated, and everything wanted is restored on this link."""
     error: Exception | None = None
     """The last refusal, None after a success."""
+    since: Nanos = 0
+    """When the server last accepted it."""
 
     @property
     def is_kept(self) -> bool:

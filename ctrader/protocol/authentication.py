@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import AuthTrigger
 from ctrader.errors import (
@@ -48,6 +48,7 @@ from ctrader.protocol.commands import (
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.pending import is_request
 from ctrader.protocol.timers import Timer
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Authentication"]
+
+LASTING: Final = 30 * SECOND
+"""A session of an account that lasted this long makes its next loss a first one again."""
 
 
 class Authentication:
@@ -126,11 +130,17 @@ class Authentication:
         for pending in self._pending.of(Logout):
             self._pending.end(pending.call_id)
 
-    def account_lost(self, account_id: int, heard_at: Nanos) -> None:
+    def account_lost(self, account_id: int, heard_at: Nanos, *, is_denied: bool = False) -> None:
         """Start over with one account whose session the server ended; the link stays.
 
         One that was logged out is kept no longer, and nothing waits for its return. One whose next
-        authentication is under way begins its next session with the answer to that.
+        authentication is under way begins its next session with the answer to that. The first
+        loss is mended at once; sessions that do not last are begun again spaced out.
+
+        Args:
+            account_id: The account.
+            heard_at: When something last arrived on the link.
+            is_denied: No event said so; the server refuses what is sent for the account.
         """
         for pending in self._logouts(account_id):
             self._pending.end(pending.call_id)
@@ -138,17 +148,36 @@ class Authentication:
         account = self._authorization.accounts.get(account_id)
         if account is not None and account.is_kept:
             self._gaps.setdefault(account_id, self._context.wall(heard_at))
-        if account is not None and account.state is AuthState.DONE:
+        was_authenticated = account is not None and account.state is AuthState.DONE
+        if account is not None and was_authenticated:
             account.state = AuthState.WANTED
             account.is_ready = False
             account.trigger = AuthTrigger.ACCOUNT_REAUTH
         self._subscriber.lost(account_id)
-        self._requests.account_lost(account_id, ended)
+        self._requests.account_lost(account_id, ended, is_denied=is_denied)
         if account is None:
             self._requests.account_removed(account_id, ended)
             self._subscriber.carry_out(account_id)
-        elif account.state is AuthState.WANTED:
+        elif was_authenticated:
+            self._begin_again(account)
+
+    def has_just_begun_again(self, account_id: int) -> bool:
+        """Whether an account's session has replaced another, and has not proved to last."""
+        account = self._authorization.accounts[account_id]
+        is_new = self._context.now - account.since < LASTING
+        return is_new and account.relapses.failures > 0
+
+    def _begin_again(self, account: AccountSession) -> None:
+        """Authenticate an account whose session ended, not too often."""
+        if self._context.now - account.since >= LASTING:
+            account.relapses.reset()
+        is_first = not account.relapses.failures
+        wait = account.relapses.next()
+        if is_first:
             self.authenticate_account(account)
+        else:
+            at = self._context.now + wait
+            self._context.timers.set(Timer.ACCOUNT_RETRY, at, account.account_id)
 
     def remove(self, account_id: int) -> bool:
         """Forget an account, with all that was not sent for it; False if it was not known."""
@@ -290,7 +319,10 @@ class Authentication:
         if account is None:
             policy = self._context.config.reauth_policy
             account = AccountSession(
-                credentials, trigger, self._context.backoff(policy.min_wait, policy.max_wait)
+                credentials,
+                trigger,
+                backoff=self._context.backoff(policy.min_wait, policy.max_wait),
+                relapses=self._context.backoff(policy.min_wait, policy.max_wait),
             )
             self._authorization.accounts[credentials.account_id] = account
         else:
@@ -348,6 +380,7 @@ class Authentication:
         elif error is None or is_already_done(error):
             account.state = AuthState.DONE
             account.accepted = credentials
+            account.since = self._context.now
             account.backoff.reset()
             self._requests.release()
             self._subscriber.carry_out(account_id)

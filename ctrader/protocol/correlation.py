@@ -34,11 +34,15 @@ class PendingCall:
     client_order_id: str | None = None
     message_id: str | None = None
     """The `clientMsgId` of the frame, None while it was not handed to the transport."""
+    sent_at: Nanos = 0
+    """When the frame was handed to the transport."""
     deadline: Nanos = 0
     payload_type: int = 0
     lane: Lane = Lane.NORMAL
     filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)
     """The newest event that filled a part of the order, None while nothing of it is filled."""
+    was_denied: bool = False
+    """Whether the server refused it once for want of the account's session."""
     was_accepted: bool = False
     """Whether the server said that the order works, so that no error answer refuses it any more."""
 

@@ -235,10 +235,10 @@ class Link:
             self._context.effects.append(CloseConnection(self.epoch))
             self._lost(cause)
 
-    def account_dropped(self, account_id: int) -> None:
-        """Start over with one account whose session the server ended."""
+    def account_dropped(self, account_id: int, *, is_denied: bool = False) -> None:
+        """Start over with one account whose session the server ended, as it says or shows."""
         self._decoder.lost(account_id)
-        self._authentication.account_lost(account_id, self.heartbeat.heard_at)
+        self._authentication.account_lost(account_id, self.heartbeat.heard_at, is_denied=is_denied)
 
     # The end of the session
 

@@ -126,13 +126,22 @@ class Requests:
         calls = self._correlator.lost() + self._outbox.drain()
         self._sort_out(calls + list(self._parked.values()), cause)
 
-    def account_lost(self, account_id: int, cause: Exception) -> None:
-        """Do the same for one account whose session the server ended."""
+    def account_lost(self, account_id: int, cause: Exception, *, is_denied: bool = False) -> None:
+        """Do the same for one account whose session the server ended.
+
+        Args:
+            account_id: The account.
+            cause: What unsent requests end with that are not sent again.
+            is_denied: The server refuses what is sent to it, so that each request that it has
+                got is answered: those wait on, as nothing else tells what became of an order.
+        """
         self.terms.lost(account_id)
         calls = [
             pending.call
             for pending in self._pending.all()
-            if pending.call is not None and pending.call.call.account_id == account_id
+            if pending.call is not None
+            and pending.call.call.account_id == account_id
+            and not (is_denied and pending.is_sent and pending.answered is None)
         ]
         for call in calls:
             self._take_out(call)
@@ -171,6 +180,7 @@ class Requests:
         for field in _SECRET_FIELDS.get(type(request), ()):
             context.sent_secrets.append(getattr(request, field))
         frame = encode_message(request, self._correlator.send(call))
+        call.sent_at = context.now
         patience = call.call.patience
         if not call.expects_answer:
             self._pending.end(call.call_id)
@@ -246,11 +256,15 @@ class Requests:
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
             self._end_blocked(call.payload_type, until)
             if not call.is_immediate and until < call.deadline:
-                self._correlator.forget(call)
-                call.message_id = None
-                self._enqueue(call)
+                self.send_again(call)
                 return
         self._end(call, error=trading_refusal(call, error) if call.is_trading else error)
+
+    def send_again(self, call: PendingCall) -> None:
+        """Let a request wait anew that the server has refused for now."""
+        self._correlator.forget(call)
+        call.message_id = None
+        self._enqueue(call)
 
     def answered(self, call: PendingCall, message: Message) -> None:
         """Take any other frame that carries the request's id."""

@@ -25,12 +25,18 @@ from ctrader.events import ServerErrorEvent, UndecodableMessageEvent, UnknownMes
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
 from ctrader.proto.registry import SPOT_EVENT
-from ctrader.protocol.auth import Authorization, is_application_unknown
+from ctrader.protocol.auth import (
+    Authorization,
+    is_about_sessions,
+    is_account_unknown,
+    is_application_unknown,
+)
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
 from ctrader.protocol.context import Context
@@ -43,6 +49,7 @@ from ctrader.protocol.money_digits import MoneyInquiry
 from ctrader.protocol.pending import Connect, PendingCommands, Waits
 from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
+from ctrader.protocol.subscriptions import SUBSCRIPTION_REQUESTS
 from ctrader.protocol.timers import Deadline, Timer
 
 if TYPE_CHECKING:
@@ -437,6 +444,38 @@ class Session:
             if not call.may_be_sent_again:
                 self._requests.refused(call, error)
             self._authentication.application_lost()
+        elif self._is_denied(call.call.account_id, error) and not is_about_sessions(call.request):
+            self._denied(call, error)
+        else:
+            self._requests.refused(call, error)
+
+    def _is_denied(self, account_id: int | None, error: APIError) -> bool:
+        """Whether the server does not know the session of an account that is kept here."""
+        account = None if account_id is None else self._authorization.accounts.get(account_id)
+        return account is not None and account.is_kept and is_account_unknown(error)
+
+    def _denied(self, call: PendingCall, error: APIError) -> None:
+        """Begin the account's next session, and let what changes nothing wait for it."""
+        account_id = call.call.account_id
+        assert account_id is not None
+        was_denied, call.was_denied = call.was_denied, True
+        is_own = self._pending.get(call.call_id).answered is not None
+        is_topic = type(call.request) in SUBSCRIPTION_REQUESTS
+        if was_denied or (is_topic and self._authentication.has_just_begun_again(account_id)):
+            # A new session did not help: it is this request that the server does not take.
+            self._requests.refused(call, error)
+            return
+        if is_own and not is_topic:
+            self._requests.refused(call, error)
+        # What was sent in an earlier session is refused without a word about this one.
+        is_of_this_session = call.sent_at >= self._authorization.accounts[account_id].since
+        if is_of_this_session and self._authorization.is_authenticated(account_id):
+            self._context.emit(ServerErrorEvent(error=error, account_id=account_id))
+            self._link.account_dropped(account_id, is_denied=True)
+        if is_own:
+            return  # topics are asked for anew in the next session
+        if call.may_be_sent_again:
+            self._requests.send_again(call)
         else:
             self._requests.refused(call, error)
 
@@ -446,8 +485,16 @@ class Session:
             return
         self._context.emit(ServerErrorEvent(error=error, account_id=error.account_id))
         # What carries an id answers somebody: a request that was given up, of an earlier time.
-        if not is_addressed and is_application_unknown(error) and self.is_application_authenticated:
+        if is_addressed:
+            return
+        if is_application_unknown(error) and self.is_application_authenticated:
             self._authentication.application_lost()
+        elif (
+            error.account_id is not None
+            and self._is_denied(error.account_id, error)
+            and self._authorization.is_authenticated(error.account_id)
+        ):
+            self._link.account_dropped(error.account_id, is_denied=True)
 
     def _emit(self, events: Iterable[object]) -> None:
         for event in events:
@@ -486,6 +533,10 @@ class Session:
             self._link.drop(CTraderConnectionClosedError(reason))
         elif isinstance(message, ProtoOAAccountDisconnectEvent):
             self._link.account_dropped(message.ctidTraderAccountId)
+        elif isinstance(message, ProtoOAAccountsTokenInvalidatedEvent):
+            # Whether their sessions end with it differs; a further authentication does no harm.
+            for account_id in message.ctidTraderAccountIds:
+                self._link.account_dropped(account_id)
 
     def _error_of(
         self, message: ProtoErrorRes | ProtoOAErrorRes, call: PendingCall | None

@@ -27,12 +27,14 @@ from ctrader.events import (
     ServerErrorEvent,
     SpotEvent,
     SubscriptionRestoreFailedEvent,
+    TokenInvalidatedEvent,
 )
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountAuthReq,
     ProtoOAAccountAuthRes,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
     ProtoOAErrorRes,
@@ -895,6 +897,214 @@ def test_quotes_of_a_dropped_account_are_old_and_those_of_others_are_not():
 
 
 # Removing an account
+
+
+DENIALS = [
+    ("ACCOUNT_NOT_AUTHORIZED", ""),
+    ("INVALID_REQUEST", "Trading account is not authorized"),
+    ("UNSUPPORTED_MESSAGE", "Trading account is not authorized"),
+    ("CH_ACCESS_TOKEN_INVALID", "Access token expired"),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), DENIALS)
+def test_account_whose_requests_are_denied_is_authenticated_again_on_the_living_link(code, text):
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    peer.hold_spots(2, account_id=OTHER_ACCOUNT)
+    peer.clear()
+    read = peer.submit(read_call())
+    other = peer.submit(read_call(account_id=OTHER_ACCOUNT))
+    peer.refuse(ProtoOASymbolsListReq, code, text)
+    assert peer.session.authenticated_accounts == [OTHER_ACCOUNT]
+    assert [event.account_id for event in peer.seen(ServerErrorEvent)] == [ACCOUNT]
+    peer.answer(ProtoOASymbolsListReq)
+    assert other in peer.results
+    assert read not in peer.errors
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
+    peer.answer(ProtoOASubscribeSpotsReq)
+    assert [gap.account_id for gap in peer.seen(DataGapEvent)] == [ACCOUNT]
+    assert peer.seen(ReadyEvent) == [ReadyEvent(ACCOUNT, AuthTrigger.ACCOUNT_REAUTH)]
+    assert peer.closed == []
+
+
+@pytest.mark.parametrize(("code", "text"), DENIALS)
+def test_orders_that_are_denied_were_definitely_not_executed(code, text):
+    peer = Peer()
+    peer.make_ready()
+    first, second = peer.submit(trade_call()), peer.submit(trade_call())
+    peer.refuse(ProtoOANewOrderReq, code, text)
+    assert isinstance(peer.errors[first], OrderRejectedError)
+    # The second is refused as well, and its answer says so: nothing is guessed.
+    assert second not in peer.errors
+    third = peer.submit(trade_call())
+    assert isinstance(peer.errors[third], OrderNotSentError)
+    peer.refuse(ProtoOANewOrderReq, code, text)
+    assert isinstance(peer.errors[second], OrderRejectedError)
+    assert len(peer.open(AUTH)) == 1
+    peer.answer(AUTH)
+    assert peer.is_ready()
+    assert len(peer.requests(ProtoOANewOrderReq)) == 2
+
+
+def test_orders_that_wait_when_an_account_is_denied_are_not_sent():
+    peer = Peer()
+    peer.make_ready()
+    peer.submit(read_call())
+    peer.can_write = False
+    order = peer.submit(trade_call())
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert isinstance(peer.errors[order], OrderNotSentError)
+
+
+def test_other_invalid_requests_are_refused_and_change_nothing():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    peer.refuse(ProtoOASymbolsListReq, "INVALID_REQUEST", "Message missing required fields")
+    assert isinstance(peer.errors[read], APIError)
+    assert peer.is_ready()
+
+
+def test_read_that_is_denied_in_the_next_session_too_is_refused():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    for _ in range(2):
+        assert read not in peer.errors
+        peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+        if peer.open(AUTH):
+            peer.answer(AUTH)
+    assert isinstance(peer.errors[read], APIError)
+    assert len(peer.requests(AUTH)) == 2
+
+
+def test_denials_in_a_row_are_one_loss_and_the_late_ones_say_nothing_of_the_new_session():
+    peer = Peer()
+    peer.make_ready()
+    reads = [peer.submit(read_call()) for _ in range(3)]
+    peer.advance(1)
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.answer(AUTH)
+    late = peer.open(ProtoOASymbolsListReq)[0]
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert late.at < peer.now
+    assert peer.is_ready()
+    assert len(peer.requests(AUTH)) == 2
+    while peer.open(ProtoOASymbolsListReq):
+        peer.answer(ProtoOASymbolsListReq)
+    assert set(reads) <= peer.results.keys()
+
+
+def test_reads_that_may_not_be_sent_again_end_with_the_denial():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(resend=False))
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert isinstance(peer.errors[read], APIError)
+    assert len(peer.open(AUTH)) == 1
+
+
+def test_denied_read_waits_for_its_account_no_longer_than_it_was_given():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(), timeout=5)
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.advance(5)
+    assert isinstance(peer.errors[read], CTraderConnectionTimeoutError)
+
+
+def test_denied_subscription_is_asked_for_again_in_the_next_session_once():
+    peer = Peer()
+    peer.make_ready()
+    call_id = peer.subscribe(SpotTopic(ACCOUNT, 1))
+    peer.refuse(ProtoOASubscribeSpotsReq, *DENIALS[1])
+    peer.answer(AUTH)
+    assert call_id not in peer.errors
+    peer.refuse(ProtoOASubscribeSpotsReq, *DENIALS[1])
+    assert isinstance(peer.errors[call_id], APIError)
+    assert peer.is_ready()
+
+
+def test_denial_without_an_id_is_a_loss_of_the_account():
+    peer = Peer()
+    peer.make_ready()
+    peer.push(ProtoOAErrorRes(errorCode="ACCOUNT_NOT_AUTHORIZED", ctidTraderAccountId=ACCOUNT))
+    assert not peer.is_ready()
+    assert len(peer.seen(ServerErrorEvent)) == 1
+    peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+def test_denial_of_an_account_that_nobody_keeps_changes_nothing():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(account_id=OTHER_ACCOUNT))
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[0])
+    assert isinstance(peer.errors[read], APIError)
+    peer.push(
+        ProtoOAErrorRes(errorCode="ACCOUNT_NOT_AUTHORIZED", ctidTraderAccountId=OTHER_ACCOUNT)
+    )
+    assert peer.is_ready()
+    assert len(peer.requests(AUTH)) == 1
+
+
+def test_sessions_that_do_not_last_are_begun_again_spaced_out():
+    peer = Peer()
+    peer.make_ready()
+    waits: list[float] = []
+    for _ in range(8):
+        peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+        before = peer.now
+        while not peer.open(AUTH):
+            peer.fire()
+        waits.append((peer.now - before) / SECOND)
+        peer.answer(AUTH)
+    assert waits[0] == 0
+    assert all(0.5 <= wait <= 8 for wait in waits[1:])
+    assert max(waits) > 2
+    peer.advance(31)
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    assert len(peer.open(AUTH)) == 1
+
+
+def test_second_word_of_the_same_loss_does_not_hurry_the_next_session():
+    peer = Peer()
+    peer.make_ready()
+    for _ in range(2):
+        peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+        while not peer.open(AUTH):
+            peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+            assert peer.open(AUTH) == []
+            peer.fire()
+        peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+def test_invalidated_token_ends_the_sessions_of_its_accounts():
+    peer = Peer()
+    peer.session.listen(frozenset({TokenInvalidatedEvent}), None)
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    read = peer.submit(read_call())
+    order = peer.submit(trade_call())
+    peer.push(ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ACCOUNT], reason="spent"))
+    assert peer.seen(TokenInvalidatedEvent) == [TokenInvalidatedEvent((ACCOUNT,), "spent")]
+    assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    assert peer.session.authenticated_accounts == [OTHER_ACCOUNT]
+    # The server's second word about the same end changes nothing.
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    assert len(peer.open(AUTH)) == 1
+    peer.answer(AUTH)
+    peer.refuse(ProtoOASubscribeSpotsReq, "ALREADY_SUBSCRIBED")
+    assert peer.is_ready()
+    while peer.open(ProtoOASymbolsListReq):
+        peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
 
 
 def test_removed_account_is_not_restored():
