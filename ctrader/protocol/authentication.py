@@ -317,6 +317,7 @@ class Authentication:
             trigger = AuthTrigger.RECONNECT
         account = self._authorization.accounts.get(credentials.account_id)
         if account is None:
+            self._requests.withdraw_logout(credentials.account_id)
             policy = self._context.config.reauth_policy
             account = AccountSession(
                 credentials,

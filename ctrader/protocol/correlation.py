@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ctrader.errors import APIError
     from ctrader.proto import ProtoOAExecutionEvent
     from ctrader.units import Nanos
 
@@ -41,6 +42,8 @@ class PendingCall:
     lane: Lane = Lane.NORMAL
     filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)
     """The newest event that filled a part of the order, None while nothing of it is filled."""
+    delayed_by: APIError | None = None
+    """The refusal for its rate after which it waits to be sent again."""
     was_denied: bool = False
     """Whether the server refused it once for want of the account's session."""
     was_accepted: bool = False

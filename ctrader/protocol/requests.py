@@ -23,6 +23,7 @@ from ctrader.errors import (
 from ctrader.models.wire import enum_of, missing_fields
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
+    ProtoOAAccountLogoutReq,
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
@@ -158,6 +159,16 @@ class Requests:
             if _concerns(call, account_id):
                 self._pending.end(call.call_id, error=cause)
 
+    def withdraw_logout(self, account_id: int) -> None:
+        """End a logout that the server made wait: the account is about to be authenticated anew."""
+        for call in self._unsent():
+            if (
+                isinstance(call.request, ProtoOAAccountLogoutReq)
+                and call.request.ctidTraderAccountId == account_id
+                and call.delayed_by is not None
+            ):
+                self._pending.end(call.call_id, error=call.delayed_by)
+
     def end_immediate(self, account_id: int, reason: str) -> None:
         """End what is sent now or not at all, as an account's next session begins."""
         for call in self._unsent():
@@ -255,7 +266,13 @@ class Requests:
         if error.is_rate_limited():
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
             self._end_blocked(call.payload_type, until)
-            if not call.is_immediate and until < call.deadline:
+            # A logout that came after the account's next authentication would end that session.
+            is_overtaken = (
+                isinstance(call.request, ProtoOAAccountLogoutReq)
+                and call.request.ctidTraderAccountId in self._authorization.accounts
+            )
+            if not call.is_immediate and not is_overtaken and until < call.deadline:
+                call.delayed_by = error
                 self.send_again(call)
                 return
         self._end(call, error=trading_refusal(call, error) if call.is_trading else error)
