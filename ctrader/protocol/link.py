@@ -227,6 +227,32 @@ class Link:
             )
         )
 
+    def slept(self, duration: Nanos, *, is_certain: bool) -> None:
+        """Give up a link that is older than a sleep of the computer."""
+        seconds = f"{to_seconds(duration):.0f} s"
+        why = f"the computer slept for {seconds}"
+        if not is_certain:
+            why += ", or its clock was set forward"
+        if self.is_open():
+            # What was read on waking may have lain there since before.
+            self.heartbeat.heard_at = min(self.heartbeat.heard_at, self._context.clocks.checked_at)
+            self._context.warn(f"A new link is made, because {why}.")
+        self.drop(CTraderConnectionClosedError(why))
+
+    def was_late(self, due: Nanos) -> None:
+        """Take note that timers come late, and leave a link that nobody kept alive meanwhile.
+
+        Where something has arrived since, the server has not given us up.
+        """
+        late = self._context.now - due
+        seconds = f"{to_seconds(late):.1f} s"
+        self._context.warn(
+            f"The client was held up for {seconds}: its event loop or thread was blocked, or the "
+            "computer slept. Heartbeats and deadlines were late by as much."
+        )
+        if late >= SERVER_PATIENCE and self.heartbeat.heard_at < due:
+            self.drop(CTraderConnectionClosedError(f"the client was held up for {seconds}"))
+
     def drop(self, cause: Exception) -> None:
         """Give the link up from this side."""
         if self._context.phase is Phase.CLOSING:

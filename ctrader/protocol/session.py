@@ -7,7 +7,7 @@ with the small machines that this module puts together and routes between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -51,6 +51,7 @@ from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
 from ctrader.protocol.subscriptions import SUBSCRIPTION_REQUESTS
 from ctrader.protocol.timers import Deadline, Timer
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +66,13 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
+
+SLEEP: Final = 5 * SECOND
+"""A link that slept less long has lost nothing: the server waits longer than that."""
+_JUDGES: Final = frozenset({Timer.CALL, Timer.SILENCE, Timer.STALL})
+"""Timers that end something for want of an answer."""
+LATE: Final = 1 * SECOND
+"""Timers that come later than this were held up."""
 
 
 class Session:
@@ -127,7 +135,7 @@ class Session:
         context = self._context
         context.now = now
         if context.phase is Phase.IDLE:
-            context.set_wall(unix_now)
+            context.clocks.set(now, unix_now)
         return self._pending.submit(
             Connect(), context.config.connect_timeout if timeout is None else timeout
         )
@@ -137,7 +145,7 @@ class Session:
         if epoch != self._link.epoch or self.phase is not Phase.CONNECTING:
             return
         self._context.now = now
-        self._context.set_wall(unix_now)
+        self._context.clocks.set(now, unix_now)
         self._frames = FrameBuffer()
         self._money.opened()
         self._link.opened()
@@ -188,12 +196,37 @@ class Session:
             self._let_go()
             self._link.drop(self._frames.failure)
 
+    def check_clocks(self, now: Nanos, *, unix_now: float, suspended: Nanos | None = None) -> None:
+        """Notice that the computer slept, or that its clock was set.
+
+        Call it whenever the driver wakes, before anything new is begun: after a sleep the link is
+        not trusted, and nothing is sent on it any more. Times of day follow the clock; no timer
+        does.
+
+        Args:
+            now: Monotonic time.
+            unix_now: Wall time, in seconds since 1970.
+            suspended: How long the system says that it has slept in all; None where it does not.
+        """
+        self._context.now = now
+        slept = self._context.clocks.compare(now, unix_now, suspended)
+        if slept >= SLEEP:
+            self._let_go()
+            self._link.slept(slept, is_certain=suspended is not None)
+
     def handle_timer(self, now: Nanos) -> None:
-        """Do what is due; an early or spurious call does nothing."""
+        """Do what is due; an early or spurious call does nothing.
+
+        Hand in first what the transport has got: it counts before any deadline does.
+        """
         self._context.now = now
         timers = self._context.timers
+        first = timers.next()
+        if first is not None and now - first.at >= LATE:
+            self._let_go()
+            self._link.was_late(first.at)
         while (deadline := timers.next()) is not None and deadline.at <= now:
-            if self._money.is_asking and deadline.timer in (Timer.CALL, Timer.SILENCE):
+            if self._money.is_asking and deadline.timer in _JUDGES:
                 # What has arrived counts before any deadline does.
                 self._let_go()
                 continue
