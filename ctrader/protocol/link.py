@@ -73,6 +73,7 @@ class Link:
         "_decoder",
         "_heeded",
         "_is_shut",
+        "_late_since",
         "_pending",
         "_requests",
         "_subscriber",
@@ -109,6 +110,7 @@ class Link:
         self._decoder = decoder
         self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
         self._attempts = 0
+        self._late_since: Nanos | None = None
         self._heeded: _Heeded | None = None
         self._connect_seconds = config.connect_timeout
         self._was_connected = False
@@ -240,17 +242,23 @@ class Link:
         self.drop(CTraderConnectionClosedError(why))
 
     def was_late(self, due: Nanos) -> None:
-        """Take note that timers come late, and leave a link that nobody kept alive meanwhile.
+        """Say once that timers come late."""
+        if due != self._late_since:
+            self._late_since = due
+            seconds = to_seconds(self._context.now - due)
+            self._context.warn(
+                f"The client was held up for {seconds:.1f} s: its event loop or thread was "
+                "blocked, or the computer slept. Heartbeats and deadlines were late by as much."
+            )
 
-        Where something has arrived since, the server has not given us up.
+    def leave_if_forgotten(self, due: Nanos) -> None:
+        """Leave a link that nobody kept alive for so long that the server has given us up.
+
+        Where something has arrived since, it has not.
         """
         late = self._context.now - due
-        seconds = f"{to_seconds(late):.1f} s"
-        self._context.warn(
-            f"The client was held up for {seconds}: its event loop or thread was blocked, or the "
-            "computer slept. Heartbeats and deadlines were late by as much."
-        )
         if late >= SERVER_PATIENCE and self.heartbeat.heard_at < due:
+            seconds = f"{to_seconds(late):.0f} s"
             self.drop(CTraderConnectionClosedError(f"the client was held up for {seconds}"))
 
     def drop(self, cause: Exception) -> None:

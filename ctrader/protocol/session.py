@@ -210,6 +210,9 @@ class Session:
         """
         self._context.now = now
         slept = self._context.clocks.compare(now, unix_now, suspended)
+        first = self._context.timers.next()
+        if first is not None and now - first.at >= LATE:
+            self._link.was_late(first.at)
         if slept >= SLEEP:
             self._let_go()
             self._link.slept(slept, is_certain=suspended is not None)
@@ -225,6 +228,7 @@ class Session:
         if first is not None and now - first.at >= LATE:
             self._let_go()
             self._link.was_late(first.at)
+            self._link.leave_if_forgotten(first.at)
         while (deadline := timers.next()) is not None and deadline.at <= now:
             if self._money.is_asking and deadline.timer in _JUDGES:
                 # What has arrived counts before any deadline does.
