@@ -13,7 +13,6 @@ from ctrader.errors import (
     means_account_not_authorized,
 )
 from ctrader.events import (
-    DataGapEvent,
     ReadyEvent,
     ReconnectedEvent,
     ServerErrorEvent,
@@ -46,13 +45,12 @@ from ctrader.protocol.commands import (
     WaitReady,
 )
 from ctrader.protocol.effects import Phase
+from ctrader.protocol.gaps import Gaps
 from ctrader.protocol.pending import is_request
 from ctrader.protocol.timers import Timer
 from ctrader.units import SECOND
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.commands import CallId
     from ctrader.protocol.context import Context
@@ -102,10 +100,9 @@ class Authentication:
         policy = context.config.reauth_policy
         self._application_backoff = context.backoff(policy.min_wait, policy.max_wait)
         self._application_call: CallId = 0
-        self._gaps: dict[int, datetime] = {}
+        self._gaps = Gaps(context, subscriber)
         self._restoring: set[int] | None = None
         pending.serve(self, WaitApplication, Authorize, Logout, WaitReady)
-        subscriber.account_answered = self.check_ready
         context.secrets = self._secrets
 
     # The link
@@ -118,10 +115,9 @@ class Authentication:
 
     def lost(self, heard_at: Nanos) -> None:
         """Note the end of a link on which something last arrived at `heard_at`."""
-        heard = self._context.wall(heard_at)
         for account in self._authorization.accounts.values():
             if account.is_kept:
-                self._gaps.setdefault(account.account_id, heard)
+                self._gaps.begin(account.account_id, heard_at)
         self._authorization.lost()
         self._restoring = None
         self._context.timers.clear(Timer.APPLICATION_RETRY)
@@ -147,7 +143,9 @@ class Authentication:
         ended = _unauthorized(account_id, "the server ended the account's session")
         account = self._authorization.accounts.get(account_id)
         if account is not None and account.is_kept:
-            self._gaps.setdefault(account_id, self._context.wall(heard_at))
+            # A session that is denied may have ended long ago, while the link lived on.
+            since = account.since if is_denied else heard_at
+            self._gaps.begin(account_id, since, by_symbol=is_denied)
         was_authenticated = account is not None and account.state is AuthState.DONE
         if account is not None and was_authenticated:
             account.state = AuthState.WANTED
@@ -184,7 +182,7 @@ class Authentication:
         if self._authorization.accounts.pop(account_id, None) is None:
             return False
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account_id)
-        self._gaps.pop(account_id, None)
+        self._gaps.forget(account_id)
         gone = _unauthorized(account_id, "the account was removed")
         for pending in self._pending.of(Authorize, WaitReady):
             if _account_of(pending) == account_id:
@@ -442,22 +440,16 @@ class Authentication:
     def check_ready(self, account_id: int) -> None:
         """Announce an account on which everything wanted is restored."""
         account = self._authorization.accounts.get(account_id)
-        if account is None or account.is_ready or account.state is not AuthState.DONE:
+        if account is None or account.state is not AuthState.DONE:
+            return
+        if account.is_ready:
+            # A subscription that was refused while restoring may stand by now.
+            self._gaps.end(account_id)
             return
         if not self._subscriber.is_restored(account_id):
             return
         account.is_ready = True
-        start = self._gaps.pop(account_id, None)
-        symbols = self._subscriber.restored_symbols(account_id)
-        if start is not None and symbols:
-            self._context.emit(
-                DataGapEvent(
-                    account_id=account_id,
-                    symbol_ids=symbols,
-                    start=start,
-                    end=self._context.wall(),
-                )
-            )
+        self._gaps.end(account_id)
         self._context.emit(ReadyEvent(account_id=account_id, trigger=account.trigger))
         for pending in self._pending.of(WaitReady):
             if _account_of(pending) == account_id:

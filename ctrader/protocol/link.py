@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.context import Context
     from ctrader.protocol.decoding import EventDecoder
     from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.quiet import QuietWatch
     from ctrader.protocol.requests import Requests
     from ctrader.protocol.subscriber import Subscriber
     from ctrader.units import Nanos
@@ -75,6 +76,7 @@ class Link:
         "_is_shut",
         "_late_since",
         "_pending",
+        "_quiet",
         "_requests",
         "_subscriber",
         "_was_connected",
@@ -92,6 +94,7 @@ class Link:
         authentication: Authentication,
         subscriber: Subscriber,
         decoder: EventDecoder,
+        quiet: QuietWatch,
     ) -> None:
         config = context.config
         self.epoch = 0
@@ -108,6 +111,7 @@ class Link:
         self._authentication = authentication
         self._subscriber = subscriber
         self._decoder = decoder
+        self._quiet = quiet
         self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
         self._attempts = 0
         self._late_since: Nanos | None = None
@@ -271,8 +275,9 @@ class Link:
 
     def account_dropped(self, account_id: int, *, is_denied: bool = False) -> None:
         """Start over with one account whose session the server ended, as it says or shows."""
-        self._decoder.lost(account_id)
         self._authentication.account_lost(account_id, self.heartbeat.heard_at, is_denied=is_denied)
+        self._decoder.lost(account_id)
+        self._quiet.lost(account_id)
 
     # The end of the session
 
@@ -340,6 +345,7 @@ class Link:
         context.timers.clear(Timer.HEALTHY)
         context.timers.clear(Timer.LANE)
         self._decoder.lost()
+        self._quiet.lost()
         context.emit(
             DisconnectedEvent(cause=cause, at=context.wall(), will_reconnect=self._may_try_again())
         )

@@ -47,6 +47,7 @@ from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.link import Link
 from ctrader.protocol.money_digits import MoneyInquiry
 from ctrader.protocol.pending import Connect, PendingCommands, Waits
+from ctrader.protocol.quiet import QuietWatch
 from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
 from ctrader.protocol.subscriptions import SUBSCRIPTION_REQUESTS
@@ -104,6 +105,9 @@ class Session:
         self._authentication = Authentication(
             context, pending, authorization, self._requests, self._subscriber
         )
+        self._subscriber.quoted_at = self._decoder.quoted_at
+        self._subscriber.account_answered = self._account_answered
+        self._quiet = QuietWatch(context, pending, self._subscriber)
         self._link = Link(
             context,
             pending,
@@ -112,6 +116,7 @@ class Session:
             self._authentication,
             self._subscriber,
             self._decoder,
+            self._quiet,
         )
         self._requests.terms.quote = self._quote
         self._frames = FrameBuffer()
@@ -163,6 +168,7 @@ class Session:
             return
         self._context.now = now
         self._link.heartbeat.received(now)
+        self._decoder.now = now
         block, spans = self._frames.feed(data)
         # One message serves all bare quotes of a read; it is never handed out.
         quote = ProtoOASpotEvent()
@@ -403,6 +409,10 @@ class Session:
                 raise self.finished_error
             raise ClientClosedError
 
+    def _account_answered(self, account_id: int) -> None:
+        self._authentication.check_ready(account_id)
+        self._quiet.watch(account_id)
+
     def _quote(self, account_id: int, symbol_id: int) -> Sides:
         # What was sent before a symbol was unsubscribed is still remembered, and may be old.
         if self._subscriber.is_sent(SpotTopic(account_id, symbol_id)):
@@ -437,6 +447,8 @@ class Session:
                 self._authentication.retry_account(key)
             case Timer.RESTORE_RETRY:
                 self._subscriber.retry(key)
+            case Timer.QUIET:
+                self._quiet.look()
             case Timer.SETTLED:
                 self._requests.unsettled.heard(key)
             case Timer.CLOSE:
@@ -564,6 +576,7 @@ class Session:
     def _react(self, message: Message) -> None:
         """Do what a message of the server means for the session itself."""
         self._requests.terms.learn(message)
+        self._quiet.learn(message)
         if isinstance(message, ProtoOAClientDisconnectEvent):
             # The application's session ended at the server; a new link is the sure way back.
             reason = message.reason or "the server ended the session"

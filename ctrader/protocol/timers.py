@@ -46,6 +46,8 @@ class Timer(Enum):
     """When to authenticate an account again after a refusal; the key is the account."""
     RESTORE_RETRY = "restore retry"
     """When to subscribe again to what was refused; the key is the account."""
+    QUIET = "quiet"
+    """When to look for subscribed symbols whose prices stay away."""
     SETTLED = "settled"
     """When to expect no event of a subject any more; the key is the subject."""
     CLOSE = "close"

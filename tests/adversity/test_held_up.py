@@ -1,4 +1,4 @@
-"""Sleep, blocked loops, starved threads, and attempts to connect that hang at each of their steps."""
+"""Sleep, blocked loops, starved threads, and attempts to connect that hang."""
 
 from __future__ import annotations
 
