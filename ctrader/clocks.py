@@ -34,11 +34,16 @@ class Moment(NamedTuple):
 
 def read_clocks() -> Moment:
     """Read all clocks at once, as far as the system lets us."""
-    for _ in range(_TRIES):
+    for _ in range(_TRIES - 1):
         before = time.monotonic_ns()
-        unix = time.time()
-        booted = None if _BOOT_TIME is None else time.clock_gettime_ns(_BOOT_TIME)
-        now = time.monotonic_ns()
-        if now - before < _AT_ONCE:
-            break
+        moment = _read_once()
+        if moment.now - before < _AT_ONCE:
+            return moment
+    return _read_once()
+
+
+def _read_once() -> Moment:
+    unix = time.time()
+    booted = None if _BOOT_TIME is None else time.clock_gettime_ns(_BOOT_TIME)
+    now = time.monotonic_ns()
     return Moment(now, unix, None if booted is None else booted - now)

@@ -262,10 +262,10 @@ class ClientConfig(GuardedModel):
     reconnect_max_wait: float = Field(default=60.0, gt=0)
     """Longest wait between attempts, in seconds."""
     quiet_after: float = Field(default=120.0, ge=0)
-    """Seconds without a price, in an open market, after which a subscription is reported quiet.
+    """Seconds without a price in an open market that are reported; 0 disables.
 
-    0 disables. Two minutes are longer than what a traded symbol pauses for, also at the turn of
-    the trading day.
+    The event is a `SubscriptionQuietEvent`. Two minutes are longer than what a traded symbol
+    pauses for, also at the turn of the trading day.
     """
     spot_timestamps: bool = True
     """Ask for the time of each live price; without it quotes are some bytes smaller."""

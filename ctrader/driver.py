@@ -595,7 +595,8 @@ class Driver:
                 with anyio.move_on_after(max(left, 0.0)):
                     await self._timer.wait()
                 self._armed = -math.inf
-                if deadline is not None and deadline.at <= time.monotonic_ns():
+                is_due = deadline is not None and deadline.at <= time.monotonic_ns()
+                if is_due and self._writing is not None:
                     await self._read_on()
                 self._session.handle_timer(self._wake())
                 self._pump()

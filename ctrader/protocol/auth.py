@@ -89,7 +89,7 @@ def is_passing(error: Exception) -> bool:
 
 
 def is_about_the_application(error: APIError) -> bool:
-    """Whether a refusal says that client id and secret are wrong, or the application inactive."""
+    """Whether a refusal says that the application is unknown, wrong or inactive."""
     return error.error_code in _WRONG_APPLICATION
 
 
@@ -99,7 +99,7 @@ def is_application_unknown(error: APIError) -> bool:
 
 
 def is_account_unknown(error: APIError) -> bool:
-    """Whether a refusal says that the account is not authenticated on this link any more."""
+    """Whether a refusal says that the account has no session on this link."""
     return error.is_token_failure() or means_account_not_authorized(
         error.error_code, error.description
     )

@@ -1,4 +1,4 @@
-"""Keep the time of day beside the monotonic clock, and notice when the computer slept."""
+"""Keep the time of day beside monotonic time, and notice a computer's sleep."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Context:
         return Backoff(self.rng, shortest=to_nanos(shortest), longest=to_nanos(longest))
 
     def asked_until(self, error: Exception, backoff: Backoff) -> Nanos:
-        """Return until when a refusal asks us to stay away, within a day; now if it does not."""
+        """Return until when a refusal asks us to stay away: within a day, or now."""
         wait = 0
         if isinstance(error, APIError):
             wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
@@ -142,7 +142,7 @@ class Context:
         return self.now + wait
 
     def patience(self, backoff: Backoff, error: Exception) -> Nanos:
-        """Return when to ask again after a refusal: some time after what the server asks for.
+        """Return when to ask again after a refusal: some time after what it asks for.
 
         The end of a maintenance is the same moment for everybody.
         """

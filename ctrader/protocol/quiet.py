@@ -1,4 +1,4 @@
-"""Notice that the prices of a subscribed symbol stay away while its market is open."""
+"""Notice that prices of a subscribed symbol stay away in an open market."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class Requests:
                 self._pending.end(call.call_id, error=cause)
 
     def withdraw_logout(self, account_id: int) -> None:
-        """End a logout that the server made wait: the account is about to be authenticated anew."""
+        """End a logout that the server made wait: the account is wanted again."""
         for call in self._unsent():
             if (
                 isinstance(call.request, ProtoOAAccountLogoutReq)

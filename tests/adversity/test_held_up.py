@@ -1,5 +1,8 @@
 """Sleep, blocked loops, starved threads, and attempts to connect that hang."""
 
+# pyright: reportPrivateUsage=false
+# The test of the starved thread holds the lock that a busy computer keeps it from.
+
 from __future__ import annotations
 
 import contextlib
@@ -7,9 +10,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from typing import Any
 
+import anyio
 import pytest
 
 from ctrader import clocks
@@ -24,9 +28,6 @@ from ctrader_sync.client import SyncCTraderClient
 from tests.clients.scenarios.stage import BOUND, Record, Stage, at_desk, eventually
 from tests.clients.test_async_driver import QuietServer
 
-if TYPE_CHECKING:
-    pass
-
 pytestmark = pytest.mark.anyio
 
 
@@ -40,7 +41,7 @@ def server() -> Iterator[QuietServer]:
 
 
 @contextlib.contextmanager
-def full_listener() -> Iterator[int]:
+def full_listener() -> Generator[int]:
     """Listen without room for another connection: who connects gets no answer at all."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
@@ -54,7 +55,7 @@ def full_listener() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def mute_listener() -> Iterator[int]:
+def mute_listener() -> Generator[int]:
     """Take connections and say nothing, so that TLS never stands."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
@@ -141,7 +142,7 @@ def test_readings_that_were_interrupted_are_read_again(monkeypatch: pytest.Monke
 def test_computer_that_is_always_busy_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch):
     moments = iter(range(0, 100 * SECOND, SECOND))
     monkeypatch.setattr(time, "monotonic_ns", lambda: next(moments))
-    assert clocks.read_clocks().now == 7 * SECOND
+    assert clocks.read_clocks().now == 6 * SECOND
 
 
 def test_system_that_does_not_say_how_long_it_slept(monkeypatch: pytest.MonkeyPatch):
@@ -171,8 +172,6 @@ async def test_answer_in_the_socket_counts_before_the_deadline_of_a_blocked_loop
             pass_time(deadline - 0.05)
             server.send(ProtoOAVersionRes(version="7"), answers=-1)
             pass_time(deadline + 0.1)
-
-        import anyio
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(answer)

@@ -516,10 +516,16 @@ def test_attempts_that_fail_during_a_maintenance_wait_for_its_end_all_the_same()
 
 # Every way in which a link is lost
 
+
+def cut_within_a_frame(peer: Peer) -> None:
+    peer.receive(b"\0\0\0")
+    peer.connection_lost(None)
+
+
 LOSSES: dict[str, Callable[[Peer], None]] = {
     "closed": lambda peer: peer.connection_lost(None),
     "reset": lambda peer: peer.connection_lost(ConnectionResetError("reset")),
-    "cut within a frame": lambda peer: (peer.receive(b"\0\0\0"), peer.connection_lost(None))[1],
+    "cut within a frame": cut_within_a_frame,
     "broken framing": lambda peer: peer.receive(b"\xff\xff\xff\xff"),
     "broken envelope": lambda peer: peer.receive(b"\0\0\0\2\xff\xff"),
     "silence": lambda peer: peer.advance(60),

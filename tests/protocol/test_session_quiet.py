@@ -58,9 +58,9 @@ def tick(peer: Peer, symbol_id: int = 1) -> None:
     peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=symbol_id, bid=110_000))
 
 
-def watching(*intervals: tuple[int, int], **changes: float) -> Peer:
+def watching(*intervals: tuple[int, int]) -> Peer:
     """A peer with one subscribed symbol whose hours it has heard."""
-    peer = Peer(heartbeat_timeout=0, quiet_after=100, **changes)
+    peer = Peer(heartbeat_timeout=0, quiet_after=100)
     peer.make_ready()
     peer.hold_spots(1)
     peer.push(hours(*(intervals or ALWAYS)))
