@@ -61,7 +61,7 @@ class Subscriber:
         self._backoffs: dict[int, Backoff] = {}
         self.account_answered: Callable[[int], None] = _nobody
         """Called with an account when the server has answered for a topic of it."""
-        self.quoted_at: Callable[[int, int], Nanos] = _never
+        self.quoted_at: Callable[[int, int], Nanos] = lambda _, __: 0
         """Returns when the last quote of a symbol came on this link; 0 where none did."""
         pending.serve(self, Subscribe, Unsubscribe)
 
@@ -295,11 +295,6 @@ def _pnl_refusal(account_id: int, error: Exception) -> Exception:
     )
     unsupported.__cause__ = error
     return unsupported
-
-
-def _never(_account_id: int, _symbol_id: int) -> Nanos:
-    """Stand in until somebody knows quotes."""
-    return 0
 
 
 def _nobody(_: int) -> None:

@@ -219,6 +219,18 @@ def test_application_that_was_accepted_before_is_refused_for_good_only_for_its_c
     assert peer.is_ready()
 
 
+@pytest.mark.parametrize("code", ["CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND"])
+def test_wrong_credentials_of_the_application_end_the_session_on_a_later_link_too(code):
+    peer = Peer()
+    peer.make_ready()
+    peer.lose_link()
+    peer.connection_made()
+    peer.refuse(APP, code)
+    (finished,) = peer.seen(Finished)
+    assert isinstance(finished.error, ApplicationAuthError)
+    assert finished.error.error_code == code
+
+
 def test_error_without_an_id_answers_the_application_while_that_is_awaited():
     peer = Peer()
     peer.connect()
@@ -253,6 +265,14 @@ def test_error_without_an_id_that_is_about_something_else_answers_nothing(error)
     peer.connect()
     peer.push(error)
     assert len(peer.seen(ServerErrorEvent)) == 1
+    peer.answer(APP)
+    assert peer.is_application_authenticated()
+
+
+def test_error_without_an_id_that_says_nothing_of_the_application_answers_nothing():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoOAErrorRes(errorCode="SYMBOL_NOT_FOUND"))
     peer.answer(APP)
     assert peer.is_application_authenticated()
 

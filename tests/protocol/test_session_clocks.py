@@ -182,6 +182,13 @@ def test_moments_before_a_step_keep_their_time_of_day():
     assert clocks.wall(START + 10 * SECOND) == at(110)
 
 
+def test_moments_before_all_remembered_steps_are_reckoned_from_the_oldest():
+    clocks = Clocks()
+    for step in range(20):
+        clocks.set(START + step * SECOND, UNIX_START + step)
+    assert clocks.wall(START + SECOND) == at(1)
+
+
 def test_sleep_that_a_hurried_reading_understates_is_not_counted_twice():
     clocks = Clocks()
     clocks.set(START, UNIX_START)
