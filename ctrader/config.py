@@ -261,6 +261,12 @@ class ClientConfig(GuardedModel):
     """Wait before the second attempt, in seconds; it doubles each time, with jitter."""
     reconnect_max_wait: float = Field(default=60.0, gt=0)
     """Longest wait between attempts, in seconds."""
+    quiet_after: float = Field(default=120.0, ge=0)
+    """Seconds without a price in an open market that are reported; 0 disables.
+
+    The event is a `SubscriptionQuietEvent`. Two minutes are longer than what a traded symbol
+    pauses for, also at the turn of the trading day.
+    """
     spot_timestamps: bool = True
     """Ask for the time of each live price; without it quotes are some bytes smaller."""
     ca_file: Annotated[str | os.PathLike[str] | None, BeforeValidator(_plain_path)] = None

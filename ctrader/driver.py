@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from ctrader.clocks import read_clocks
 from ctrader.connection import Connection
 from ctrader.dispatcher import Consumer, Dispatcher
 from ctrader.errors import (
@@ -67,6 +68,11 @@ SESSION_SHARE: Final = 0.75
 """Part of the grace period that the session may use up; the rest is for the handlers."""
 HANDLER_SHARE: Final = 0.95
 """Part of the grace period after which handlers that still run are cancelled."""
+IDLE_STEPS: Final = 8
+"""Steps of the loop without a read after which nothing is left to read: a byte needs three to
+come from the system through TLS to the reader."""
+READ_ON_STEPS: Final = 4096
+"""Steps of the loop that deadlines wait for reads at most, however much arrives."""
 LEAST_WAIT: Final = 0.5
 """Seconds for closing the socket and ending tasks, where the grace period is shorter."""
 
@@ -147,6 +153,7 @@ class Driver:
         self._jobs: deque[JobRequested] = deque()
         self._job_asked = Flag()
         self._timer = Flag()
+        self._reads = 0  # blocks of data taken from any link
         self._armed = -math.inf  # when the timer task wakes; before all time while it is awake
         self._connecting = 0  # tasks in connect()
         self._was_connected = False
@@ -215,7 +222,7 @@ class Driver:
         if self.is_finished:
             raise self.finished_error()
         try:
-            return instruction(self._session, time.monotonic_ns())
+            return instruction(self._session, self._wake())
         finally:
             self._pump()
 
@@ -377,7 +384,7 @@ class Driver:
         # Whoever is cancelled already sends nothing any more.
         await anyio.lowlevel.checkpoint_if_cancelled()
         self._require_open()
-        call_id = self._session.submit(command, time.monotonic_ns(), timeout=timeout)
+        call_id = self._session.submit(command, self._wake(), timeout=timeout)
         return await self._ended(call_id)
 
     async def _ended(self, call_id: CallId) -> object:
@@ -398,6 +405,12 @@ class Driver:
         if waiter.error is not None:
             raise waiter.error
         return waiter.result
+
+    def _wake(self) -> Nanos:
+        """Let the session notice a sleep of the computer; return the monotonic time."""
+        moment = read_clocks()
+        self._session.check_clocks(moment.now, unix_now=moment.unix, suspended=moment.suspended)
+        return moment.now
 
     # Private, effects
 
@@ -643,8 +656,24 @@ class Driver:
                 with anyio.move_on_after(max(left, 0.0)):
                     await self._timer.wait()
                 self._armed = -math.inf
-                self._session.handle_timer(time.monotonic_ns())
+                is_due = deadline is not None and deadline.at <= time.monotonic_ns()
+                if is_due and self._writing is not None:
+                    await self._read_on()
+                self._session.handle_timer(self._wake())
                 self._pump()
+
+    async def _read_on(self) -> None:
+        """Let the reader take what has arrived: it counts before any deadline does.
+
+        After a loop was blocked, this task may be woken before the one that reads.
+        """
+        idle = 0
+        for _ in range(READ_ON_STEPS):
+            reads = self._reads
+            await anyio.lowlevel.checkpoint()
+            idle = idle + 1 if self._reads == reads else 0
+            if idle == IDLE_STEPS:
+                return
 
     async def _outlast(self, flag: Flag, seconds: float) -> None:
         """Wait for the end of something even while cancelled, within a bound."""
@@ -699,7 +728,9 @@ class Driver:
                 link.cause = link.cause or error
                 tasks.cancel_scope.cancel()
                 return
+            self._reads += 1
             self._session.receive_data(link.epoch, data, time.monotonic_ns())
+            self._wake()
             self._pump()
 
     async def _write(self, link: _Link, connection: Connection, tasks: TaskGroup) -> None:

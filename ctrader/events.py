@@ -32,6 +32,7 @@ __all__ = [
     "ReconnectedEvent",
     "ServerErrorEvent",
     "SpotEvent",
+    "SubscriptionQuietEvent",
     "SubscriptionRestoreFailedEvent",
     "SymbolChangedEvent",
     "TokenInvalidatedEvent",
@@ -749,6 +750,23 @@ class SubscriptionRestoreFailedEvent(Event, frozen=True):
     """The symbol, None where the subscription is not of one."""
     topic: str = ""
     """What was subscribed, for example `spots` or `trendbars M1`."""
+
+
+class SubscriptionQuietEvent(Event, frozen=True, gc=False):
+    """No price of a subscribed symbol came for long although its market is open.
+
+    It comes once for each time that a symbol goes quiet; `ClientConfig.quiet_after` says how long
+    that is. A symbol that is hardly traded may be quiet with good reason.
+    """
+
+    account_id: int
+    """The account."""
+    symbol_id: int
+    """The symbol."""
+    last_at: datetime | None
+    """When its last price came, None if none came on this link."""
+    quiet_since: datetime
+    """From when on one was to be expected: subscribed, and the market open."""
 
 
 class UnknownMessageEvent(Event, frozen=True, gc=False):

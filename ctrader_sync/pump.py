@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
+from ctrader.clocks import read_clocks
 from ctrader.errors import ClientClosedError
 from ctrader.operations.background import BackgroundWork
 from ctrader.protocol.effects import (
@@ -45,6 +46,9 @@ logger: Final = logging.getLogger("ctrader.client")
 
 LONGEST_SLEEP: Final = 86_400.0
 """Seconds of one sleep; the system takes no more than 24 days, whatever a user waits for."""
+
+READ_ON_BLOCKS: Final = 64
+"""Reads of up to `READ_LIMIT` bytes that deadlines wait for at most: more than a socket holds."""
 
 Action: TypeAlias = Callable[[Nanos], None]
 
@@ -249,7 +253,8 @@ class Pump:
     def _advance(self, received: bytes) -> float | None:
         """Bring the session to the present; return the seconds until it wants to be called."""
         session = self.session
-        now = time.monotonic_ns()
+        moment = read_clocks()
+        now = moment.now
         link = self._link
         if link is not None:
             if received:
@@ -258,12 +263,14 @@ class Pump:
             if link.failure is not None and not link.has_more and self._link is link:
                 self._drop_link(link)
                 session.connection_lost(link.epoch, now, link.failure)
+        session.check_clocks(now, unix_now=moment.unix, suspended=moment.suspended)
         self._carry_out(now)
         for _ in range(len(self._inbox)):
             self._inbox.popleft()(now)
             self._carry_out(now)
         deadline = session.next_deadline()
         if deadline is not None and deadline.at <= now:
+            self._read_on(now)
             session.handle_timer(now)
             self._carry_out(now)
         link = self._link
@@ -273,6 +280,22 @@ class Pump:
         if self._inbox or (deadline := session.next_deadline()) is None:
             return 0.0 if self._inbox else None
         return max(0.0, (deadline.at - now) / SECOND)
+
+    def _read_on(self, now: Nanos) -> None:
+        """Take what has arrived: it counts before any deadline does.
+
+        While this thread waited for its turn more may have come than the selector told of.
+        """
+        for _ in range(READ_ON_BLOCKS):
+            link = self._link
+            if link is None or link.failure is not None:
+                return
+            received = link.read()
+            if received:
+                self.session.receive_data(link.epoch, received, now)
+                self._carry_out(now)
+            if not link.has_more:
+                return
 
     def _exchange(
         self, selector: selectors.BaseSelector, wake: socket.socket, timeout: float | None

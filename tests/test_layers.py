@@ -83,7 +83,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
         is_timeless=True,
     ),
     # What both kinds of driver share; so nothing of a loop may be in it.
-    "transport": Layer(("ctrader.transport",), sees=CORE, never=LOOPS),
+    "transport": Layer(("ctrader.clocks", "ctrader.transport"), sees=CORE, never=LOOPS),
     "tokens": Layer(("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary",), never=LOOPS),
     "async api": Layer(("ctrader.api", "ctrader.api.*"), sees=CORE, never=LOOPS),
     "async drivers": Layer(

@@ -11,10 +11,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import AuthTrigger
-from ctrader.errors import AccountAuthError, APIError, ApplicationAuthError, AuthenticationError
+from ctrader.errors import (
+    AccountAuthError,
+    APIError,
+    ApplicationAuthError,
+    AuthenticationError,
+    means_account_not_authorized,
+)
+from ctrader.proto import ProtoOAAccountAuthReq, ProtoOAAccountLogoutReq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from google.protobuf.message import Message
 
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.backoff import Backoff
@@ -26,7 +35,11 @@ __all__ = [
     "Authorization",
     "account_refusal",
     "application_refusal",
+    "is_about_sessions",
+    "is_about_the_application",
+    "is_account_unknown",
     "is_already_done",
+    "is_application_unknown",
     "is_passing",
 ]
 
@@ -62,6 +75,9 @@ _PASSING: Final = frozenset(
 """Codes that say something of the server's state and nothing of the credentials."""
 
 
+_WRONG_APPLICATION: Final = frozenset({"CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND"})
+
+
 def is_already_done(error: Exception) -> bool:
     """Whether a refusal says that the authentication had been done before: a success."""
     return isinstance(error, APIError) and error.error_code in _ALREADY
@@ -70,6 +86,28 @@ def is_already_done(error: Exception) -> bool:
 def is_passing(error: Exception) -> bool:
     """Whether the same authentication may succeed later."""
     return not isinstance(error, APIError) or error.error_code in _PASSING
+
+
+def is_about_the_application(error: APIError) -> bool:
+    """Whether a refusal says that the application is unknown, wrong or inactive."""
+    return error.error_code in _WRONG_APPLICATION
+
+
+def is_application_unknown(error: APIError) -> bool:
+    """Whether the server says that the application is not authenticated on this link."""
+    return error.error_code == "CH_CLIENT_NOT_AUTHENTICATED"
+
+
+def is_account_unknown(error: APIError) -> bool:
+    """Whether a refusal says that the account has no session on this link."""
+    return error.is_token_failure() or means_account_not_authorized(
+        error.error_code, error.description
+    )
+
+
+def is_about_sessions(request: Message) -> bool:
+    """Whether a request begins or ends an account's session, so that it needs none."""
+    return isinstance(request, ProtoOAAccountAuthReq | ProtoOAAccountLogoutReq)
 
 
 def application_refusal(error: APIError) -> ApplicationAuthError:
@@ -97,6 +135,9 @@ class AccountSession:
     credentials: AccountCredentials
     trigger: AuthTrigger
     backoff: Backoff
+    """Spaces out authentications that are refused."""
+    relapses: Backoff
+    """Spaces out authentications that succeed and do not last."""
     state: AuthState = AuthState.WANTED
     accepted: AccountCredentials | None = None
     """The credentials that the server accepted last, None before the first success."""
@@ -106,6 +147,8 @@ class AccountSession:
     """When it last became so."""
     error: Exception | None = None
     """The last refusal, None after a success."""
+    since: Nanos = 0
+    """When the server last accepted it."""
 
     @property
     def is_kept(self) -> bool:
@@ -121,12 +164,14 @@ class AccountSession:
 class Authorization:
     """The application's and the accounts' standing on the current connection."""
 
-    __slots__ = ("accounts", "application", "application_error")
+    __slots__ = ("accounts", "application", "application_error", "was_accepted")
 
     def __init__(self) -> None:
         self.application = AuthState.WANTED
         self.application_error: ApplicationAuthError | None = None
         """Why the server refused the application for good."""
+        self.was_accepted = False
+        """Whether the server accepted the application on any link."""
         self.accounts: dict[int, AccountSession] = {}
 
     def lost(self) -> None:

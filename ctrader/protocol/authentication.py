@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ctrader.enums import AuthTrigger
 from ctrader.errors import (
     AccountAuthError,
     APIError,
+    CTraderConnectionClosedError,
     NotConnectedError,
     means_account_not_authorized,
 )
 from ctrader.events import (
-    DataGapEvent,
     ReadyEvent,
     ReconnectedEvent,
     ServerErrorEvent,
@@ -32,6 +32,7 @@ from ctrader.protocol.auth import (
     AuthState,
     account_refusal,
     application_refusal,
+    is_about_the_application,
     is_already_done,
     is_passing,
 )
@@ -44,13 +45,14 @@ from ctrader.protocol.commands import (
     WaitReady,
 )
 from ctrader.protocol.effects import Phase
+from ctrader.protocol.gaps import Gaps
 from ctrader.protocol.pending import is_request
 from ctrader.protocol.timers import Timer
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ctrader.credentials import AccountCredentials
+    from ctrader.protocol.commands import CallId
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.requests import Requests
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Authentication"]
+
+LASTING: Final = 30 * SECOND
+"""A session of an account that lasted this long makes its next loss a first one again."""
 
 
 class Authentication:
@@ -69,6 +74,7 @@ class Authentication:
 
     __slots__ = (
         "_application_backoff",
+        "_application_call",
         "_authorization",
         "_context",
         "_gaps",
@@ -93,10 +99,10 @@ class Authentication:
         self._subscriber = subscriber
         policy = context.config.reauth_policy
         self._application_backoff = context.backoff(policy.min_wait, policy.max_wait)
-        self._gaps: dict[int, datetime] = {}
+        self._application_call: CallId = 0
+        self._gaps = Gaps(context, subscriber)
         self._restoring: set[int] | None = None
         pending.serve(self, WaitApplication, Authorize, Logout, WaitReady)
-        subscriber.account_answered = self.check_ready
         context.secrets = self._secrets
 
     # The link
@@ -109,10 +115,9 @@ class Authentication:
 
     def lost(self, heard_at: Nanos) -> None:
         """Note the end of a link on which something last arrived at `heard_at`."""
-        heard = self._context.wall(heard_at)
         for account in self._authorization.accounts.values():
             if account.is_kept:
-                self._gaps.setdefault(account.account_id, heard)
+                self._gaps.begin(account.account_id, heard_at)
         self._authorization.lost()
         self._restoring = None
         self._context.timers.clear(Timer.APPLICATION_RETRY)
@@ -121,36 +126,63 @@ class Authentication:
         for pending in self._pending.of(Logout):
             self._pending.end(pending.call_id)
 
-    def account_lost(self, account_id: int, heard_at: Nanos) -> None:
+    def account_lost(self, account_id: int, heard_at: Nanos, *, is_denied: bool = False) -> None:
         """Start over with one account whose session the server ended; the link stays.
 
         One that was logged out is kept no longer, and nothing waits for its return. One whose next
-        authentication is under way begins its next session with the answer to that.
+        authentication is under way begins its next session with the answer to that. The first
+        loss is mended at once; sessions that do not last are begun again spaced out.
+
+        Args:
+            account_id: The account.
+            heard_at: When something last arrived on the link.
+            is_denied: No event said so; the server refuses what is sent for the account.
         """
         for pending in self._logouts(account_id):
             self._pending.end(pending.call_id)
         ended = _unauthorized(account_id, "the server ended the account's session")
         account = self._authorization.accounts.get(account_id)
         if account is not None and account.is_kept:
-            self._gaps.setdefault(account_id, self._context.wall(heard_at))
-        if account is not None and account.state is AuthState.DONE:
+            # A session that is denied may have ended long ago, while the link lived on.
+            since = account.since if is_denied else heard_at
+            self._gaps.begin(account_id, since, by_symbol=is_denied)
+        was_authenticated = account is not None and account.state is AuthState.DONE
+        if account is not None and was_authenticated:
             account.state = AuthState.WANTED
             account.is_ready = False
             account.trigger = AuthTrigger.ACCOUNT_REAUTH
         self._subscriber.lost(account_id)
-        self._requests.account_lost(account_id, ended)
+        self._requests.account_lost(account_id, ended, is_denied=is_denied)
         if account is None:
             self._requests.account_removed(account_id, ended)
             self._subscriber.carry_out(account_id)
-        elif account.state is AuthState.WANTED:
+        elif was_authenticated:
+            self._begin_again(account)
+
+    def has_just_begun_again(self, account_id: int) -> bool:
+        """Whether an account's session has replaced another, and has not proved to last."""
+        account = self._authorization.accounts[account_id]
+        is_new = self._context.now - account.since < LASTING
+        return is_new and account.relapses.failures > 0
+
+    def _begin_again(self, account: AccountSession) -> None:
+        """Authenticate an account whose session ended, not too often."""
+        if self._context.now - account.since >= LASTING:
+            account.relapses.reset()
+        is_first = not account.relapses.failures
+        wait = account.relapses.next()
+        if is_first:
             self.authenticate_account(account)
+        else:
+            at = self._context.now + wait
+            self._context.timers.set(Timer.ACCOUNT_RETRY, at, account.account_id)
 
     def remove(self, account_id: int) -> bool:
         """Forget an account, with all that was not sent for it; False if it was not known."""
         if self._authorization.accounts.pop(account_id, None) is None:
             return False
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account_id)
-        self._gaps.pop(account_id, None)
+        self._gaps.forget(account_id)
         gone = _unauthorized(account_id, "the account was removed")
         for pending in self._pending.of(Authorize, WaitReady):
             if _account_of(pending) == account_id:
@@ -205,7 +237,7 @@ class Authentication:
         request = ProtoOAApplicationAuthReq(
             clientId=config.client_id, clientSecret=config.client_secret
         )
-        self._pending.submit(
+        self._application_call = self._pending.submit(
             Call(request, ProtoOAApplicationAuthRes, priority=Priority.SESSION, resend=False),
             answered=self._application_answered,
         )
@@ -217,6 +249,7 @@ class Authentication:
             self._application_backoff.reset()
             self._context.setbacks.over()
             self._authorization.application = AuthState.DONE
+            self._authorization.was_accepted = True
             for pending in self._pending.of(WaitApplication):
                 self._pending.end(pending.call_id, ProtoOAApplicationAuthRes())
             for account in self._authorization.wanted():
@@ -227,7 +260,7 @@ class Authentication:
         elif not isinstance(error, APIError):
             # A server that does not even answer this, or answers nonsense: a new link may do.
             self._context.drop_link(error)
-        elif is_passing(error):
+        elif not self._is_final(error):
             self._authorization.application = AuthState.WANTED
             self._context.emit(ServerErrorEvent(error=error))
             at = self._context.patience(self._application_backoff, error)
@@ -243,6 +276,34 @@ class Authentication:
                 # Nobody may ask again, and streams would wait for ever: the session ends with it.
                 self._context.drop_link(refusal)
 
+    def _is_final(self, error: APIError) -> bool:
+        """Whether the application is refused for good.
+
+        One that was accepted before has the right credentials: only a refusal that speaks of them
+        ends a program that has been running for days.
+        """
+        if self._authorization.was_accepted:
+            return is_about_the_application(error)
+        return not is_passing(error)
+
+    def take_unaddressed(self, error: APIError) -> bool:
+        """Take an error that answers no request by its id; False if it is nobody's answer.
+
+        While the application's authentication is awaited, nothing else can have been refused.
+        """
+        if error.account_id is not None or self._authorization.application is not AuthState.SENT:
+            return False
+        if not (is_about_the_application(error) or is_passing(error)):
+            return False
+        self._pending.end(self._application_call, error=error)
+        return True
+
+    def application_lost(self) -> None:
+        """Leave a link on which the server no longer knows the application."""
+        self._context.drop_link(
+            CTraderConnectionClosedError("the server says that the application is not logged in")
+        )
+
     # The accounts
 
     def _authorize(self, pending: Pending, command: Authorize) -> None:
@@ -254,9 +315,13 @@ class Authentication:
             trigger = AuthTrigger.RECONNECT
         account = self._authorization.accounts.get(credentials.account_id)
         if account is None:
+            self._requests.withdraw_logout(credentials.account_id)
             policy = self._context.config.reauth_policy
             account = AccountSession(
-                credentials, trigger, self._context.backoff(policy.min_wait, policy.max_wait)
+                credentials,
+                trigger,
+                backoff=self._context.backoff(policy.min_wait, policy.max_wait),
+                relapses=self._context.backoff(policy.min_wait, policy.max_wait),
             )
             self._authorization.accounts[credentials.account_id] = account
         else:
@@ -314,6 +379,7 @@ class Authentication:
         elif error is None or is_already_done(error):
             account.state = AuthState.DONE
             account.accepted = credentials
+            account.since = self._context.now
             account.backoff.reset()
             self._requests.release()
             self._subscriber.carry_out(account_id)
@@ -374,23 +440,17 @@ class Authentication:
     def check_ready(self, account_id: int) -> None:
         """Announce an account on which everything wanted is restored."""
         account = self._authorization.accounts.get(account_id)
-        if account is None or account.is_ready or account.state is not AuthState.DONE:
+        if account is None or account.state is not AuthState.DONE:
+            return
+        if account.is_ready:
+            # A subscription that was refused while restoring may stand by now.
+            self._gaps.end(account_id)
             return
         if not self._subscriber.is_restored(account_id):
             return
         account.is_ready = True
         account.ready_at = self._context.now
-        start = self._gaps.pop(account_id, None)
-        symbols = self._subscriber.restored_symbols(account_id)
-        if start is not None and symbols:
-            self._context.emit(
-                DataGapEvent(
-                    account_id=account_id,
-                    symbol_ids=symbols,
-                    start=start,
-                    end=self._context.wall(),
-                )
-            )
+        self._gaps.end(account_id)
         self._context.emit(ReadyEvent(account_id=account_id, trigger=account.trigger))
         for pending in self._pending.of(WaitReady):
             if _account_of(pending) == account_id:

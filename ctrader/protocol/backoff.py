@@ -36,6 +36,10 @@ class Backoff:
         self.failures += 1
         return self._rng.randint(min(self._shortest // 2, ceiling), ceiling)
 
+    def slow(self) -> Nanos:
+        """Return a wait of the upper half, however few attempts have failed."""
+        return self._rng.randint(self._longest // 2, self._longest)
+
     def reset(self) -> None:
         """Forget the failures: the last attempt held."""
         self.failures = 0

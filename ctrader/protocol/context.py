@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import APIError, scrub
+from ctrader.errors import APIError, ConnectionLimitError, scrub
 from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
 from ctrader.protocol.backoff import Backoff
+from ctrader.protocol.clocks import Clocks
 from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged, Warned
 from ctrader.protocol.limiter import LONGEST_HINT
 from ctrader.protocol.setbacks import Setbacks
 from ctrader.protocol.timers import TimerTable
-from ctrader.units import SECOND, to_nanos
+from ctrader.units import to_nanos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from random import Random
 
     from ctrader.config import ClientConfig
@@ -34,7 +35,7 @@ class Context:
 
     __slots__ = (
         "_unreadable",
-        "_wall_base",
+        "clocks",
         "config",
         "drop_link",
         "effects",
@@ -53,6 +54,8 @@ class Context:
         self.rng = rng
         self.now: Nanos = 0
         """Time of the input that is being handled."""
+        self.clocks = Clocks()
+        """What time of day a moment is."""
         self.phase = Phase.IDLE
         """Where the session stands."""
         self.timers = TimerTable()
@@ -68,7 +71,6 @@ class Context:
         """Is shown every event, after it was delivered; None while nobody waits for one."""
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
-        self._wall_base = (0.0, 0)
         self._unreadable: set[int] = set()
 
     @property
@@ -114,15 +116,9 @@ class Context:
         if self.watch is not None:
             self.watch(event)
 
-    def set_wall(self, unix_now: float) -> None:
-        """Note the wall time of this moment, in seconds since 1970."""
-        self._wall_base = (unix_now, self.now)
-
     def wall(self, moment: Nanos | None = None) -> datetime:
         """Return the wall time of a moment, of this one by default."""
-        unix, base = self._wall_base
-        at = self.now if moment is None else moment
-        return datetime.fromtimestamp(unix + (at - base) / SECOND, UTC)
+        return self.clocks.wall(self.now if moment is None else moment)
 
     def after(self, seconds: float) -> Nanos:
         """Return the moment that lies so many seconds ahead."""
@@ -132,15 +128,25 @@ class Context:
         """Make a backoff between two waits, given in seconds."""
         return Backoff(self.rng, shortest=to_nanos(shortest), longest=to_nanos(longest))
 
-    def patience(self, backoff: Backoff, error: Exception) -> Nanos:
-        """Return when to ask again after a refusal: no sooner than the server asks for."""
-        wait = backoff.next()
+    def asked_until(self, error: Exception, backoff: Backoff) -> Nanos:
+        """Return until when a refusal asks us to stay away: within a day, or now."""
+        wait = 0
         if isinstance(error, APIError):
-            wait = max(wait, to_nanos(min(error.retry_after or 0.0, LONGEST_HINT)))
+            wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
             if error.maintenance_end is not None:
                 rest = (error.maintenance_end - self.wall()).total_seconds()
                 wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
+        if isinstance(error, ConnectionLimitError):
+            # Whoever comes back soon keeps the places taken that all are waiting for.
+            wait = max(wait, backoff.slow())
         return self.now + wait
+
+    def patience(self, backoff: Backoff, error: Exception) -> Nanos:
+        """Return when to ask again after a refusal: some time after what it asks for.
+
+        The end of a maintenance is the same moment for everybody.
+        """
+        return self.asked_until(error, backoff) + backoff.next()
 
     def scrubbed(self, text: str) -> str:
         """Free a server's text of the secrets that it was sent."""

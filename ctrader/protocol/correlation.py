@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from ctrader.errors import APIError
     from ctrader.proto import ProtoOAExecutionEvent
     from ctrader.units import Nanos
 
@@ -34,9 +35,9 @@ class PendingCall:
     client_order_id: str | None = None
     message_id: str | None = None
     """The `clientMsgId` of the frame, None while it was not handed to the transport."""
-    deadline: Nanos = 0
     sent_at: Nanos = 0
-    """When it was handed to the transport."""
+    """When the frame was handed to the transport."""
+    deadline: Nanos = 0
     server_ms: int | None = None
     """The last time that the server had told by then, of a trading request; in Unix ms."""
     heard_before: int = 0
@@ -45,6 +46,10 @@ class PendingCall:
     lane: Lane = Lane.NORMAL
     filled_in_part: ProtoOAExecutionEvent | None = field(default=None, repr=False)
     """The newest event that filled a part of the order, None while nothing of it is filled."""
+    delayed_by: APIError | None = None
+    """The refusal for its rate after which it waits to be sent again."""
+    was_denied: bool = False
+    """Whether the server refused it once for want of the account's session."""
     was_accepted: bool = False
     """Whether the server said that the order works, so that no error answer refuses it any more."""
 
@@ -66,6 +71,11 @@ class PendingCall:
     def is_immediate(self) -> bool:
         """Whether it is sent now or not at all, as an order and its questions are."""
         return self.is_trading or self.call.priority is Priority.TRADING
+
+    @property
+    def may_be_sent_again(self) -> bool:
+        """Whether it changes nothing, and somebody waits for its answer."""
+        return self.call.resend and not self.is_immediate
 
     @property
     def is_sent(self) -> bool:

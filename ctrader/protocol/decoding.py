@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ctrader.events import Event
     from ctrader.proto import ProtoOATrendbar
     from ctrader.protocol.envelope import Envelope
+    from ctrader.units import Nanos
 
 __all__ = ["SERVER_TEXTS", "EventDecoder", "bare_spot", "open_message"]
 
@@ -42,7 +43,7 @@ _SPOT_HEAD: Final = Struct(">IB")
 _SPOT_TAG: Final = 0x08D31012
 _SPOT_HEAD_LENGTH: Final = 5
 _ONE_BYTE_VARINT: Final = 0x80
-_UNSEEN: Final = (None, None)
+_UNSEEN: Final = (None, None, 0)
 
 SERVER_TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
     ProtoErrorRes: ("errorCode", "description"),
@@ -111,13 +112,15 @@ class EventDecoder:
     message may leave out, are remembered too, from whatever last told them.
     """
 
-    __slots__ = ("_kinds", "_money_digits", "_sides", "_symbols", "_waited")
+    __slots__ = ("_kinds", "_money_digits", "_sides", "_symbols", "_waited", "now")
 
     def __init__(self) -> None:
         self._kinds: frozenset[type] = frozenset()
         self._symbols: frozenset[int] | None = frozenset()
         self._waited: dict[type, int] = {}
-        self._sides: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        self._sides: dict[tuple[int, int], tuple[int | None, int | None, Nanos]] = {}
+        self.now: Nanos = 0
+        """Time of the read that is being decoded."""
         self._money_digits: dict[int, int] = {}
 
     def listen(self, kinds: frozenset[type], symbols: frozenset[int] | None) -> None:
@@ -150,7 +153,12 @@ class EventDecoder:
 
     def sides(self, account_id: int, symbol_id: int) -> tuple[int | None, int | None]:
         """Return a symbol's last bid and ask on this link, in 1/100000; None where unseen."""
-        return self._sides.get((account_id, symbol_id), _UNSEEN)
+        bid, ask, _ = self._sides.get((account_id, symbol_id), _UNSEEN)
+        return bid, ask
+
+    def quoted_at(self, account_id: int, symbol_id: int) -> Nanos:
+        """Return when a symbol's last quote came on this link; 0 where none did."""
+        return self._sides.get((account_id, symbol_id), _UNSEEN)[2]
 
     def wait_for(self, kinds: tuple[type, ...]) -> None:
         """Want some types until `wait_over`, besides what is listened to."""
@@ -192,12 +200,12 @@ class EventDecoder:
         if not ask and not message.HasField("ask"):
             ask = None
         key = (account_id, symbol_id)
-        last_bid, last_ask = self._sides.get(key, _UNSEEN)
+        last_bid, last_ask, _ = self._sides.get(key, _UNSEEN)
         if bid is not None:
             last_bid = bid
         if ask is not None:
             last_ask = ask
-        self._sides[key] = (last_bid, last_ask)
+        self._sides[key] = (last_bid, last_ask, self.now)
         if not (
             (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols))
             or SpotEvent in self._waited

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from ctrader.errors import (
+    APIError,
     ClientClosedError,
+    ConnectionLimitError,
     CTraderConnectionClosedError,
     CTraderConnectionError,
     CTraderConnectionFailedError,
@@ -16,10 +18,10 @@ from ctrader.errors import (
 )
 from ctrader.events import ConnectedEvent, DisconnectedEvent
 from ctrader.protocol.effects import CloseConnection, Finished, OpenConnection, Phase
-from ctrader.protocol.heartbeat import Heartbeat
+from ctrader.protocol.heartbeat import SERVER_PATIENCE, Heartbeat
 from ctrader.protocol.pending import Connect
 from ctrader.protocol.timers import Timer
-from ctrader.units import SECOND
+from ctrader.units import SECOND, to_seconds
 
 if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from ctrader.protocol.context import Context
     from ctrader.protocol.decoding import EventDecoder
     from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.quiet import QuietWatch
     from ctrader.protocol.requests import Requests
     from ctrader.protocol.subscriber import Subscriber
+    from ctrader.units import Nanos
 
 __all__ = ["Link"]
 
@@ -37,8 +41,21 @@ HEALTHY_AFTER: Final = 30 * SECOND
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
-_WHILE_CLOSING: Final = frozenset({Timer.HEARTBEAT, Timer.SILENCE, Timer.CALL, Timer.CLOSE})
+RIGHT_AFTER: Final = 10 * SECOND
+"""An error this long before the end of a link may be the reason for it."""
+
+_WHILE_CLOSING: Final = frozenset(
+    {Timer.HEARTBEAT, Timer.STALL, Timer.SILENCE, Timer.CALL, Timer.CLOSE}
+)
 """What is still waited for while the session closes: nothing that would begin anything new."""
+
+
+class _Heeded(NamedTuple):
+    """An error that asks not to come back soon."""
+
+    error: APIError
+    at: Nanos
+    until: Nanos
 
 
 class Link:
@@ -55,8 +72,11 @@ class Link:
         "_connect_seconds",
         "_context",
         "_decoder",
+        "_heeded",
         "_is_shut",
+        "_late_since",
         "_pending",
+        "_quiet",
         "_requests",
         "_subscriber",
         "_was_connected",
@@ -74,6 +94,7 @@ class Link:
         authentication: Authentication,
         subscriber: Subscriber,
         decoder: EventDecoder,
+        quiet: QuietWatch,
     ) -> None:
         config = context.config
         self.epoch = 0
@@ -90,8 +111,11 @@ class Link:
         self._authentication = authentication
         self._subscriber = subscriber
         self._decoder = decoder
+        self._quiet = quiet
         self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
         self._attempts = 0
+        self._late_since: Nanos | None = None
+        self._heeded: _Heeded | None = None
         self._connect_seconds = config.connect_timeout
         self._was_connected = False
         self._is_shut = False
@@ -169,6 +193,12 @@ class Link:
         self._backoff.reset()
         self._attempts = 0
 
+    def heed(self, error: APIError) -> None:
+        """Note an error that asks not to come back soon; a loss may follow, or nothing."""
+        if error.is_maintenance() or isinstance(error, ConnectionLimitError):
+            until = self._context.asked_until(error, self._backoff)
+            self._heeded = _Heeded(error, self._context.now, until)
+
     # The end of a link
 
     def ended(self, cause: Exception | None) -> None:
@@ -195,6 +225,46 @@ class Link:
         timeout = self._context.config.heartbeat_timeout
         self.drop(CTraderConnectionTimeoutError(timeout, "waiting for any sign of the server"))
 
+    def stalled(self) -> None:
+        """Give up a link that takes nothing any more, whatever still arrives on it."""
+        self.drop(
+            CTraderConnectionTimeoutError(
+                to_seconds(SERVER_PATIENCE), "waiting for the transport to take a heartbeat"
+            )
+        )
+
+    def slept(self, duration: Nanos, *, is_certain: bool) -> None:
+        """Give up a link that is older than a sleep of the computer."""
+        seconds = f"{to_seconds(duration):.0f} s"
+        why = f"the computer slept for {seconds}"
+        if not is_certain:
+            why += ", or its clock was set forward"
+        if self.is_open():
+            # What was read on waking may have lain there since before.
+            self.heartbeat.heard_at = min(self.heartbeat.heard_at, self._context.clocks.checked_at)
+            self._context.warn(f"A new link is made, because {why}.")
+        self.drop(CTraderConnectionClosedError(why))
+
+    def was_late(self, due: Nanos) -> None:
+        """Say once that timers come late."""
+        if due != self._late_since:
+            self._late_since = due
+            seconds = to_seconds(self._context.now - due)
+            self._context.warn(
+                f"The client was held up for {seconds:.1f} s: its event loop or thread was "
+                "blocked, or the computer slept. Heartbeats and deadlines were late by as much."
+            )
+
+    def leave_if_forgotten(self, due: Nanos) -> None:
+        """Leave a link that nobody kept alive for so long that the server has given us up.
+
+        Where something has arrived since, it has not.
+        """
+        late = self._context.now - due
+        if late >= SERVER_PATIENCE and self.heartbeat.heard_at < due:
+            seconds = f"{to_seconds(late):.0f} s"
+            self.drop(CTraderConnectionClosedError(f"the client was held up for {seconds}"))
+
     def drop(self, cause: Exception) -> None:
         """Give the link up from this side."""
         if self._context.phase is Phase.CLOSING:
@@ -203,10 +273,11 @@ class Link:
             self._context.effects.append(CloseConnection(self.epoch))
             self._lost(cause)
 
-    def account_dropped(self, account_id: int) -> None:
-        """Start over with one account whose session the server ended."""
+    def account_dropped(self, account_id: int, *, is_denied: bool = False) -> None:
+        """Start over with one account whose session the server ended, as it says or shows."""
+        self._authentication.account_lost(account_id, self.heartbeat.heard_at, is_denied=is_denied)
         self._decoder.lost(account_id)
-        self._authentication.account_lost(account_id, self.heartbeat.heard_at)
+        self._quiet.lost(account_id)
 
     # The end of the session
 
@@ -264,9 +335,18 @@ class Link:
         context = self._context
         heard_at = self.heartbeat.heard_at
         self.heartbeat.closed()
+        heeded = self._heeded
+        if (
+            heeded is not None
+            and self._authorization.is_application_authenticated
+            and context.now > heeded.at + RIGHT_AFTER
+        ):
+            # The link outlived the error: it concerned something else, or it is over.
+            self._heeded = None
         context.timers.clear(Timer.HEALTHY)
         context.timers.clear(Timer.LANE)
         self._decoder.lost()
+        self._quiet.lost()
         context.emit(
             DisconnectedEvent(cause=cause, at=context.wall(), will_reconnect=self._may_try_again())
         )
@@ -295,7 +375,15 @@ class Link:
         self._context.change_phase(Phase.WAITING)
         if warning is not None:
             self._context.warn(warning)
-        self._context.timers.set(Timer.RECONNECT, self._context.now + self._backoff.next())
+        context, wait = self._context, self._backoff.next()
+        heeded = self._heeded
+        if heeded is not None and heeded.until > context.now:
+            wait += heeded.until - context.now
+            context.warn(
+                f"The server asked to stay away ({heeded.error.error_code}): the next attempt to "
+                f"connect follows in {to_seconds(wait):.0f} s."
+            )
+        context.timers.set(Timer.RECONNECT, context.now + wait)
 
     def _give_up(self, cause: Exception) -> None:
         refusal = self._authorization.application_error

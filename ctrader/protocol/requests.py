@@ -19,6 +19,7 @@ from ctrader.errors import (
 from ctrader.models.wire import missing_fields
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
+    ProtoOAAccountLogoutReq,
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
@@ -123,13 +124,22 @@ class Requests:
         calls = self._correlator.lost() + self._outbox.drain()
         self._sort_out(calls + list(self._parked.values()), cause)
 
-    def account_lost(self, account_id: int, cause: Exception) -> None:
-        """Do the same for one account whose session the server ended."""
+    def account_lost(self, account_id: int, cause: Exception, *, is_denied: bool = False) -> None:
+        """Do the same for one account whose session the server ended.
+
+        Args:
+            account_id: The account.
+            cause: What unsent requests end with that are not sent again.
+            is_denied: The server refuses what is sent to it, so that each request that it has
+                got is answered: those wait on, as nothing else tells what became of an order.
+        """
         self.terms.lost(account_id)
         calls = [
             pending.call
             for pending in self._pending.all()
-            if pending.call is not None and pending.call.call.account_id == account_id
+            if pending.call is not None
+            and pending.call.call.account_id == account_id
+            and not (is_denied and pending.is_sent and pending.answered is None)
         ]
         for call in calls:
             self._take_out(call)
@@ -145,6 +155,16 @@ class Requests:
         for call in self._unsent():
             if _concerns(call, account_id):
                 self._pending.end(call.call_id, error=cause)
+
+    def withdraw_logout(self, account_id: int) -> None:
+        """End a logout that the server made wait: the account is wanted again."""
+        for call in self._unsent():
+            if (
+                isinstance(call.request, ProtoOAAccountLogoutReq)
+                and call.request.ctidTraderAccountId == account_id
+                and call.delayed_by is not None
+            ):
+                self._pending.end(call.call_id, error=call.delayed_by)
 
     def end_immediate(self, account_id: int, reason: str) -> None:
         """End what is sent now or not at all, as an account's next session begins."""
@@ -245,12 +265,22 @@ class Requests:
         if error.is_rate_limited():
             until = self._outbox.block(call.payload_type, self._context.now, error.retry_after)
             self._end_blocked(call.payload_type, until)
-            if not call.is_immediate and until < call.deadline:
-                self._correlator.forget(call)
-                call.message_id = None
-                self._enqueue(call)
+            # A logout that came after the account's next authentication would end that session.
+            is_overtaken = (
+                isinstance(call.request, ProtoOAAccountLogoutReq)
+                and call.request.ctidTraderAccountId in self._authorization.accounts
+            )
+            if not call.is_immediate and not is_overtaken and until < call.deadline:
+                call.delayed_by = error
+                self.send_again(call)
                 return
         self._end(call, error=refused_with(call, error))
+
+    def send_again(self, call: PendingCall) -> None:
+        """Let a request wait anew that the server has refused for now."""
+        self._correlator.forget(call)
+        call.message_id = None
+        self._enqueue(call)
 
     def answered(self, call: PendingCall, message: Message) -> None:
         """Take any other frame that carries the request's id."""
@@ -379,7 +409,7 @@ class Requests:
                 self._pending.end(
                     call.call_id, error=trading_failure(call, "the link was lost", closed)
                 )
-            elif call.call.resend and not call.is_immediate:
+            elif call.may_be_sent_again:
                 call.message_id = None
                 self._parked[call.call_id] = call
             else:

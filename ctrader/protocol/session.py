@@ -7,7 +7,7 @@ with the small machines that this module puts together and routes between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -25,12 +25,18 @@ from ctrader.events import ServerErrorEvent, UndecodableMessageEvent, UnknownMes
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
 from ctrader.proto.registry import SPOT_EVENT
-from ctrader.protocol.auth import Authorization
+from ctrader.protocol.auth import (
+    Authorization,
+    is_about_sessions,
+    is_account_unknown,
+    is_application_unknown,
+)
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.background import Background, Jobs
 from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
@@ -43,10 +49,13 @@ from ctrader.protocol.link import Link
 from ctrader.protocol.money_digits import MoneyInquiry
 from ctrader.protocol.outcomes import Outcomes
 from ctrader.protocol.pending import Connect, PendingCommands, Waits
+from ctrader.protocol.quiet import QuietWatch
 from ctrader.protocol.requests import Requests
 from ctrader.protocol.subscriber import Subscriber
+from ctrader.protocol.subscriptions import SUBSCRIPTION_REQUESTS
 from ctrader.protocol.timers import Deadline, Timer
 from ctrader.protocol.work import Idle
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +73,13 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
+
+SLEEP: Final = 5 * SECOND
+"""A link that slept less long has lost nothing: the server waits longer than that."""
+_JUDGES: Final = frozenset({Timer.CALL, Timer.SILENCE, Timer.STALL})
+"""Timers that end something for want of an answer."""
+LATE: Final = 1 * SECOND
+"""Timers that come later than this were held up."""
 
 
 class Session:
@@ -107,6 +123,9 @@ class Session:
         self._authentication = Authentication(
             context, pending, authorization, self._requests, self._subscriber
         )
+        self._subscriber.quoted_at = self._decoder.quoted_at
+        self._subscriber.account_answered = self._account_answered
+        self._quiet = QuietWatch(context, pending, self._subscriber)
         self._link = Link(
             context,
             pending,
@@ -115,6 +134,7 @@ class Session:
             self._authentication,
             self._subscriber,
             self._decoder,
+            self._quiet,
         )
         self._requests.terms.quote = self._quote
         self._frames = FrameBuffer()
@@ -138,7 +158,7 @@ class Session:
         context = self._context
         context.now = now
         if context.phase is Phase.IDLE:
-            context.set_wall(unix_now)
+            context.clocks.set(now, unix_now)
         return self._pending.submit(
             Connect(), context.config.connect_timeout if timeout is None else timeout
         )
@@ -148,7 +168,7 @@ class Session:
         if epoch != self._link.epoch or self.phase is not Phase.CONNECTING:
             return
         self._context.now = now
-        self._context.set_wall(unix_now)
+        self._context.clocks.set(now, unix_now)
         self._frames = FrameBuffer()
         self._money.opened()
         self._link.opened()
@@ -166,6 +186,7 @@ class Session:
             return
         self._context.now = now
         self._link.heartbeat.received(now)
+        self._decoder.now = now
         block, spans = self._frames.feed(data)
         # One message serves all bare quotes of a read; it is never handed out.
         quote = ProtoOASpotEvent()
@@ -199,12 +220,41 @@ class Session:
             self._let_go()
             self._link.drop(self._frames.failure)
 
+    def check_clocks(self, now: Nanos, *, unix_now: float, suspended: Nanos | None = None) -> None:
+        """Notice that the computer slept, or that its clock was set.
+
+        Call it whenever the driver wakes, before anything new is begun: after a sleep the link is
+        not trusted, and nothing is sent on it any more. Times of day follow the clock; no timer
+        does.
+
+        Args:
+            now: Monotonic time.
+            unix_now: Wall time, in seconds since 1970.
+            suspended: How long the system says that it has slept in all; None where it does not.
+        """
+        self._context.now = now
+        slept = self._context.clocks.compare(now, unix_now, suspended)
+        first = self._context.timers.next()
+        if first is not None and now - first.at >= LATE:
+            self._link.was_late(first.at)
+        if slept >= SLEEP:
+            self._let_go()
+            self._link.slept(slept, is_certain=suspended is not None)
+
     def handle_timer(self, now: Nanos) -> None:
-        """Do what is due; an early or spurious call does nothing."""
+        """Do what is due; an early or spurious call does nothing.
+
+        Hand in first what the transport has got: it counts before any deadline does.
+        """
         self._context.now = now
         timers = self._context.timers
+        first = timers.next()
+        if first is not None and now - first.at >= LATE:
+            self._let_go()
+            self._link.was_late(first.at)
+            self._link.leave_if_forgotten(first.at)
         while (deadline := timers.next()) is not None and deadline.at <= now:
-            if self._money.is_asking and deadline.timer in (Timer.CALL, Timer.SILENCE):
+            if self._money.is_asking and deadline.timer in _JUDGES:
                 # What has arrived counts before any deadline does.
                 self._let_go()
                 continue
@@ -396,6 +446,10 @@ class Session:
                 raise self.finished_error
             raise ClientClosedError
 
+    def _account_answered(self, account_id: int) -> None:
+        self._authentication.check_ready(account_id)
+        self._quiet.watch(account_id)
+
     def _quote(self, account_id: int, symbol_id: int) -> Sides:
         # What was sent before a symbol was unsubscribed is still remembered, and may be old.
         if self._subscriber.is_sent(SpotTopic(account_id, symbol_id)):
@@ -412,7 +466,9 @@ class Session:
             case Timer.HEALTHY:
                 self._link.proved_healthy()
             case Timer.HEARTBEAT:
-                self._link.heartbeat.fell_due()
+                self._link.heartbeat.fell_due(self._context.now)
+            case Timer.STALL:
+                self._link.stalled()
             case Timer.SILENCE:
                 self._link.silent()
             case Timer.LANE:
@@ -428,6 +484,8 @@ class Session:
                 self._authentication.retry_account(key)
             case Timer.RESTORE_RETRY:
                 self._subscriber.retry(key)
+            case Timer.QUIET:
+                self._quiet.look()
             case Timer.SETTLED:
                 self._requests.unsettled.heard(key)
             case Timer.CLOSE:
@@ -457,12 +515,13 @@ class Session:
         self._emit(self._decoder.events(message, envelope))
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
+            self._link.heed(refusal)
             if call is not None:
-                self._requests.refused(call, refusal)
+                self._refused(call, refusal)
             elif late is not None:
                 self._outcomes.refused(late, refusal)
             else:
-                self._context.emit(ServerErrorEvent(error=refusal, account_id=refusal.account_id))
+                self._complained(refusal, is_addressed=bool(envelope.client_msg_id))
         elif call is not None:
             answer = self._decoder.filled_in(message) if call.call.fills_in_digits else message
             self._requests.answered(call, answer)
@@ -470,6 +529,64 @@ class Session:
             self._outcomes.answered(late, message)
         self._outcomes.learn(message, envelope.client_msg_id)
         self._react(message)
+
+    def _refused(self, call: PendingCall, error: APIError) -> None:
+        """Take a refusal: of the request, or of the session that it was sent on."""
+        if is_application_unknown(error) and self.is_application_authenticated:
+            if not call.may_be_sent_again:
+                self._requests.refused(call, error)
+            self._authentication.application_lost()
+        elif self._is_denied(call.call.account_id, error) and not is_about_sessions(call.request):
+            self._denied(call, error)
+        else:
+            self._requests.refused(call, error)
+
+    def _is_denied(self, account_id: int | None, error: APIError) -> bool:
+        """Whether the server does not know the session of an account that is kept here."""
+        account = None if account_id is None else self._authorization.accounts.get(account_id)
+        return account is not None and account.is_kept and is_account_unknown(error)
+
+    def _denied(self, call: PendingCall, error: APIError) -> None:
+        """Begin the account's next session, and let what changes nothing wait for it."""
+        account_id = call.call.account_id
+        assert account_id is not None
+        was_denied, call.was_denied = call.was_denied, True
+        is_own = self._pending.get(call.call_id).answered is not None
+        is_topic = type(call.request) in SUBSCRIPTION_REQUESTS
+        if was_denied or (is_topic and self._authentication.has_just_begun_again(account_id)):
+            # A new session did not help: it is this request that the server does not take.
+            self._requests.refused(call, error)
+            return
+        if is_own and not is_topic:
+            self._requests.refused(call, error)
+        # What was sent in an earlier session is refused without a word about this one.
+        is_of_this_session = call.sent_at >= self._authorization.accounts[account_id].since
+        if is_of_this_session and self._authorization.is_authenticated(account_id):
+            self._context.emit(ServerErrorEvent(error=error, account_id=account_id))
+            self._link.account_dropped(account_id, is_denied=True)
+        if is_own:
+            return  # topics are asked for anew in the next session
+        if call.may_be_sent_again:
+            self._requests.send_again(call)
+        else:
+            self._requests.refused(call, error)
+
+    def _complained(self, error: APIError, *, is_addressed: bool) -> None:
+        """Take an error that belongs to no request that still waits."""
+        if not is_addressed and self._authentication.take_unaddressed(error):
+            return
+        self._context.emit(ServerErrorEvent(error=error, account_id=error.account_id))
+        # What carries an id answers somebody: a request that was given up, of an earlier time.
+        if is_addressed:
+            return
+        if is_application_unknown(error) and self.is_application_authenticated:
+            self._authentication.application_lost()
+        elif (
+            error.account_id is not None
+            and self._is_denied(error.account_id, error)
+            and self._authorization.is_authenticated(error.account_id)
+        ):
+            self._link.account_dropped(error.account_id, is_denied=True)
 
     def _emit(self, events: Iterable[object]) -> None:
         for event in events:
@@ -502,12 +619,17 @@ class Session:
     def _react(self, message: Message) -> None:
         """Do what a message of the server means for the session itself."""
         self._requests.terms.learn(message)
+        self._quiet.learn(message)
         if isinstance(message, ProtoOAClientDisconnectEvent):
             # The application's session ended at the server; a new link is the sure way back.
             reason = message.reason or "the server ended the session"
             self._link.drop(CTraderConnectionClosedError(reason))
         elif isinstance(message, ProtoOAAccountDisconnectEvent):
             self._link.account_dropped(message.ctidTraderAccountId)
+        elif isinstance(message, ProtoOAAccountsTokenInvalidatedEvent):
+            # Whether their sessions end with it differs; a further authentication does no harm.
+            for account_id in message.ctidTraderAccountIds:
+                self._link.account_dropped(account_id)
 
     def _error_of(
         self, message: ProtoErrorRes | ProtoOAErrorRes, call: PendingCall | None

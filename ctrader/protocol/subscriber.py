@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.backoff import Backoff
     from ctrader.protocol.context import Context
     from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.units import Nanos
 
 __all__ = ["Subscriber"]
 
@@ -47,6 +48,7 @@ class Subscriber:
         "_ledger",
         "_pending",
         "account_answered",
+        "quoted_at",
     )
 
     def __init__(
@@ -59,6 +61,8 @@ class Subscriber:
         self._backoffs: dict[int, Backoff] = {}
         self.account_answered: Callable[[int], None] = _nobody
         """Called with an account when the server has answered for a topic of it."""
+        self.quoted_at: Callable[[int, int], Nanos] = lambda _, __: 0
+        """Returns when the last quote of a symbol came on this link; 0 where none did."""
         pending.serve(self, Subscribe, Unsubscribe)
 
     # The link
@@ -98,15 +102,21 @@ class Subscriber:
         """Whether the server has answered for everything that an earlier link had."""
         return self._ledger.is_restored(account_id)
 
-    def restored_symbols(self, account_id: int) -> tuple[int, ...]:
-        """Return the symbols whose quotes an account is sent."""
-        return tuple(
-            sorted(
-                entry.topic.symbol_id
-                for entry in self._ledger.entries(account_id)
-                if isinstance(entry.topic, SpotTopic) and entry.is_kept
-            )
-        )
+    def kept_symbols(self, account_id: int) -> list[int]:
+        """Return the symbols whose quotes an account is sent, or is to be sent again."""
+        return [
+            entry.topic.symbol_id
+            for entry in self._ledger.entries(account_id)
+            if isinstance(entry.topic, SpotTopic) and entry.is_kept
+        ]
+
+    def active_symbols(self, account_id: int) -> list[int]:
+        """Return the symbols whose quotes the server sends at present."""
+        return [
+            entry.topic.symbol_id
+            for entry in self._ledger.entries(account_id)
+            if isinstance(entry.topic, SpotTopic) and entry.standing is Standing.ACTIVE
+        ]
 
     def is_sent(self, topic: Topic) -> bool:
         """Whether the server sends a topic at present, as far as it has said."""

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
+from google.protobuf.message import Message
+
 from ctrader.proto import (
     ProtoOASubscribeDepthQuotesReq,
     ProtoOASubscribeDepthQuotesRes,
@@ -43,9 +45,21 @@ from ctrader.protocol.commands import (
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from google.protobuf.message import Message
+__all__ = ["SUBSCRIPTION_REQUESTS", "LedgerEntry", "Standing", "SubscriptionLedger", "WireRequest"]
 
-__all__ = ["LedgerEntry", "Standing", "SubscriptionLedger", "WireRequest"]
+SUBSCRIPTION_REQUESTS: Final[frozenset[type[Message]]] = frozenset(
+    {
+        ProtoOASubscribeDepthQuotesReq,
+        ProtoOASubscribeLiveTrendbarReq,
+        ProtoOASubscribeSpotsReq,
+        ProtoOAUnsubscribeDepthQuotesReq,
+        ProtoOAUnsubscribeLiveTrendbarReq,
+        ProtoOAUnsubscribeSpotsReq,
+        ProtoOAv1PnLChangeSubscribeReq,
+        ProtoOAv1PnLChangeUnSubscribeReq,
+    }
+)
+"""Requests that the ledger is the cause of."""
 
 _BATCH: Final = 100
 """Symbols in one request: the server names no limit, and a refusal hits all of them."""

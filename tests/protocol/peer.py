@@ -29,6 +29,8 @@ from ctrader.proto import (
     ProtoOASubscribeLiveTrendbarRes,
     ProtoOASubscribeSpotsReq,
     ProtoOASubscribeSpotsRes,
+    ProtoOASymbolByIdReq,
+    ProtoOASymbolByIdRes,
     ProtoOASymbolsListReq,
     ProtoOASymbolsListRes,
     ProtoOAUnsubscribeDepthQuotesReq,
@@ -106,6 +108,7 @@ _ANSWERS: Final[dict[type[Message], type[Message]]] = {
     ProtoOAUnsubscribeLiveTrendbarReq: ProtoOAUnsubscribeLiveTrendbarRes,
     ProtoOAAccountAuthReq: ProtoOAAccountAuthRes,
     ProtoOASymbolsListReq: ProtoOASymbolsListRes,
+    ProtoOASymbolByIdReq: ProtoOASymbolByIdRes,
 }
 
 

@@ -32,7 +32,7 @@ TIMEOUT = CTraderConnectionTimeoutError(1, "x")
 
 def account(account_id: int, state: AuthState) -> AccountSession:
     backoff = Backoff(Random(1), shortest=1, longest=2)
-    return AccountSession(credentials(account_id), AuthTrigger.INITIAL, backoff, state)
+    return AccountSession(credentials(account_id), AuthTrigger.INITIAL, backoff, backoff, state)
 
 
 @pytest.mark.parametrize("code", ["ALREADY_LOGGED_IN", "CH_CLIENT_ALREADY_AUTHENTICATED"])

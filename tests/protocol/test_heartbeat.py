@@ -23,11 +23,19 @@ def test_new_link_waits_for_both_timers():
 
 def test_any_send_puts_the_heartbeat_off():
     timers, heartbeat = opened()
-    heartbeat.fell_due()
+    heartbeat.fell_due(110 * SECOND)
     was_due = heartbeat.is_due
     heartbeat.sent(107 * SECOND)
     assert (was_due, heartbeat.is_due) == (True, False)
     assert timers.get(Timer.HEARTBEAT) == 117 * SECOND
+
+
+def test_due_heartbeat_must_leave_before_the_server_drops_us():
+    timers, heartbeat = opened()
+    heartbeat.fell_due(110 * SECOND)
+    assert timers.get(Timer.STALL) == 130 * SECOND
+    heartbeat.sent(129 * SECOND)
+    assert timers.get(Timer.STALL) is None
 
 
 def test_any_byte_is_a_sign_of_life():
@@ -46,7 +54,7 @@ def test_timeout_of_zero_never_judges_the_server():
 
 def test_closed_link_waits_for_nothing():
     timers, heartbeat = opened()
-    heartbeat.fell_due()
+    heartbeat.fell_due(110 * SECOND)
     heartbeat.closed()
     assert timers.next() is None
     assert not heartbeat.is_due

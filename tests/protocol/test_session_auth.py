@@ -14,6 +14,8 @@ from ctrader.errors import (
     CTraderConnectionClosedError,
     CTraderConnectionTimeoutError,
     OrderNotSentError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
     TokenExpiredError,
 )
 from ctrader.events import (
@@ -25,14 +27,17 @@ from ctrader.events import (
     ServerErrorEvent,
     SpotEvent,
     SubscriptionRestoreFailedEvent,
+    TokenInvalidatedEvent,
 )
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountAuthReq,
     ProtoOAAccountAuthRes,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
+    ProtoOAErrorRes,
     ProtoOANewOrderReq,
     ProtoOASpotEvent,
     ProtoOASubscribeSpotsReq,
@@ -174,7 +179,8 @@ def test_maintenance_is_waited_for():
         peer.advance(49.5)
         peer.push(ProtoErrorRes(errorCode="STILL_THERE"))
     assert peer.open(APP) == []
-    peer.advance(6.5)
+    # With some jitter behind it: the end is the same moment for everybody.
+    peer.advance(7)
     assert len(peer.open(APP)) == 1
 
 
@@ -184,8 +190,135 @@ def test_hint_of_the_server_is_kept_to():
     peer.refuse(APP, "CONNECTIONS_LIMIT_EXCEEDED", retry_after=20)
     peer.advance(19.9)
     assert peer.open(APP) == []
-    peer.advance(0.2)
+    peer.advance(1.1)
     assert len(peer.open(APP)) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_too_many_connections_without_a_hint_is_no_reason_to_come_back_soon(seed):
+    peer = Peer(seed=seed)
+    peer.connect()
+    peer.refuse(APP, "CONNECTIONS_LIMIT_EXCEEDED")
+    peer.advance(4)  # half of the longest wait
+    assert peer.open(APP) == []
+    peer.advance(5)
+    assert len(peer.open(APP)) == 1
+
+
+@pytest.mark.parametrize("code", ["UNKNOWN_ERROR", "A_CODE_OF_TOMORROW", "INVALID_REQUEST"])
+def test_application_that_was_accepted_before_is_refused_for_good_only_for_its_credentials(code):
+    peer = Peer()
+    peer.make_ready()
+    peer.lose_link()
+    peer.connection_made()
+    peer.refuse(APP, code)
+    assert peer.is_connected()
+    peer.advance(1)
+    peer.answer(APP)
+    peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+@pytest.mark.parametrize("code", ["CH_CLIENT_AUTH_FAILURE", "CH_OA_CLIENT_NOT_FOUND"])
+def test_wrong_credentials_of_the_application_end_the_session_on_a_later_link_too(code):
+    peer = Peer()
+    peer.make_ready()
+    peer.lose_link()
+    peer.connection_made()
+    peer.refuse(APP, code)
+    (finished,) = peer.seen(Finished)
+    assert isinstance(finished.error, ApplicationAuthError)
+    assert finished.error.error_code == code
+
+
+def test_error_without_an_id_answers_the_application_while_that_is_awaited():
+    peer = Peer()
+    peer.connect()
+    waiting = peer.submit(WaitApplication())
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE", description="not active"))
+    assert isinstance(peer.errors[waiting], ApplicationAuthError)
+
+
+def test_passing_error_without_an_id_is_told_once_and_waited_for():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", retryAfter=5))
+    assert [event.error.error_code for event in peer.seen(ServerErrorEvent)] == [
+        "SERVER_IS_UNDER_MAINTENANCE"
+    ]
+    peer.clear()
+    peer.advance(4.9)
+    assert peer.requests(APP) == []
+    peer.advance(1.2)
+    assert len(peer.requests(APP)) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtoOAErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE", ctidTraderAccountId=ACCOUNT),
+        ProtoErrorRes(errorCode="A_CODE_OF_TOMORROW"),
+    ],
+)
+def test_error_without_an_id_that_is_about_something_else_answers_nothing(error):
+    peer = Peer()
+    peer.connect()
+    peer.push(error)
+    assert len(peer.seen(ServerErrorEvent)) == 1
+    peer.answer(APP)
+    assert peer.is_application_authenticated()
+
+
+def test_error_without_an_id_that_says_nothing_of_the_application_answers_nothing():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoOAErrorRes(errorCode="SYMBOL_NOT_FOUND"))
+    peer.answer(APP)
+    assert peer.is_application_authenticated()
+
+
+def test_error_with_an_id_of_nobody_answers_nothing():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_AUTH_FAILURE"), message_id="another")
+    peer.answer(APP)
+    peer.push(ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED"), message_id="another")
+    assert peer.is_application_authenticated()
+
+
+@pytest.mark.parametrize("is_addressed", [True, False])
+def test_application_that_the_server_no_longer_knows_needs_a_new_link(is_addressed):
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    order = peer.submit(trade_call())
+    if is_addressed:
+        peer.refuse(ProtoOANewOrderReq, "CH_CLIENT_NOT_AUTHENTICATED")
+        assert isinstance(peer.errors[order], OrderRejectedError)
+    else:
+        peer.push(ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED"))
+        assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    assert peer.closed == [1]
+    peer.reopen()
+    peer.connection_made()
+    peer.answer(APP)
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
+
+
+def test_read_that_is_told_that_the_application_is_unknown_is_sent_again_on_the_next_link():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    peer.refuse_commonly(ProtoOASymbolsListReq, "CH_CLIENT_NOT_AUTHENTICATED")
+    assert peer.closed == [1]
+    peer.reopen()
+    peer.connection_made()
+    peer.answer(APP)
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
 
 
 def test_close_before_the_answer_to_the_application_is_quiet():
@@ -784,6 +917,214 @@ def test_quotes_of_a_dropped_account_are_old_and_those_of_others_are_not():
 
 
 # Removing an account
+
+
+DENIALS = [
+    ("ACCOUNT_NOT_AUTHORIZED", ""),
+    ("INVALID_REQUEST", "Trading account is not authorized"),
+    ("UNSUPPORTED_MESSAGE", "Trading account is not authorized"),
+    ("CH_ACCESS_TOKEN_INVALID", "Access token expired"),
+]
+
+
+@pytest.mark.parametrize(("code", "text"), DENIALS)
+def test_account_whose_requests_are_denied_is_authenticated_again_on_the_living_link(code, text):
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    peer.hold_spots(2, account_id=OTHER_ACCOUNT)
+    peer.clear()
+    read = peer.submit(read_call())
+    other = peer.submit(read_call(account_id=OTHER_ACCOUNT))
+    peer.refuse(ProtoOASymbolsListReq, code, text)
+    assert peer.session.authenticated_accounts == [OTHER_ACCOUNT]
+    assert [event.account_id for event in peer.seen(ServerErrorEvent)] == [ACCOUNT]
+    peer.answer(ProtoOASymbolsListReq)
+    assert other in peer.results
+    assert read not in peer.errors
+    peer.answer(AUTH)
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
+    peer.answer(ProtoOASubscribeSpotsReq)
+    assert [gap.account_id for gap in peer.seen(DataGapEvent)] == [ACCOUNT]
+    assert peer.seen(ReadyEvent) == [ReadyEvent(ACCOUNT, AuthTrigger.ACCOUNT_REAUTH)]
+    assert peer.closed == []
+
+
+@pytest.mark.parametrize(("code", "text"), DENIALS)
+def test_orders_that_are_denied_were_definitely_not_executed(code, text):
+    peer = Peer()
+    peer.make_ready()
+    first, second = peer.submit(trade_call()), peer.submit(trade_call())
+    peer.refuse(ProtoOANewOrderReq, code, text)
+    assert isinstance(peer.errors[first], OrderRejectedError)
+    # The second is refused as well, and its answer says so: nothing is guessed.
+    assert second not in peer.errors
+    third = peer.submit(trade_call())
+    assert isinstance(peer.errors[third], OrderNotSentError)
+    peer.refuse(ProtoOANewOrderReq, code, text)
+    assert isinstance(peer.errors[second], OrderRejectedError)
+    assert len(peer.open(AUTH)) == 1
+    peer.answer(AUTH)
+    assert peer.is_ready()
+    assert len(peer.requests(ProtoOANewOrderReq)) == 2
+
+
+def test_orders_that_wait_when_an_account_is_denied_are_not_sent():
+    peer = Peer()
+    peer.make_ready()
+    peer.submit(read_call())
+    peer.can_write = False
+    order = peer.submit(trade_call())
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert isinstance(peer.errors[order], OrderNotSentError)
+
+
+def test_other_invalid_requests_are_refused_and_change_nothing():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    peer.refuse(ProtoOASymbolsListReq, "INVALID_REQUEST", "Message missing required fields")
+    assert isinstance(peer.errors[read], APIError)
+    assert peer.is_ready()
+
+
+def test_read_that_is_denied_in_the_next_session_too_is_refused():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call())
+    for _ in range(2):
+        assert read not in peer.errors
+        peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+        if peer.open(AUTH):
+            peer.answer(AUTH)
+    assert isinstance(peer.errors[read], APIError)
+    assert len(peer.requests(AUTH)) == 2
+
+
+def test_denials_in_a_row_are_one_loss_and_the_late_ones_say_nothing_of_the_new_session():
+    peer = Peer()
+    peer.make_ready()
+    reads = [peer.submit(read_call()) for _ in range(3)]
+    peer.advance(1)
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.answer(AUTH)
+    late = peer.open(ProtoOASymbolsListReq)[0]
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert late.at < peer.now
+    assert peer.is_ready()
+    assert len(peer.requests(AUTH)) == 2
+    while peer.open(ProtoOASymbolsListReq):
+        peer.answer(ProtoOASymbolsListReq)
+    assert set(reads) <= peer.results.keys()
+
+
+def test_reads_that_may_not_be_sent_again_end_with_the_denial():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(resend=False))
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    assert isinstance(peer.errors[read], APIError)
+    assert len(peer.open(AUTH)) == 1
+
+
+def test_denied_read_waits_for_its_account_no_longer_than_it_was_given():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(), timeout=5)
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[1])
+    peer.advance(5)
+    assert isinstance(peer.errors[read], CTraderConnectionTimeoutError)
+
+
+def test_denied_subscription_is_asked_for_again_in_the_next_session_once():
+    peer = Peer()
+    peer.make_ready()
+    call_id = peer.subscribe(SpotTopic(ACCOUNT, 1))
+    peer.refuse(ProtoOASubscribeSpotsReq, *DENIALS[1])
+    peer.answer(AUTH)
+    assert call_id not in peer.errors
+    peer.refuse(ProtoOASubscribeSpotsReq, *DENIALS[1])
+    assert isinstance(peer.errors[call_id], APIError)
+    assert peer.is_ready()
+
+
+def test_denial_without_an_id_is_a_loss_of_the_account():
+    peer = Peer()
+    peer.make_ready()
+    peer.push(ProtoOAErrorRes(errorCode="ACCOUNT_NOT_AUTHORIZED", ctidTraderAccountId=ACCOUNT))
+    assert not peer.is_ready()
+    assert len(peer.seen(ServerErrorEvent)) == 1
+    peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+def test_denial_of_an_account_that_nobody_keeps_changes_nothing():
+    peer = Peer()
+    peer.make_ready()
+    read = peer.submit(read_call(account_id=OTHER_ACCOUNT))
+    peer.refuse(ProtoOASymbolsListReq, *DENIALS[0])
+    assert isinstance(peer.errors[read], APIError)
+    peer.push(
+        ProtoOAErrorRes(errorCode="ACCOUNT_NOT_AUTHORIZED", ctidTraderAccountId=OTHER_ACCOUNT)
+    )
+    assert peer.is_ready()
+    assert len(peer.requests(AUTH)) == 1
+
+
+def test_sessions_that_do_not_last_are_begun_again_spaced_out():
+    peer = Peer()
+    peer.make_ready()
+    waits: list[float] = []
+    for _ in range(8):
+        peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+        before = peer.now
+        while not peer.open(AUTH):
+            peer.fire()
+        waits.append((peer.now - before) / SECOND)
+        peer.answer(AUTH)
+    assert waits[0] == 0
+    assert all(0.5 <= wait <= 8 for wait in waits[1:])
+    assert max(waits) > 2
+    peer.advance(31)
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    assert len(peer.open(AUTH)) == 1
+
+
+def test_second_word_of_the_same_loss_does_not_hurry_the_next_session():
+    peer = Peer()
+    peer.make_ready()
+    for _ in range(2):
+        peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+        while not peer.open(AUTH):
+            peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+            assert peer.open(AUTH) == []
+            peer.fire()
+        peer.answer(AUTH)
+    assert peer.is_ready()
+
+
+def test_invalidated_token_ends_the_sessions_of_its_accounts():
+    peer = Peer()
+    peer.session.listen(frozenset({TokenInvalidatedEvent}), None)
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    read = peer.submit(read_call())
+    order = peer.submit(trade_call())
+    peer.push(ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ACCOUNT], reason="spent"))
+    assert peer.seen(TokenInvalidatedEvent) == [TokenInvalidatedEvent((ACCOUNT,), "spent")]
+    assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    assert peer.session.authenticated_accounts == [OTHER_ACCOUNT]
+    # The server's second word about the same end changes nothing.
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    assert len(peer.open(AUTH)) == 1
+    peer.answer(AUTH)
+    peer.refuse(ProtoOASubscribeSpotsReq, "ALREADY_SUBSCRIBED")
+    assert peer.is_ready()
+    while peer.open(ProtoOASymbolsListReq):
+        peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
 
 
 def test_removed_account_is_not_restored():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -12,19 +13,30 @@ from ctrader.errors import (
     CTraderConnectionFailedError,
     CTraderConnectionTimeoutError,
     CTraderReconnectAbandonedError,
+    OrderNotSentError,
+    OrderOutcomeUnknownError,
     TlsVerificationError,
 )
 from ctrader.events import (
     ClientDisconnectEvent,
     ConnectedEvent,
+    DataGapEvent,
     DisconnectedEvent,
+    ReadyEvent,
     ReconnectedEvent,
 )
 from ctrader.proto import (
+    ProtoErrorRes,
     ProtoHeartbeatEvent,
+    ProtoOAAccountAuthReq,
     ProtoOAApplicationAuthReq,
     ProtoOAApplicationAuthRes,
     ProtoOAClientDisconnectEvent,
+    ProtoOAErrorRes,
+    ProtoOANewOrderReq,
+    ProtoOASpotEvent,
+    ProtoOASubscribeSpotsReq,
+    ProtoOASymbolsListReq,
 )
 from ctrader.protocol.commands import CancelResult, NextEvent, Pause, SpotTopic
 from ctrader.protocol.effects import (
@@ -34,10 +46,18 @@ from ctrader.protocol.effects import (
     OpenConnection,
     Phase,
     PhaseChanged,
+    Warned,
 )
 from ctrader.protocol.timers import Timer
 from ctrader.units import SECOND
-from tests.protocol.peer import ACCOUNT, UNIX_START, Peer, read_call, trade_call
+from tests.protocol.peer import (
+    ACCOUNT,
+    OTHER_ACCOUNT,
+    UNIX_START,
+    Peer,
+    read_call,
+    trade_call,
+)
 
 # The first attempt
 
@@ -190,11 +210,43 @@ def test_heartbeat_waits_for_a_transport_that_takes_nothing():
     peer.connect_application()
     peer.clear()
     peer.can_write = False
-    peer.advance(60)
+    peer.advance(29.9)
     assert peer.sent == []
     peer.can_write = True
     peer.carry_out()
     assert len(peer.sent) == 1
+    peer.advance(9.9)
+    assert peer.is_connected()
+
+
+def test_transport_that_takes_nothing_is_given_up_although_quotes_still_arrive():
+    peer = Peer()
+    peer.make_ready()
+    peer.hold_spots(1)
+    peer.can_write = False
+    peer.clear()
+    order = peer.submit(trade_call())
+    read = peer.submit(read_call(), timeout=60)
+    for _ in range(30):
+        assert peer.is_connected()
+        peer.advance(1)
+        peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=110_000))
+    assert peer.closed == [1]
+    (lost,) = peer.seen(DisconnectedEvent)
+    assert isinstance(lost.cause, CTraderConnectionTimeoutError)
+    assert "transport" in lost.cause.operation
+    assert isinstance(peer.errors[order], OrderNotSentError)
+    assert read not in peer.errors
+
+
+def test_stalled_transport_ends_the_waiting_of_a_close():
+    peer = Peer(heartbeat_timeout=0)
+    peer.make_ready()
+    peer.submit(trade_call())
+    peer.can_write = False
+    peer.close(grace=60)
+    peer.advance(31)
+    assert peer.closed == [1]
 
 
 def test_silent_server_is_given_up():
@@ -372,6 +424,146 @@ def test_server_that_ends_the_session_is_left():
     assert isinstance(lost.cause, CTraderConnectionClosedError)
     assert lost.cause.reason == "maintenance of ***"
     assert isinstance(peer.outputs[0], ClientDisconnectEvent)
+
+
+MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtoErrorRes(errorCode=MAINTENANCE, maintenanceEndTimestamp=int(UNIX_START + 600)),
+        ProtoOAErrorRes(
+            errorCode=MAINTENANCE, maintenanceEndTimestamp=int((UNIX_START + 600) * 1000)
+        ),
+        ProtoOAErrorRes(errorCode="CONNECTIONS_LIMIT_EXCEEDED", retryAfter=600),
+    ],
+)
+def test_next_attempt_waits_as_told_when_the_link_ends_right_after_the_error(answers, error):
+    peer = Peer(reconnect_min_wait=1, reconnect_max_wait=60)
+    peer.connect_application()
+    peer.lose_link()
+    peer.connection_made()
+    if answers:
+        peer.answer(ProtoOAApplicationAuthReq, error)
+    else:
+        peer.push(error)
+    peer.connection_lost(None)
+    peer.clear()
+    peer.advance(600 - peer.seconds)
+    assert peer.opened == []
+    peer.advance(4)
+    assert peer.opened == [3]
+
+
+def test_long_wait_for_the_server_is_a_warning():
+    peer = Peer()
+    peer.connect_application()
+    peer.push(ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=600))
+    peer.connection_lost(None)
+    (warned,) = peer.seen(Warned)
+    assert MAINTENANCE in warned.text
+    assert "60" in warned.text
+
+
+def test_clients_do_not_all_come_back_at_the_end_of_a_maintenance():
+    moments: set[int] = set()
+    for seed in range(20):
+        peer = Peer(seed=seed)
+        peer.connect_application()
+        peer.push(ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=600))
+        peer.connection_lost(None)
+        peer.reopen()
+        moments.add(peer.now)
+    assert len(moments) == 20
+
+
+def test_absurd_end_of_a_maintenance_is_believed_for_a_day():
+    peer = Peer()
+    peer.connect_application()
+    peer.push(ProtoErrorRes(errorCode=MAINTENANCE, maintenanceEndTimestamp=10**10))
+    peer.connection_lost(None)
+    peer.reopen()
+    assert 86_400 <= peer.seconds <= 86_401
+
+
+def test_link_that_outlives_a_maintenance_error_is_made_again_as_usual():
+    peer = Peer()
+    peer.make_ready()
+    peer.push(ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=3600))
+    peer.advance(11)
+    peer.connection_lost(None)
+    before = peer.seconds
+    peer.reopen()
+    assert peer.seconds - before <= 1
+
+
+def test_attempts_that_fail_during_a_maintenance_wait_for_its_end_all_the_same():
+    peer = Peer()
+    peer.connect_application()
+    peer.lose_link()
+    peer.connection_made()
+    peer.answer(ProtoOAApplicationAuthReq, ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=100))
+    peer.advance(20)
+    peer.connection_lost(None)
+    peer.clear()
+    peer.advance(79)
+    assert peer.opened == []
+    peer.advance(6)
+    assert peer.opened == [3]
+
+
+# Every way in which a link is lost
+
+
+def cut_within_a_frame(peer: Peer) -> None:
+    peer.receive(b"\0\0\0")
+    peer.connection_lost(None)
+
+
+LOSSES: dict[str, Callable[[Peer], None]] = {
+    "closed": lambda peer: peer.connection_lost(None),
+    "reset": lambda peer: peer.connection_lost(ConnectionResetError("reset")),
+    "cut within a frame": cut_within_a_frame,
+    "broken framing": lambda peer: peer.receive(b"\xff\xff\xff\xff"),
+    "broken envelope": lambda peer: peer.receive(b"\0\0\0\2\xff\xff"),
+    "silence": lambda peer: peer.advance(60),
+    "ended by the server": lambda peer: peer.push(ProtoOAClientDisconnectEvent(reason="bye")),
+    "application unknown": lambda peer: peer.push(
+        ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED")
+    ),
+}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_every_loss_goes_one_path(how):
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    order = peer.submit(trade_call(), timeout=600)
+    read = peer.submit(read_call(), timeout=600)
+    peer.clear()
+    LOSSES[how](peer)
+    assert peer.session.phase is Phase.WAITING
+    assert len(peer.seen(DisconnectedEvent)) == 1
+    assert isinstance(peer.errors[order], OrderOutcomeUnknownError)
+    lost_at = peer.seconds
+    peer.reopen()
+    assert 0.5 <= peer.seconds - lost_at <= 1
+    peer.clear()
+    peer.connection_made()
+    peer.answer(ProtoOAApplicationAuthReq)
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.answer(ProtoOASubscribeSpotsReq)
+    assert peer.is_ready()
+    assert len(peer.seen(DataGapEvent)) == 1
+    assert {event.account_id for event in peer.seen(ReadyEvent)} == {ACCOUNT, OTHER_ACCOUNT}
+    assert len(peer.seen(ReconnectedEvent)) == 1
+    assert peer.requests(ProtoOANewOrderReq) == []
+    peer.answer(ProtoOASymbolsListReq)
+    assert read in peer.results
 
 
 def test_server_that_gives_no_reason_is_left_all_the_same():

@@ -12,6 +12,7 @@ from ctrader.errors import (
     NotConnectedError,
     OrderNotSentError,
     OrderOutcomeUnknownError,
+    RateLimitedError,
 )
 from ctrader.events import AccountDisconnectEvent, SubscriptionRestoreFailedEvent
 from ctrader.proto import (
@@ -173,6 +174,42 @@ def test_two_who_log_out_both_hear_of_the_end():
     peer.answer(LOGOUT, DONE)
     peer.push(ENDED)
     assert {first, second} <= peer.results.keys()
+
+
+def test_logout_that_waits_for_its_rate_does_not_end_the_next_session():
+    peer = ready()
+    logout = peer.submit(Logout(ACCOUNT))
+    peer.refuse(LOGOUT, "BLOCKED_PAYLOAD_TYPE", retry_after=2)
+    back = peer.submit(Authorize(credentials()))
+    assert isinstance(peer.errors[logout], RateLimitedError)
+    peer.refuse(ProtoOAAccountAuthReq, "ALREADY_LOGGED_IN")
+    assert back in peer.results
+    peer.advance(10)
+    assert len(peer.requests(LOGOUT)) == 1
+    assert peer.is_ready()
+
+
+def test_logout_that_is_refused_for_its_rate_after_the_next_authentication_is_not_sent_again():
+    peer = ready()
+    logout = peer.submit(Logout(ACCOUNT))
+    back = peer.submit(Authorize(credentials()))
+    peer.refuse(LOGOUT, "BLOCKED_PAYLOAD_TYPE", retry_after=2)
+    assert isinstance(peer.errors[logout], RateLimitedError)
+    peer.refuse(ProtoOAAccountAuthReq, "ALREADY_LOGGED_IN")
+    assert back in peer.results
+    peer.advance(10)
+    assert len(peer.requests(LOGOUT)) == 1
+
+
+def test_logout_that_waits_for_its_rate_is_sent_again_while_nobody_wants_the_account():
+    peer = ready()
+    logout = peer.submit(Logout(ACCOUNT))
+    peer.submit(Authorize(credentials(OTHER_ACCOUNT)))
+    peer.refuse(LOGOUT, "BLOCKED_PAYLOAD_TYPE", retry_after=2)
+    peer.advance(3)
+    peer.answer(LOGOUT, DONE)
+    peer.push(ENDED)
+    assert logout in peer.results
 
 
 # What was handed in before

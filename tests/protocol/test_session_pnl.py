@@ -109,7 +109,7 @@ def test_caller_with_less_patience_gets_an_ordinary_timeout():
 def test_other_refusal_is_raised_as_it_is():
     peer = ready()
     call_id = peer.subscribe(PNL)
-    peer.refuse(SUB, "ACCOUNT_NOT_AUTHORIZED")
+    peer.refuse(SUB, "CHANNEL_IS_BLOCKED")
     error = peer.errors[call_id]
     assert isinstance(error, APIError)
     assert not isinstance(error, UnsupportedMessageError)

@@ -24,6 +24,9 @@ from ctrader.config import ClientConfig
 from ctrader_sync.client import SyncCTraderClient
 
 if TYPE_CHECKING:
+    import ctrader_sync
+    from ctrader.errors import OrderOutcomeUnknownError
+    from ctrader.models import OrderOutcome
     from ctrader.simulator import Simulator
     from ctrader_sync.streams import EventStream
 
@@ -90,6 +93,10 @@ class Stage(Protocol):
 
     def jobs(self) -> AbstractAsyncContextManager[Jobs]:
         """Open a scope for what goes on beside the scenario; it is over when the scope ends."""
+        ...
+
+    async def outcome(self, error: OrderOutcomeUnknownError) -> OrderOutcome:
+        """Ask the error itself what became of its request."""
         ...
 
     async def pause(self) -> None:
@@ -171,6 +178,9 @@ class LoopStage:
             yield _Tasks(tasks)
             tasks.cancel_scope.cancel()
 
+    async def outcome(self, error: OrderOutcomeUnknownError) -> OrderOutcome:
+        return await error.resolve(timeout=BOUND)
+
     async def pause(self) -> None:
         await anyio.sleep(STEP)
 
@@ -250,6 +260,9 @@ class BlockingStage:
         threads = _Threads()
         yield threads
         threads.join()
+
+    async def outcome(self, error: OrderOutcomeUnknownError) -> OrderOutcome:
+        return cast("ctrader_sync.OrderOutcomeUnknownError", error).resolve(timeout=BOUND)
 
     async def pause(self) -> None:
         _nap()  # the counterpart of the loops' own short sleep

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -320,8 +319,7 @@ async def test_order_that_gets_no_answer_has_an_unknown_outcome(stage: Stage, si
         desk.client.register_handler(OrderResolvedEvent, found)
         simulator.resume()
         # It had been sent, so it is carried out after all, and its answer is not lost.
-        outcome = caught.value.resolve(timeout=BOUND)
-        outcome = await outcome if inspect.isawaitable(outcome) else outcome
+        outcome = await stage.outcome(caught.value)
         assert isinstance(outcome, TookEffect)
         assert outcome.order is not None
         assert outcome.order.client_order_id == "lost"
