@@ -27,6 +27,9 @@ __all__ = ["Context"]
 
 _SECRETS_REMEMBERED: Final = 64
 """An answer may come late, and its account may be removed by then."""
+MAINTENANCE_LOOK: Final = 60.0
+"""Seconds after which the end of a maintenance is asked for again, however far it seems: it is
+told by the time of day, and the clock of this machine may be wrong by hours."""
 
 
 class Context:
@@ -139,7 +142,7 @@ class Context:
             wait = max(wait, to_nanos(min(error.retry_after or 0.0, LONGEST_HINT)))
             if error.maintenance_end is not None:
                 rest = (error.maintenance_end - self.wall()).total_seconds()
-                wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
+                wait = max(wait, to_nanos(min(max(0.0, rest), MAINTENANCE_LOOK)))
         return self.now + wait
 
     def scrubbed(self, text: str) -> str:
