@@ -91,7 +91,9 @@ class History:
     requests: list[Request] = field(default_factory=list[Request])
     told_deals: Counter[tuple[int, int]] = field(default_factory=Counter[tuple[int, int]])
     """How often handlers were told of a deal, by the client's process and the deal's id."""
-    arrived_deals: dict[tuple[int, int], float] = field(default_factory=dict[tuple[int, int], float])
+    arrived_deals: dict[tuple[int, int], float] = field(
+        default_factory=dict[tuple[int, int], float]
+    )
     """When a whole event with a deal first arrived, by the same."""
     kills: list[float] = field(default_factory=list[float])
     """When the client's processes were killed."""

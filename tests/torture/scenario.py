@@ -309,9 +309,7 @@ class Scenario:
         dice = self._dice
         account_id = dice.choice(self.account_ids)
         known = self._known[account_id]
-        request = Request(
-            len(self.history.requests) + 1, Ask.NEW, account_id, self._seconds()
-        )
+        request = Request(len(self.history.requests) + 1, Ask.NEW, account_id, self._seconds())
         draw = dice.random()
         operation: Op[ExecutionEvent]
         if draw < 0.25 and known.positions:
@@ -391,12 +389,12 @@ class Scenario:
         order = self.exchange.books[request.account_id].orders[order_id]
         is_above = order.is_buy == (kind is OrderType.STOP)
         request.ask, request.order_id = Ask.AMEND, order_id
-        request.price = self._price(
-            order.symbol.symbol_id, request.number, is_above=is_above
-        )
+        request.price = self._price(order.symbol.symbol_id, request.number, is_above=is_above)
         field_name = "limit_price" if kind is OrderType.LIMIT else "stop_price"
         terms: dict[str, Any] = {field_name: request.price}
-        return trading.amend_order(request.account_id, AmendOrderRequest(order_id=order_id, **terms))
+        return trading.amend_order(
+            request.account_id, AmendOrderRequest(order_id=order_id, **terms)
+        )
 
     def _cancel(self, request: Request, known: _Known) -> Op[ExecutionEvent]:
         request.ask, request.order_id = Ask.CANCEL, self._dice.choice(sorted(known.orders))
@@ -440,5 +438,3 @@ class Scenario:
                 known.positions[position.position_id] = position.volume
             else:
                 known.positions.pop(position.position_id, None)
-
-
