@@ -129,7 +129,7 @@ def test_plan_is_the_same_for_the_same_seed_and_in_order():
     assert plan == draw_plan(5, begin=30, end=3000, count=40, account_ids=[1, 2])
     assert plan != draw_plan(6, begin=30, end=3000, count=40, account_ids=[1, 2])
     assert [fault.at for fault in plan] == sorted(fault.at for fault in plan)
-    assert all(30 <= fault.at and fault.end <= 3000 for fault in plan)
+    assert all(fault.at >= 30 and fault.end <= 3000 for fault in plan)
     assert plan_end(plan) == max(fault.end for fault in plan)
     assert plan_end(()) == 0
 
@@ -615,4 +615,4 @@ def test_of_two_of_a_kind_the_later_one_counts(fault: Callable[[float], Fault]):
     world.run_for(11)
     assert world.network.is_stalled or world.is_consumer_slow
     world.run_for(5)
-    assert not (world.network.is_stalled or world.is_consumer_slow)
+    assert not any((world.network.is_stalled, world.is_consumer_slow))

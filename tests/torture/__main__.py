@@ -41,7 +41,7 @@ def run(seed: int) -> Outcome:
     try:
         return Scenario(seed).run()
     except Exception:  # noqa: BLE001  # whatever it is, it is what was looked for
-        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0)
+        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0, 0.0)
 
 
 # Private
@@ -54,19 +54,19 @@ def _run_one(seed: int, *, with_trace: bool) -> int:
     finally:
         if with_trace:
             for at, what in scenario.world.trace:
-                print(f"{at / 1e9:12.6f} {what}")
+                _say(f"{at / 1e9:12.6f} {what}")
     for fault in outcome.plan:
-        print(fault)
+        _say(fault)
     for request in scenario.history.requests:
-        print(request)
-    print(f"switches: {scenario.exchange.switches}")
-    print(f"{outcome.endings}, {outcome.links} links, {outcome.deals} deals")
+        _say(request)
+    _say(f"switches: {scenario.exchange.switches}")
+    _say(f"{outcome.endings}, {outcome.links} links, {outcome.deals} deals")
     _tell([outcome])
     return 1 if outcome.breaches else 0
 
 
 def _run_many(seeds: range, jobs: int) -> int:
-    began, failed = time.perf_counter(), 0
+    began, failed, cpu_s = time.perf_counter(), 0, 0.0
     totals: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     endings: Counter[str] = Counter()
@@ -75,6 +75,7 @@ def _run_many(seeds: range, jobs: int) -> int:
         for outcomes in pool.map(_run_chunk, chunks):
             failed += _tell(outcomes)
             for outcome in outcomes:
+                cpu_s += outcome.cpu_s
                 kinds.update(type(fault).__name__ for fault in outcome.plan)
                 endings.update(outcome.endings)
                 totals.update(
@@ -84,10 +85,12 @@ def _run_many(seeds: range, jobs: int) -> int:
                     deals=outcome.deals,
                 )
     seconds = time.perf_counter() - began
-    print(f"{len(seeds)} seeds in {seconds:.1f} s on {jobs} processes, {failed} broke a rule")
-    print(f"in all: {_listed(totals)}")
-    print(f"requests ended: {_listed(endings)}")
-    print(f"faults: {_listed(kinds)}")
+    each = cpu_s / len(seeds)
+    _say(f"{len(seeds)} seeds in {seconds:.1f} s on {jobs} processes, {failed} broke a rule")
+    _say(f"{each:.3f} s of the processor for each seed")
+    _say(f"in all: {_listed(totals)}")
+    _say(f"requests ended: {_listed(endings)}")
+    _say(f"faults: {_listed(kinds)}")
     return 1 if failed else 0
 
 
@@ -103,11 +106,16 @@ def _tell(outcomes: Iterable[Outcome]) -> int:
     for outcome in outcomes:
         if outcome.breaches:
             failed += 1
-            print(f"seed {outcome.seed} broke {len(outcome.breaches)} rules:")
+            _say(f"seed {outcome.seed} broke {len(outcome.breaches)} rules:")
             for breach in outcome.breaches:
-                print(f"  {breach}")
-            print(f"  again: python -m tests.torture --seed {outcome.seed} --trace")
+                _say(f"  {breach}")
+            _say(f"  again: python -m tests.torture --seed {outcome.seed} --trace")
     return failed
+
+
+def _say(line: object) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.torture.history import History
 
-__all__ = ["Rules", "breaches_of"]
+__all__ = ["USUAL", "Rules", "breaches_of"]
 
 _CANCELLED: Final = ProtoOAOrderStatus.ORDER_STATUS_CANCELLED
 _REJECTED: Final = ProtoOAOrderStatus.ORDER_STATUS_REJECTED
@@ -41,10 +41,14 @@ class Rules:
     """Whether a deal whose event comes twice must be told once."""
 
 
+USUAL: Final = Rules()
+"""What is demanded of every client."""
+
+
 def breaches_of(
     history: History,
     ledger: Mapping[str, Any],  # Any: a JSON document
-    rules: Rules = Rules(),  # noqa: B008  # it is frozen
+    rules: Rules = USUAL,
 ) -> list[str]:
     """List everything that a client did or said against the books, empty where nothing.
 

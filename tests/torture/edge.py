@@ -30,6 +30,8 @@ _REFRESH: Final = 2173
 _REFRESHED: Final = 2174
 _UPWARD: Final = _TRADING | {_REFRESH}
 _DOWNWARD: Final = frozenset({_EXECUTION, _REFRESHED})
+_WATCHED: Final = frozenset({b"\x08\xce\x10", b"\x08\xfe\x10"})
+"""How the envelopes of those two begin."""
 _LONGEST: Final = 15_000_000
 
 
@@ -70,7 +72,12 @@ class Edge:
         key = (self._life(), epoch)
         if key != self._epoch:
             self._epoch, self._rest = key, b""
-        data = self._rest + data if self._rest else data
+        if not self._rest and len(data) == 4 + int.from_bytes(data[:4], "big"):
+            # One whole frame, as nearly always; most of them are quotes.
+            if data[4:7] not in _WATCHED:
+                return
+        else:
+            data = self._rest + data
         end = _whole(data)
         self._rest = data[end:]
         for message in _frames(data[:end] if self._rest else data, _DOWNWARD):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from random import Random
+from time import process_time
 from typing import Any, Final
 
 from ctrader.config import ClientConfig
@@ -34,7 +34,7 @@ from ctrader.simulator.ledger import ledger_of
 from ctrader.simulator.variants import draw_switches
 from ctrader.simulator.world import Task, World
 from ctrader.units import SECOND, to_nanos
-from tests.torture.checker import Rules, breaches_of
+from tests.torture.checker import USUAL, Rules, breaches_of
 from tests.torture.edge import Edge
 from tests.torture.history import Ask, Ending, History, Request, Standing
 
@@ -66,6 +66,8 @@ class Outcome:
     links: int
     """How many connections the server saw."""
     deals: int
+    cpu_s: float
+    """Seconds of the processor that it took."""
 
 
 @dataclass(slots=True)
@@ -98,18 +100,14 @@ class Scenario:
         self.history = History()
         self._dice = dice = Random(f"scenario/{seed}")
         specs = [each for each in DEFAULT_ACCOUNTS if not each.is_live]
-        count = dice.choice((1, 1, 2, 3))
+        count = dice.choice((1, 1, 1, 2, 3))
         self.account_ids = sorted(each.account_id for each in dice.sample(specs, count))
-        self.symbol_ids = [1, 2][: dice.choice((1, 1, 2)) if count < 3 else 1]
-        self.plan = plan
+        self.symbol_ids = [1, 2][: dice.choice((1, 1, 1, 2)) if count < 3 else 1]
+        count = dice.randint(FEWEST_FAULTS, FEWEST_FAULTS + 6)
         if plan is None:
-            self.plan = draw_plan(
-                seed,
-                begin=30.0,
-                end=length - QUIET,
-                count=dice.randint(FEWEST_FAULTS, FEWEST_FAULTS + 6),
-                account_ids=self.account_ids,
-            )
+            end = length - QUIET
+            plan = draw_plan(seed, begin=30.0, end=end, count=count, account_ids=self.account_ids)
+        self.plan = plan
         application = DEFAULT_APPLICATIONS[0]
         self.exchange = Exchange(seed=seed, unix_ms=UNIX_MS, switches=draw_switches(seed))
         config = ClientConfig(
@@ -119,17 +117,20 @@ class Scenario:
             request_timeout=dice.choice((10, 30)),
         )
         self.world = World(self.exchange, config, seed=seed, unix_ms=UNIX_MS)
-        self.adversity = Adversity(self.world, self.plan or ())
+        self.adversity = Adversity(self.world, self.plan)
         self._logins = {each.account_id: each.trader_login for each in specs}
         self._known = {account_id: _Known() for account_id in self.account_ids}
         self._spots: dict[tuple[int, int], float] = {}
         self._link = (-1, -1)
+        self._links_made = 0
+        self._kinds: dict[int, OrderType] = {}
+        self._killed: set[int] = set()
         self._begin_life()
 
-    def run(self, rules: Rules = Rules()) -> Outcome:  # noqa: B008  # it is frozen
+    def run(self, rules: Rules = USUAL) -> Outcome:
         """Run to the end, and judge."""
         world, history = self.world, self.history
-        history.faults_end = plan_end(self.plan or ())
+        history.faults_end = plan_end(self.plan)
         edge = Edge(history, self._seconds, lambda: world.life)
         world.on_event = self._on_event
         world.on_received = edge.received
@@ -145,6 +146,7 @@ class Scenario:
         self._tend()
         self._schedule_requests()
         world.at(to_nanos(history.faults_end + 1), self._wait_for_life)
+        began = process_time()
         world.run_for(self.length)
         for request in history.requests:
             if request.ending is None and request.number in self._killed:
@@ -157,22 +159,20 @@ class Scenario:
         return Outcome(
             self.seed,
             breaches_of(history, ledger, rules),
-            self.plan or (),
+            self.plan,
             endings,
             self._links_made,
             sum(len(book.deals) for book in self.exchange.books.values()),
+            process_time() - began,
         )
 
     # The program's life
-
-    _links_made = 0
 
     def _begin_life(self) -> None:
         self._connecting: Task[None] | None = None
         self._authorized: set[int] = set()
         self._subscribed: dict[tuple[int, int], bool] = {}
         self._under_way: dict[object, Task[Any]] = {}
-        self._killed: set[int] = getattr(self, "_killed", set[int]())
 
     def _restarted(self) -> None:
         self.history.kills.append(self._seconds())
@@ -297,9 +297,11 @@ class Scenario:
         count = dice.randint(FEWEST_ORDERS + 4, FEWEST_ORDERS + 14)
         moments = [dice.uniform(20.0, self.length - 60.0) for _ in range(count)]
         # Some come close to a fault, where it hurts.
-        for fault in self.plan or ():
-            if dice.random() < 0.6:
-                moments.append(max(15.0, fault.at + dice.choice((-0.03, -0.01, 0.005, 0.5, 3.0))))
+        moments += [
+            max(15.0, fault.at + dice.choice((-0.03, -0.01, 0.005, 0.5, 3.0)))
+            for fault in self.plan
+            if dice.random() < 0.6
+        ]
         for moment in sorted(moments):
             self.world.at(to_nanos(moment), lambda: self.world.when_awake(self._trade))
 
@@ -348,10 +350,6 @@ class Scenario:
         )
         self._kinds[request.number] = kind
         return trading.place_order(request.account_id, order)
-
-    @property
-    def _kinds(self) -> dict[int, OrderType]:
-        return self.__dict__.setdefault("_kinds_by_number", {})
 
     def _price(self, symbol_id: int, number: int, *, is_above: bool) -> float:
         """Return a price that no other request has, away from the market."""

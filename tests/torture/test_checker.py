@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.torture.checker import Rules, breaches_of
+from tests.torture.checker import USUAL, Rules, breaches_of
 from tests.torture.history import Ask, Ending, History, Request, Resolution, Standing
 
 ACCOUNT = 7
@@ -52,7 +52,7 @@ def history(*requests: Request, left: tuple[str, ...] = (), **fields: Any) -> Hi
     return made
 
 
-def breach(made: History, books: dict[str, Any], rules: Rules = Rules()) -> str:  # noqa: B008
+def breach(made: History, books: dict[str, Any], rules: Rules = USUAL) -> str:
     found = breaches_of(made, books, rules)
     return found[0] if len(found) == 1 else "; ".join(found)
 
