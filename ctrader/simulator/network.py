@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from ctrader.units import MILLISECOND
+from ctrader.units import MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from random import Random
@@ -58,6 +58,9 @@ class Network:
     """Before when no attempt comes through; those that were begun earlier succeed then."""
     is_stalled: bool = False
     """Whether the client's transport takes no bytes."""
+    acknowledged_within: Nanos | None = 30 * SECOND
+    """After what time without an acknowledgement the client's system gives a dead connection up;
+    None for one that tries without end."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class Wire:
     """One connection: the server's end of it, and what is under way in either direction."""
 
     __slots__ = (
+        "awaits_acknowledgement",
         "down",
         "epoch",
         "is_damaged",
@@ -100,6 +104,8 @@ class Wire:
         """Whether what is under way to the client is lost."""
         self.is_damaged = False
         """Whether a fault hit it that it does not get over."""
+        self.awaits_acknowledgement = False
+        """Whether the client's system counts the time since it sent what nobody gets."""
         self.tears = False
         """Whether it ends in the middle of the next frame that the server sends."""
         self.up = Flow()

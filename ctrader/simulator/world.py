@@ -578,7 +578,23 @@ class World:
             if self.on_sent is not None:
                 self.on_sent(wire.epoch, upward)
             self._convey(self.network.up, wire.up, upward, partial(self._to_server, wire))
+            if wire.is_damaged and not wire.awaits_acknowledgement:
+                self._await_acknowledgement(wire)
         return bool(upward)
+
+    def _await_acknowledgement(self, wire: Wire) -> None:
+        """Give a connection up that does not carry bytes both ways, as the client's system does."""
+        patience = self.network.acknowledged_within
+        if patience is None or not (wire.up.is_dead or wire.down.is_dead):
+            return
+        wire.awaits_acknowledgement = True
+
+        def give_up() -> None:
+            if wire.is_up and self._wire is wire:
+                self._unplug(wire)
+                self._tell_end(wire, TimeoutError("nobody acknowledges what was sent"))
+
+        self.at(self.now + patience, lambda: self.when_awake(give_up))
 
     def _move_down(self) -> None:
         """Put on its way what the server says, and the end if that is what it said."""

@@ -233,6 +233,26 @@ def test_link_that_went_deaf_is_noticed_and_replaced(way: Any):
     assert len(seen(world, DisconnectedEvent)) == 1
 
 
+def test_system_gives_up_a_link_on_which_nothing_is_acknowledged():
+    # Quotes go on, and this server never ends a link by itself.
+    world = world_with_quotes(switches=Switches(idle_timeout=0))
+    strike(world, Lost(0.0, 2.0, "up"))
+    world.run_for(25)
+    assert seen(world, DisconnectedEvent) == []
+    assert len(seen(world, SpotEvent)) > 5
+    world.run_for(60)
+    assert "nobody acknowledges" in lost_because(world)
+    assert is_restored(world)
+
+
+def test_system_may_try_without_end():
+    world = world_with_quotes(switches=Switches(idle_timeout=0))
+    world.network.acknowledged_within = None
+    strike(world, Lost(0.0, 2.0, "up"))
+    world.run_for(120)
+    assert seen(world, DisconnectedEvent) == []
+
+
 def test_nobody_connects_while_one_side_cannot_hear_the_other():
     world = world_with_quotes()
     strike(world, Lost(0.0, 20.0, "down"))

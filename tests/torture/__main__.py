@@ -14,8 +14,10 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
 from typing import Final
 
+from ctrader.simulator.switches import Switches
 from tests.torture.scenario import Outcome, Scenario
 
 __all__ = ["main"]
@@ -59,7 +61,7 @@ def _run_one(seed: int, *, with_trace: bool) -> int:
         _say(fault)
     for request in scenario.history.requests:
         _say(request)
-    _say(f"switches: {scenario.exchange.switches}")
+    _say(f"switches: {_other_than_usual(scenario.exchange.switches)}")
     _say(f"{outcome.endings}, {outcome.links} links, {outcome.deals} deals")
     _tell([outcome])
     return 1 if outcome.breaches else 0
@@ -111,6 +113,16 @@ def _tell(outcomes: Iterable[Outcome]) -> int:
                 _say(f"  {breach}")
             _say(f"  again: python -m tests.torture --seed {outcome.seed} --trace")
     return failed
+
+
+def _other_than_usual(switches: Switches) -> str:
+    usual = Switches()
+    other = {
+        each.name: getattr(switches, each.name)
+        for each in fields(Switches)
+        if getattr(switches, each.name) != getattr(usual, each.name)
+    }
+    return ", ".join(f"{name}={value!r}" for name, value in other.items())
 
 
 def _say(line: object) -> None:

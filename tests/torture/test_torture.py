@@ -71,7 +71,8 @@ def test_command_runs_one_seed_with_its_trace(capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out
     assert "ConnectedEvent" in told or "OpenConnection" in told
     assert "new order #1" in told
-    assert "Switches(" in told
+    assert "switches: " in told
+    assert "Reset(" in told or "Lost(" in told
 
 
 def test_command_tells_figures_and_how_to_run_a_failing_seed_again(
