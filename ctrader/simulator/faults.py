@@ -167,7 +167,7 @@ class ClockStepped(FaultBase):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Suspended(FaultBase):
-    """The client's process sleeps for a time; then everything that came arrives at once."""
+    """The client's process sleeps for a time; then all that came arrives at once."""
 
     seconds: float
     clock_stood: bool = False
@@ -217,7 +217,7 @@ class ClientDisconnected(FaultBase):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TokenInvalidated(FaultBase):
-    """The server says that an access token is dead, and ends the sessions with it or not."""
+    """The server says that a token is dead, and ends its sessions or not."""
 
     ends_sessions: bool = True
 
@@ -299,7 +299,7 @@ class AnswerLate(FaultBase):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnswerWrong(FaultBase):
-    """An answer is none: nothing comes, or a message of another type, under the same id."""
+    """An answer is none: nothing comes, or another type, or another's id."""
 
     seconds: float
     aim: Aim

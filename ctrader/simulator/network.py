@@ -76,7 +76,7 @@ class Flow:
 
 
 class Wire:
-    """One connection: the server's end of it, and what is under way in either direction."""
+    """One connection: the server's end, and what is under way either way."""
 
     __slots__ = (
         "awaits_acknowledgement",

@@ -161,4 +161,5 @@ def draw_switches(seed: int | str, *, share: float = 0.5, **settled: object) -> 
         is_other, value = rng.random() < share, rng.choice(values)
         if is_other:
             drawn[name] = value
-    return Switches(**{**drawn, **settled})
+    drawn.update(settled)
+    return Switches(**drawn)

@@ -253,7 +253,7 @@ class World:
 
     @property
     def client_now(self) -> Nanos:
-        """The client's monotonic clock, which may have stood still while its process slept."""
+        """The client's monotonic clock; it may have stood while the process slept."""
         return self.now - self._slept
 
     # The network
@@ -294,7 +294,7 @@ class World:
             self._move_down()
 
     def reset(self) -> None:
-        """Let the server end the connection abruptly; what is under way to the client is lost."""
+        """Let the server end the connection; what is under way to the client is lost."""
         if self._wire is not None:
             self._wire.server.close("world", reset=True)
             self._move_down()
@@ -326,7 +326,7 @@ class World:
     # The processes
 
     def sleep(self) -> None:
-        """Let the client's process sleep: what comes meanwhile arrives at once when it wakes."""
+        """Let the client's process sleep; what comes meanwhile arrives when it wakes."""
         self.is_asleep = True
         self._fell_asleep = self.now
 

@@ -43,7 +43,7 @@ def run(seed: int) -> Outcome:
     try:
         return Scenario(seed).run()
     except Exception:  # noqa: BLE001  # whatever it is, it is what was looked for
-        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0, 0.0)
+        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0, 0, 0.0)
 
 
 # Private
@@ -85,6 +85,7 @@ def _run_many(seeds: range, jobs: int) -> int:
                     requests=sum(outcome.endings.values()),
                     links=outcome.links,
                     deals=outcome.deals,
+                    looks=outcome.standings,
                 )
     seconds = time.perf_counter() - began
     each = cpu_s / len(seeds)

@@ -66,6 +66,8 @@ class Outcome:
     links: int
     """How many connections the server saw."""
     deals: int
+    standings: int
+    """How often everything wanted was looked for on a link that no fault hit."""
     cpu_s: float
     """Seconds of the processor that it took."""
 
@@ -163,6 +165,7 @@ class Scenario:
             endings,
             self._links_made,
             sum(len(book.deals) for book in self.exchange.books.values()),
+            len(history.standings),
             process_time() - began,
         )
 

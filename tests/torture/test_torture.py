@@ -82,7 +82,7 @@ def test_command_tells_figures_and_how_to_run_a_failing_seed_again(
     assert "2 seeds in" in capsys.readouterr().out
 
     def fails(seed: int) -> Outcome:
-        return Outcome(seed, ["an order was lost"], (), {"done": 1}, 1, 1, 0.1)
+        return Outcome(seed, ["an order was lost"], (), {"done": 1}, 1, 1, 1, 0.1)
 
     monkeypatch.setattr(command, "run", fails)
     assert command.main(["--seeds", "7-8"]) == 1
