@@ -2,7 +2,7 @@
 
 By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
 real hourly bars, `foreign` runs clients that others wrote against it, `long` runs the long
-tests.
+tests, `torture` runs ten times as many hours under faults as `hostile`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other"]
+nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other", "hostile"]
 
 OLDEST = "3.11"
 OTHERS = ["3.12", "3.13"]
@@ -101,6 +101,22 @@ def long(session: nox.Session) -> None:
     """Run the long tests: days of the market, thousands of random accounts."""
     session.install(".[cli]", *group("test"))
     session.run("pytest", "-n", WORKERS, "-m", "long and not replay", *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def hostile(session: nox.Session) -> None:
+    """Run a thousand simulated hours under faults, and compare with the broker's ledger."""
+    session.install(".[simulator]")
+    seeds = session.posargs or ["--seeds", "0-999"]
+    session.run("python", "-m", "tests.torture", "--jobs", "2", *seeds)
+
+
+@nox.session(python=OLDEST)
+def torture(session: nox.Session) -> None:
+    """Run ten thousand simulated hours under faults, and report the figures."""
+    session.install(".[simulator]")
+    seeds = session.posargs or ["--seeds", "0-9999"]
+    session.run("python", "-m", "tests.torture", "--jobs", "2", *seeds)
 
 
 @nox.session(python=OLDEST)

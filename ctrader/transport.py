@@ -100,10 +100,26 @@ def require_loopback(config: ClientConfig, address: str) -> None:
         raise error
 
 
+ACKNOWLEDGED_WITHIN: Final = 30
+"""Seconds in which the peer's system must acknowledge what was sent; the server's own patience."""
+_PATIENCE_OPTIONS: Final = {"TCP_USER_TIMEOUT": 1000, "TCP_RXT_CONNDROPTIME": 1, "TCP_MAXRT": 1}
+"""How Linux, macOS and Windows call it, each with its units in a second."""
+
+
 def set_socket_options(connection: socket.socket) -> None:
-    """Send small frames at once, and let the system notice a dead peer as well."""
+    """Send small frames at once, and let the system notice a dead peer as well.
+
+    A link that carries bytes in one direction only looks alive: quotes come, and no order gets
+    through. The system knows, for nobody acknowledges what it sends; unless it is told, it tries
+    for a quarter of an hour.
+    """
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, unit in _PATIENCE_OPTIONS.items():
+        option: int | None = getattr(socket, name, None)
+        if option is not None:
+            with contextlib.suppress(OSError):  # a kernel may lack what its headers name
+                connection.setsockopt(socket.IPPROTO_TCP, option, ACKNOWLEDGED_WITHIN * unit)
 
 
 def discard_unsent(connection: socket.socket) -> None:

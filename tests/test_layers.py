@@ -151,6 +151,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
                     "session",
                     "switches",
                     "terms",
+                    "variants",
                 )
             ),
             *(
@@ -164,7 +165,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
         is_timeless=True,
     ),
     "world": Layer(
-        ("ctrader.simulator.world",),
+        tuple(f"ctrader.simulator.{name}" for name in ("adversity", "network", "world")),
         sees=(*CORE, "exchange"),
         never=OUTSIDE,
         is_timeless=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from ctrader.errors import (
     InsecureTransportError,
     TlsVerificationError,
 )
-from ctrader.transport import closed_error, connection_error, require_loopback, tls_context
+from ctrader.transport import (
+    closed_error,
+    connection_error,
+    require_loopback,
+    set_socket_options,
+    tls_context,
+)
 
 
 def config(**changes: Any) -> ClientConfig:  # Any: they are ClientConfig's own fields
@@ -98,3 +105,20 @@ def test_end_of_a_link_says_whether_it_was_orderly():
     assert not error.was_clean
     assert error.__cause__ is reset
     assert "reset by peer" in str(error)
+
+
+def test_system_gives_up_a_peer_that_acknowledges_nothing():
+    named = [name for name in ("TCP_USER_TIMEOUT", "TCP_MAXRT") if hasattr(socket, name)]
+    with socket.socket() as connection:
+        set_socket_options(connection)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name in named:
+            seconds = connection.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            assert seconds == (30_000 if name == "TCP_USER_TIMEOUT" else 30)
+
+
+def test_system_that_refuses_the_option_is_left_to_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(socket, "TCP_USER_TIMEOUT", 9999, raising=False)
+    with socket.socket() as connection:
+        set_socket_options(connection)

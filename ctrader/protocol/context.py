@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import APIError, ConnectionLimitError, scrub
@@ -13,11 +14,10 @@ from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
 from ctrader.protocol.limiter import LONGEST_HINT
 from ctrader.protocol.setbacks import Setbacks
 from ctrader.protocol.timers import TimerTable
-from ctrader.units import to_nanos
+from ctrader.units import SECOND, to_nanos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from random import Random
 
     from ctrader.config import ClientConfig
@@ -34,6 +34,7 @@ class Context:
     """What every machine of a session sees: its phase, the time, its effects."""
 
     __slots__ = (
+        "_server_at",
         "_unreadable",
         "clocks",
         "config",
@@ -44,6 +45,7 @@ class Context:
         "rng",
         "secrets",
         "sent_secrets",
+        "server_ms",
         "setbacks",
         "timers",
         "watch",
@@ -71,6 +73,9 @@ class Context:
         """Is shown every event, after it was delivered; None while nobody waits for one."""
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
+        self.server_ms: int | None = None
+        """The last time that the server has told, in Unix ms; None where it told none."""
+        self._server_at: Nanos = 0
         self._unreadable: set[int] = set()
 
     @property
@@ -120,6 +125,21 @@ class Context:
         """Return the wall time of a moment, of this one by default."""
         return self.clocks.wall(self.now if moment is None else moment)
 
+    def server_told(self, unix_ms: int) -> None:
+        """Note a time of the server's clock that an event told; older ones change nothing."""
+        if self.server_ms is None or unix_ms > self.server_ms:
+            self.server_ms, self._server_at = unix_ms, self.now
+
+    def server_wall(self) -> datetime:
+        """Return the time of day by the server's clock, as far as it has told it.
+
+        This machine's own stands in until then; it may be wrong by hours.
+        """
+        if self.server_ms is None:
+            return self.wall()
+        passed = (self.now - self._server_at) / SECOND
+        return datetime.fromtimestamp(self.server_ms / 1000 + passed, UTC)
+
     def after(self, seconds: float) -> Nanos:
         """Return the moment that lies so many seconds ahead."""
         return self.now + to_nanos(max(0.0, seconds))
@@ -134,7 +154,7 @@ class Context:
         if isinstance(error, APIError):
             wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
             if error.maintenance_end is not None:
-                rest = (error.maintenance_end - self.wall()).total_seconds()
+                rest = (error.maintenance_end - self.server_wall()).total_seconds()
                 wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
         if isinstance(error, ConnectionLimitError):
             # Whoever comes back soon keeps the places taken that all are waiting for.

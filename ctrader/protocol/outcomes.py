@@ -25,7 +25,7 @@ from ctrader.models.positions import Position
 from ctrader.proto import ProtoOAExecutionEvent
 from ctrader.protocol.answers import ending_of, refused_with
 from ctrader.protocol.commands import Resolve
-from ctrader.units import MILLISECOND, Nanos
+from ctrader.units import Nanos
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -89,8 +89,6 @@ class Outcomes:
         "_open",
         "_pending",
         "_resolving",
-        "_server_at",
-        "_server_ms",
         "_settled",
         "_work",
     )
@@ -113,8 +111,6 @@ class Outcomes:
         self._open: dict[str, OpenRequest] = {}
         self._settled: dict[str, OrderOutcome] = {}
         self._resolving: set[int] = set()
-        self._server_ms: int | None = None
-        self._server_at: Nanos = 0
         self._heard: dict[tuple[int, int], tuple[int, str | None]] = {}
         self._heard_count = 0
         pending.serve(self, Resolve)
@@ -124,7 +120,7 @@ class Outcomes:
 
     def handed_over(self, call: PendingCall) -> None:
         """Note what was known before a trading request went out."""
-        call.server_ms = self._server_ms
+        call.server_ms = self._context.server_ms
         call.heard_before = self._heard_count
 
     def find(self, client_msg_id: str | None) -> OpenRequest | None:
@@ -147,8 +143,8 @@ class Outcomes:
             return
         order = message.order
         told = max(order.utcLastUpdateTimestamp, message.deal.executionTimestamp)
-        if told > (self._server_ms or 0):
-            self._server_ms, self._server_at = told, self._context.now
+        if told:
+            self._context.server_told(told)
         if not order.orderId:
             return
         self._note(message.ctidTraderAccountId, order.orderId, client_msg_id)
@@ -169,10 +165,8 @@ class Outcomes:
 
         This computer's clock may be slow, so what the server told counts as well.
         """
-        told = 0
-        if self._server_ms is not None:
-            told = self._server_ms + (self._context.now - self._server_at) // MILLISECOND
-        return max(told, int(self._context.wall().timestamp() * 1000)) + CLOCK_SLACK
+        clocks = (self._context.server_wall(), self._context.wall())
+        return int(max(clocks).timestamp() * 1000) + CLOCK_SLACK
 
     def ready_since(self, account_id: int) -> Nanos | None:
         """Return since when an account is ready, None while it is not."""

@@ -276,7 +276,12 @@ def _topics(pending: Pending) -> tuple[Topic, ...]:
 
 
 def _is_already_subscribed(error: Exception) -> bool:
-    return isinstance(error, APIError) and error.error_code == "ALREADY_SUBSCRIBED"
+    """Whether the server sends the topic already, which its code need not say."""
+    if not isinstance(error, APIError):
+        return False
+    text = (error.description or "").lower()
+    says_so = error.error_code == "INVALID_REQUEST" and "already" in text and "subscribed" in text
+    return says_so or error.error_code == "ALREADY_SUBSCRIBED"
 
 
 def _pnl_refusal(account_id: int, error: Exception) -> Exception:

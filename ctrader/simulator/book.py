@@ -44,6 +44,11 @@ _MARGIN_CALLS: Final = (
 )
 
 
+# Looked up once: every price asks every waiting order.
+_BUY: Final = int(ProtoOATradeSide.BUY)
+_PROTECTIVE: Final = int(ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT)
+
+
 def opposite(side: int) -> int:
     """Return the other trade side."""
     return ProtoOATradeSide.SELL if side == ProtoOATradeSide.BUY else ProtoOATradeSide.BUY
@@ -136,7 +141,7 @@ class Position:
     @property
     def is_buy(self) -> bool:
         """Whether it is long."""
-        return self.side == ProtoOATradeSide.BUY
+        return self.side == _BUY
 
     @property
     def is_open(self) -> bool:
@@ -220,7 +225,7 @@ class Order:
     @property
     def is_buy(self) -> bool:
         """Whether it buys."""
-        return self.side == ProtoOATradeSide.BUY
+        return self.side == _BUY
 
     @property
     def remaining(self) -> int:
@@ -247,7 +252,7 @@ class Order:
     @property
     def is_protective(self) -> bool:
         """Whether it holds a position's stop loss and take profit."""
-        return self.order_type == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT
+        return self.order_type == _PROTECTIVE
 
     @property
     def is_pending(self) -> bool:

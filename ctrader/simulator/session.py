@@ -191,12 +191,17 @@ class ServerSession:
         """Return when `handle_timer` should be called next, None after the end."""
         if self.close_reason is not None or self._is_forgotten:
             return None
-        deadlines = [self._outlet.next_deadline()]
+        # It is asked after every price.
+        first = self._outlet.next_deadline()
         if self._heartbeat_interval:
-            deadlines.append(self._last_outbound + self._heartbeat_interval)
+            due = self._last_outbound + self._heartbeat_interval
+            if first is None or due < first:
+                first = due
         if self._idle_timeout:
-            deadlines.append(self._last_inbound + self._idle_timeout)
-        return min((each for each in deadlines if each is not None), default=None)
+            due = self._last_inbound + self._idle_timeout
+            if first is None or due < first:
+                first = due
+        return first
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes that wait to be sent."""

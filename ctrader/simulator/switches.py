@@ -341,6 +341,8 @@ class Switches:
     """Whether what happened exactly at the end of a list's window belongs to it."""
     history_lag: float = 0.0
     """Seconds for which lists do not show yet what has just happened."""
+    reconcile_lag: float = 0.0
+    """Seconds for which what is open does not show new positions and pending orders."""
     cash_flow_window: int = 604_800_000
     """Longest window of deposits and withdrawals in milliseconds, as documented."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -25,12 +26,14 @@ from ctrader.protocol.effects import (
     Finished,
     JobRequested,
     OpenConnection,
+    Phase,
     PhaseChanged,
     Warned,
 )
 from ctrader.protocol.session import Session
+from ctrader.simulator.network import DEFAULT_LATENCY, Flow, Network, Way, Wire
 from ctrader.simulator.session import ServerSession
-from ctrader.units import MILLISECOND, SECOND, to_nanos
+from ctrader.units import SECOND, to_nanos
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
@@ -43,9 +46,9 @@ __all__ = ["Task", "World", "WorldStoppedError"]
 
 T = TypeVar("T")
 
-DEFAULT_LATENCY: Final = 20 * MILLISECOND
 PATIENCE: Final = 3600.0
 """Simulated seconds after which waiting for an operation is given up."""
+_LENGTH_BYTES: Final = 4  # in front of every frame
 
 
 class WorldStoppedError(CTraderError):
@@ -58,7 +61,8 @@ class Task(Generic[T]):
 
     operation: Op[T]
     deadline: Nanos | None
-    """When its time is over; None gives each of its requests the configured time."""
+    """When its time is over by the client's clock; None gives each of its requests the configured
+    time."""
     is_done: bool = False
     error: Exception | None = None
     """Why it failed, None while it runs and after it succeeded."""
@@ -76,17 +80,6 @@ class Task(Generic[T]):
         if self.error is not None:
             raise self.error
         return cast("T", self.value)  # a T, or the None that a T of None is
-
-
-class _Wire:
-    """One connection: the server's end of it, and what is under way in either direction."""
-
-    def __init__(self, server: ServerSession, epoch: int) -> None:
-        self.server = server
-        self.epoch = epoch
-        self.is_up = True
-        self.is_torn = False
-        """Whether what is under way to the client is lost."""
 
 
 class World:
@@ -114,25 +107,47 @@ class World:
         """
         self.now: Nanos = 0
         self.exchange = exchange
+        self.config = config
         self.session = Session(config, rng=Random(seed), work=BackgroundWork())
-        self.latency = latency
+        self.network = Network(Random(seed), Way(latency), Way(latency))
+        """How the network treats what passes it."""
         self.events: list[object] = []
         """What the client's handlers would have been given, since `listen`."""
         self.trace: list[tuple[Nanos, str]] = []
         """Every effect and delivery with its time: equal for equal seeds."""
-        self.can_connect = True
-        """Whether the network lets a new connection through."""
         self.finished: Finished | None = None
         """How the client's session ended, None while it has not."""
         self.on_event: Callable[[object], None] | None = None
         """Called with each event, for reactions in the middle of a run."""
+        self.on_sent: Callable[[int, bytes], None] | None = None
+        """Called with the epoch and the bytes that the client hands over."""
+        self.on_received: Callable[[int, bytes], None] | None = None
+        """Called with the epoch and the bytes that the client is given."""
+        self.on_restart: Callable[[], None] | None = None
+        """Called when the client's process begins anew: nothing is connected or kept."""
+        self.on_store_fault: Callable[[bool], None] | None = None
+        """Called with True when stores begin to fail, and with False when they work again."""
+        self.clock_offset = 0.0
+        """Seconds by which the client's wall clock is wrong; its monotonic one never is."""
+        self.is_asleep = False
+        """Whether the client's process sleeps: it is given nothing, and does nothing."""
+        self.is_consumer_slow = False
+        """Whether handlers take no events; see `set_consumer_slow`."""
+        self.life = 0
+        """Which process of the client it is, counted from 0."""
+        self._seed = seed
         self._is_live = is_live
         self._unix_ms = unix_ms
-        self._wire: _Wire | None = None
+        self._kinds: frozenset[type] = frozenset()
+        self._wire: Wire | None = None
         self._heap: list[tuple[Nanos, int, Callable[[], None]]] = []
         self._count = 0
         self._waiting: dict[CallId, Task[Any]] = {}
         self._carrying = False
+        self._slept: Nanos = 0
+        self._fell_asleep: Nanos = 0
+        self._backlog: list[Callable[[], None]] = []
+        self._untaken: list[object] = []
         # When either side wants to be woken, as it was found by `_next`.
         self._client_due: Nanos | None = None
         self._server_due: Nanos | None = None
@@ -145,8 +160,12 @@ class World:
         Args:
             operation: The generator.
             timeout: Seconds for all of it; None gives each request the configured time.
+
+        Raises:
+            WorldStoppedError: the client's process sleeps.
         """
-        deadline = None if timeout is None else self.now + to_nanos(timeout)
+        self._refuse_while_asleep()
+        deadline = None if timeout is None else self.client_now + to_nanos(timeout)
         task: Task[T] = Task(operation, deadline)
         self._step(task, None, None)
         self._settle()
@@ -179,22 +198,38 @@ class World:
         Raises:
             CTraderConnectionError: the network or the server did not let it through.
         """
-        call_id = self.session.start(self.now, unix_now=self._unix(), timeout=timeout)
+        _ = self.finish(self.start_to_connect(timeout)).result
+
+    def start_to_connect(self, timeout: float | None = None) -> Task[None]:
+        """Begin to open the first connection.
+
+        Raises:
+            CTraderError: the session is over.
+            WorldStoppedError: the client's process sleeps.
+        """
+        self._refuse_while_asleep()
+        call_id = self.session.start(self.client_now, unix_now=self._unix(), timeout=timeout)
         task: Task[None] = Task(_nothing(), None)
         self._waiting[call_id] = task
         next(task.operation)
         self._settle()
-        _ = self.finish(task).result
+        return task
 
     def close(self, grace: float = 2.0) -> None:
-        """Close the client and run to the end of its session."""
-        self.session.close(self.now, grace=grace)
+        """Close the client and run to the end of its session.
+
+        Raises:
+            WorldStoppedError: the client's process sleeps.
+        """
+        self._refuse_while_asleep()
+        self.session.close(self.client_now, grace=grace)
         self._settle()
         self.run_until(lambda: self.finished is not None)
 
     def listen(self, *kinds: type) -> None:
         """Collect events of these types, of every symbol, in `events`."""
-        self.session.listen(frozenset(kinds), None)
+        self._kinds = frozenset(kinds)
+        self.session.listen(self._kinds, None)
 
     # Time
 
@@ -231,7 +266,26 @@ class World:
         self._count += 1
         heappush(self._heap, (max(moment, self.now), self._count, action))
 
+    @property
+    def client_now(self) -> Nanos:
+        """The client's monotonic clock; it may have stood while the process slept."""
+        return self.now - self._slept
+
     # The network
+
+    @property
+    def can_connect(self) -> bool:
+        """Whether the network lets a new connection through."""
+        return self.network.can_connect
+
+    @can_connect.setter
+    def can_connect(self, can_connect: bool) -> None:
+        self.network.can_connect = can_connect
+
+    @property
+    def wire(self) -> Wire | None:
+        """The connection as the client knows it, None where there is none."""
+        return self._wire
 
     @property
     def server(self) -> ServerSession | None:
@@ -244,23 +298,137 @@ class World:
         if wire is None:
             return
         self._unplug(wire)
-        self._note("cut")
-        self.session.connection_lost(
-            wire.epoch, self.now, cause or CTraderConnectionClosedError("the link was cut")
-        )
+        self.note("cut")
+        ended = cause or CTraderConnectionClosedError("the link was cut")
+        self._tell_end(wire, ended)
+
+    def finish_stream(self) -> None:
+        """Let the server end the connection in good order, behind what is under way."""
+        if self._wire is not None:
+            self._wire.server.close("world")
+            self._move_down()
+
+    def reset(self) -> None:
+        """Let the server end the connection; what is under way to the client is lost."""
+        if self._wire is not None:
+            self._wire.server.close("world", reset=True)
+            self._move_down()
+
+    def tear(self) -> None:
+        """Let the connection end in the middle of the next frame that the server sends."""
+        if self._wire is not None:
+            self._wire.tears = self._wire.is_damaged = True
+
+    def leave_half_open(self) -> None:
+        """Let the server's end be gone without a word to the client."""
+        if self._wire is not None:
+            self._wire.up.is_dead = self._wire.down.is_dead = True
+            self._wire.is_damaged = True
+            self._wire.server.connection_lost(self.now)
+
+    def deafen(self, *, up: bool = False, down: bool = False) -> None:
+        """Let nothing arrive in a direction any more, as long as the connection lives."""
+        if self._wire is not None:
+            self._wire.up.is_dead |= up
+            self._wire.down.is_dead |= down
+            self._wire.is_damaged = True
+
+    def stall_writes(self, stalled: bool) -> None:
+        """Let the client's transport take no bytes, or take them again."""
+        self.network.is_stalled = stalled
         self._settle()
+
+    # The processes
+
+    def sleep(self) -> None:
+        """Let the client's process sleep; what comes meanwhile arrives when it wakes."""
+        self.is_asleep = True
+        self._fell_asleep = self.now
+
+    def wake(self, *, clock_stood: bool = False) -> None:
+        """Let the client's process go on.
+
+        Args:
+            clock_stood: Whether its monotonic clock stood still meanwhile; its wall clock did not.
+        """
+        if not self.is_asleep:
+            return
+        self.is_asleep = False
+        if clock_stood:
+            self._slept += self.now - self._fell_asleep
+        backlog, self._backlog = self._backlog, []
+        # A driver reads what has arrived before it looks at the clock.
+        for action in backlog:
+            action()
+        self.session.handle_timer(self.client_now)
+        self._settle()
+
+    def when_awake(self, action: Callable[[], None]) -> None:
+        """Do something as the client's process does it: now, or as soon as it wakes."""
+        if self.is_asleep:
+            self._backlog.append(action)
+        else:
+            action()
+
+    def restart_client(self) -> None:
+        """Kill the client's process, and begin another one with the same settings.
+
+        Its operations end without a word: they are done, with a `WorldStoppedError`. What it handed
+        over before still arrives.
+        """
+        killed = list(self._waiting.values())
+        self._waiting.clear()
+        self._backlog.clear()
+        self._untaken.clear()
+        self.is_asleep = False
+        if self._wire is not None:
+            self._abandon(self._wire)
+        self.life += 1
+        self.note("client restarted")
+        self.session = Session(
+            self.config, rng=Random(f"{self._seed}/{self.life}"), work=BackgroundWork()
+        )
+        self.session.listen(self._kinds, None)
+        self.finished = None
+        for task in killed:
+            task.is_done = True
+            task.error = WorldStoppedError("the client's process was killed")
+        if self.on_restart is not None:
+            self.on_restart()
+
+    def restart_server(self) -> None:
+        """End every connection, as a server's process that dies does; its books stay."""
+        self.note("server restarted")
+        for each in self.exchange.connections:
+            each.close("restart", reset=True)
+        self._move_down()
+
+    def set_consumer_slow(self, slow: bool) -> None:
+        """Let handlers take no events, or take those that wait and go on."""
+        self.is_consumer_slow = slow
+        untaken, self._untaken = self._untaken, []
+        for event in untaken:
+            self._consume(event)
+
+    def note(self, what: str) -> None:
+        """Put a line into the trace."""
+        self.trace.append((self.now, what))
 
     # Private
 
     def _unix(self) -> float:
-        return self._unix_ms / 1000 + self.now / SECOND
+        return self._unix_ms / 1000 + self.now / SECOND + self.clock_offset
 
-    def _note(self, what: str) -> None:
-        self.trace.append((self.now, what))
+    def _refuse_while_asleep(self) -> None:
+        if self.is_asleep:
+            raise WorldStoppedError("the client's process sleeps: use when_awake()")
 
     def _next(self) -> Nanos | None:
-        deadline = self.session.next_deadline()
-        first = self._client_due = None if deadline is None else deadline.at
+        first = self._client_due = None
+        if not self.is_asleep:
+            deadline = self.session.next_deadline()
+            if deadline is not None:
+                first = self._client_due = deadline.at + self._slept
         moment = self.exchange.next_deadline()
         if moment is not None and (first is None or moment < first):
             first = moment
@@ -283,8 +451,8 @@ class World:
         while self._heap and self._heap[0][0] <= at:
             heappop(self._heap)[2]()
             concerns_client = True
-        if concerns_client:
-            self.session.handle_timer(at)
+        if concerns_client and not self.is_asleep:
+            self.session.handle_timer(self.client_now)
             self._settle()
         else:
             # Where nothing was put into the client nothing comes out of it.
@@ -292,14 +460,16 @@ class World:
 
     def _settle(self) -> None:
         """Carry out effects and move bytes until nothing is left to do at this moment."""
-        if self._carrying:
+        if self._carrying or self.is_asleep:
             return
         self._carrying = True
         try:
             effects = self.session.take_effects()
             while True:
+                life = self.life
                 for effect in effects:
-                    self._carry_out(effect)
+                    if life == self.life:  # a handler may have killed the process
+                        self._carry_out(effect)
                 spoke = self._move_up()
                 self._move_down()
                 # What was sent, or ended instead, is an effect as well.
@@ -310,25 +480,24 @@ class World:
             self._carrying = False
 
     def _carry_out(self, effect: Effect) -> None:
-        self._note(type(effect).__name__)
+        self.note(type(effect).__name__)
         match effect:
             case OpenConnection(epoch):
-                self.at(self.now + 2 * self.latency, lambda: self._plug(epoch))
+                self._attempt(epoch)
             case CloseConnection(epoch):
                 wire = self._wire
                 if wire is not None and wire.epoch == epoch:
-                    self._unplug(wire)
-                self.at(self.now, lambda: self.session.connection_lost(epoch, self.now, None))
+                    self._abandon(wire)
+                closed = partial(self._closed, epoch, self.life)
+                self.at(self.now, lambda: self.when_awake(closed))
             case CallCompleted(call_id, result):
                 self._step(self._waiting.pop(call_id), result, None)
             case CallFailed(call_id, error):
                 self._step(self._waiting.pop(call_id), None, error)
             case EventsReceived(events):
                 for event in events:
-                    self._note(type(event).__name__)
-                    self.events.append(event)
-                    if self.on_event is not None:
-                        self.on_event(event)
+                    self.note(type(event).__name__)
+                    self._consume(event)
             case JobRequested(call_id, job):
                 self.at(self.now, lambda: self._do(call_id, job))
             case PhaseChanged() | Warned():
@@ -344,18 +513,27 @@ class World:
         else:
             self.session.job_done(call_id, self.now, result)
 
+    def _consume(self, event: object) -> None:
+        if self.is_consumer_slow:
+            self._untaken.append(event)
+            return
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
+
     def _step(self, task: Task[T], result: object, error: Exception | None) -> None:
         """Take an operation to its next command, or to its end."""
+        now = self.client_now
         try:
             while True:
                 command = (
                     task.operation.send(result) if error is None else task.operation.throw(error)
                 )
                 timeout = (
-                    None if task.deadline is None else max(0.0, (task.deadline - self.now) / SECOND)
+                    None if task.deadline is None else max(0.0, (task.deadline - now) / SECOND)
                 )
                 try:
-                    call_id = self.session.submit(command, self.now, timeout=timeout)
+                    call_id = self.session.submit(command, now, timeout=timeout)
                 except CTraderError as refusal:
                     error = refusal
                     continue
@@ -367,61 +545,166 @@ class World:
             task.error = failure
         task.is_done = True
 
-    def _plug(self, epoch: int) -> None:
-        if epoch != self.session.epoch:
+    # Private, connections
+
+    def _attempt(self, epoch: int) -> None:
+        network = self.network
+        delay = network.up.latency + network.down.latency + network.connect_delay
+        due = max(self.now + delay, network.closed_until)
+        life = self.life
+        self.at(due, lambda: self.when_awake(lambda: self._plug(epoch, life)))
+
+    def _plug(self, epoch: int, life: int) -> None:
+        if life != self.life or epoch != self.session.epoch:
             return
-        if not self.can_connect:
+        if not self.network.can_connect:
             self.session.connection_lost(
-                epoch, self.now, CTraderConnectionClosedError("the network is down")
+                epoch, self.client_now, CTraderConnectionClosedError("the network is down")
             )
             return
-        self._wire = _Wire(ServerSession(self.exchange, is_live=self._is_live), epoch)
-        self.session.connection_made(epoch, self.now, unix_now=self._unix())
+        if self.session.phase is not Phase.CONNECTING:
+            return  # it was given up meanwhile
+        self._wire = Wire(ServerSession(self.exchange, is_live=self._is_live), epoch, life)
+        self.session.connection_made(epoch, self.client_now, unix_now=self._unix())
 
-    def _unplug(self, wire: _Wire) -> None:
+    def _closed(self, epoch: int, life: int) -> None:
+        """Say that a connection is closed that the client wanted to be closed."""
+        if life == self.life:
+            self.session.connection_lost(epoch, self.client_now, None)
+
+    def _unplug(self, wire: Wire) -> None:
+        """End a connection for both sides; what is under way is lost."""
         wire.is_up = False
-        self._wire = None
+        if self._wire is wire:
+            self._wire = None
         wire.server.connection_lost(self.now)
+
+    def _abandon(self, wire: Wire) -> None:
+        """End a connection from the client's side; what it handed over before still arrives."""
+        self._wire = None
+        wire.is_torn = True
+        if wire.up.is_dead or self.network.up.is_lost:
+            self.at(self.now, lambda: self._hang_up(wire))
+            return
+        due = max(self.now + self.network.up.latency, wire.up.arrived)
+        self.at(due, lambda: self._hang_up(wire))
+
+    def _hang_up(self, wire: Wire) -> None:
+        """Let the server's end know that the client is gone."""
+        if wire.is_up:
+            wire.is_up = False
+            wire.server.connection_lost(self.now)
 
     def _move_up(self) -> bool:
         """Put on its way what the client says; return whether it may have more."""
         wire = self._wire
-        upward = b"" if wire is None else self.session.data_to_send(self.now)
-        if wire is not None and upward:
-            self.at(self.now + self.latency, lambda: self._to_server(wire, upward))
+        if wire is None or self.network.is_stalled:
+            return False
+        upward = self.session.data_to_send(self.client_now)
+        if upward:
+            if self.on_sent is not None:
+                self.on_sent(wire.epoch, upward)
+            self._convey(self.network.up, wire.up, upward, partial(self._to_server, wire))
+            if wire.is_damaged and not wire.awaits_acknowledgement:
+                self._await_acknowledgement(wire)
         return bool(upward)
+
+    def _await_acknowledgement(self, wire: Wire) -> None:
+        """Give a connection up that does not carry bytes both ways, as the client's system does."""
+        patience = self.network.acknowledged_within
+        if patience is None or not (wire.up.is_dead or wire.down.is_dead):
+            return
+        wire.awaits_acknowledgement = True
+
+        def give_up() -> None:
+            if wire.is_up and self._wire is wire:
+                self._unplug(wire)
+                self._tell_end(wire, TimeoutError("nobody acknowledges what was sent"))
+
+        self.at(self.now + patience, lambda: self.when_awake(give_up))
 
     def _move_down(self) -> None:
         """Put on its way what the server says, and the end if that is what it said."""
         wire = self._wire
-        if wire is None:
+        if wire is None or wire.is_ending:
             return
         downward = wire.server.data_to_send()
         if downward:
-            self.at(self.now + self.latency, lambda: self._to_client(wire, downward))
-        if wire.server.is_closed:
-            self._wire = None
-            wire.is_torn = wire.server.is_reset
-            # The end of the stream arrives behind the last bytes.
-            self.at(self.now + self.latency, lambda: self._ended(wire))
+            if wire.tears and len(downward) > 1:
+                self._tear(wire, downward)
+                return
+            self._convey(self.network.down, wire.down, downward, partial(self._to_client, wire))
+        if wire.server.is_closed and not wire.down.is_dead:
+            self._end_behind(wire, is_reset=wire.server.is_reset)
 
-    def _to_server(self, wire: _Wire, data: bytes) -> None:
+    def _tear(self, wire: Wire, downward: bytes) -> None:
+        """Send the beginning of a frame, and the end of the stream behind it."""
+        first = _LENGTH_BYTES + int.from_bytes(downward[:_LENGTH_BYTES], "big")
+        part = downward[: self.network.rng.randrange(1, min(len(downward), first))]
+        self._convey(self.network.down, wire.down, part, partial(self._to_client, wire))
+        wire.server.connection_lost(self.now)
+        self._end_behind(wire, is_reset=False)
+
+    def _end_behind(self, wire: Wire, *, is_reset: bool) -> None:
+        """Let the end of the stream arrive behind its last bytes."""
+        wire.is_ending = True
+        wire.is_torn = is_reset
+        due = max(self.now + self.network.down.latency, wire.down.arrived)
+        self.at(due, lambda: self.when_awake(lambda: self._ended(wire)))
+
+    def _convey(self, way: Way, flow: Flow, data: bytes, deliver: Callable[[bytes], None]) -> None:
+        """Put bytes on their way, in the order of their writing."""
+        if way.is_lost or flow.is_dead:
+            self.note(f"{len(data)} bytes vanish")
+            return
+        due = self.now + way.latency
+        if way.jitter:
+            due += self.network.rng.randrange(way.jitter)
+        due = flow.arrived = max(due, flow.arrived)
+        if way.hold or flow.held:
+            flow.held += data
+            if len(flow.held) == len(data):
+                due = flow.arrived = due + way.hold
+                self.at(due, lambda: self._release(flow, deliver))
+        elif way.piece:
+            position = 0
+            while position < len(data):
+                end = position + self.network.rng.randrange(1, way.piece + 1)
+                self.at(due, partial(deliver, data[position:end]))
+                position, due = end, due + way.gap
+            flow.arrived = max(flow.arrived, due - way.gap)
+        else:
+            self.at(due, partial(deliver, data))
+
+    def _release(self, flow: Flow, deliver: Callable[[bytes], None]) -> None:
+        data = bytes(flow.held)
+        flow.held.clear()
+        if not flow.is_dead:
+            deliver(data)
+
+    def _to_server(self, wire: Wire, data: bytes) -> None:
         if wire.is_up:
             wire.server.receive_data(data, self.now)
 
-    def _to_client(self, wire: _Wire, data: bytes) -> None:
-        if wire.is_up and not wire.is_torn:
-            self._note(f"{len(data)} bytes")
-            self.session.receive_data(wire.epoch, data, self.now)
+    def _to_client(self, wire: Wire, data: bytes) -> None:
+        if self.is_asleep:
+            self._backlog.append(partial(self._to_client, wire, data))
+        elif wire.is_up and not wire.is_torn:
+            self.note(f"{len(data)} bytes")
+            if self.on_received is not None:
+                self.on_received(wire.epoch, data)
+            self.session.receive_data(wire.epoch, data, self.client_now)
 
-    def _ended(self, wire: _Wire) -> None:
+    def _ended(self, wire: Wire) -> None:
         if wire.is_up:
-            wire.is_up = False
-            wire.server.connection_lost(self.now)
+            self._unplug(wire)
             how = "reset" if wire.is_torn else "closed"
-            self.session.connection_lost(
-                wire.epoch, self.now, CTraderConnectionClosedError(f"the server {how} the link")
-            )
+            self._tell_end(wire, CTraderConnectionClosedError(f"the server {how} the link"))
+
+    def _tell_end(self, wire: Wire, cause: Exception) -> None:
+        if wire.life == self.life:
+            self.session.connection_lost(wire.epoch, self.client_now, cause)
+            self._settle()
 
 
 def _nothing() -> Generator[Any, object, None]:

@@ -519,7 +519,7 @@ def test_close_that_was_accepted_is_never_repeated() -> None:
 
 def test_nothing_is_sent_on_a_later_link_than_it_began_on() -> None:
     world, position_id = held(reconnect_min_wait=0.01, reconnect_max_wait=0.02)
-    world.latency = SECOND // 1000
+    world.network.up.latency = world.network.down.latency = SECOND // 1000
 
     def empty(message: Message) -> Message:
         copy = ProtoOAReconcileRes()

@@ -166,18 +166,22 @@ def test_passing_refusal_of_the_application_is_reported_and_retried():
     assert waiting in peer.results
 
 
-def test_maintenance_is_waited_for():
+def refused_by_maintenance(seconds: float) -> Peer:
+    """Connect to a server that says when its maintenance ends."""
     peer = Peer()
     peer.connect()
-    end = int((UNIX_START + 600) * 1000)
+    end = int((UNIX_START + seconds) * 1000)
     peer.answer(
         APP, ProtoErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", maintenanceEndTimestamp=end)
     )
     (event,) = peer.seen(ServerErrorEvent)
-    assert event.error.maintenance_end == datetime.fromtimestamp(UNIX_START + 600, UTC)
-    for _ in range(12):
-        peer.advance(49.5)
-        peer.push(ProtoErrorRes(errorCode="STILL_THERE"))
+    assert event.error.maintenance_end == datetime.fromtimestamp(UNIX_START + seconds, UTC)
+    return peer
+
+
+def test_maintenance_is_waited_for():
+    peer = refused_by_maintenance(50)
+    peer.advance(49.5)
     assert peer.open(APP) == []
     # With some jitter behind it: the end is the same moment for everybody.
     peer.advance(7)

@@ -93,6 +93,20 @@ def test_already_subscribed_is_a_success():
     assert call_id in peer.results
 
 
+def test_already_subscribed_is_a_success_also_under_a_code_that_does_not_say_so():
+    peer = ready()
+    call_id = peer.subscribe(SPOT)
+    peer.refuse(SUB, "INVALID_REQUEST", "Spots of 1 are subscribed already")
+    assert call_id in peer.results
+
+
+def test_invalid_subscription_is_no_success():
+    peer = ready()
+    call_id = peer.subscribe(SPOT)
+    peer.refuse(SUB, "INVALID_REQUEST", "Symbol is invalid")
+    assert call_id in peer.errors
+
+
 def test_list_with_a_duplicate_is_asked_for_one_by_one():
     peer = ready()
     call_id = peer.subscribe(SPOT, SPOT_2)

@@ -26,6 +26,8 @@ from ctrader.proto import (
     ProtoOAOrderListByPositionIdRes,
     ProtoOAOrderListReq,
     ProtoOAOrderListRes,
+    ProtoOAReconcileReq,
+    ProtoOAReconcileRes,
     ProtoOAv1PnLChangeEvent,
     ProtoOAv1PnLChangeSubscribeReq,
     ProtoOAv1PnLChangeSubscribeRes,
@@ -36,6 +38,7 @@ from ctrader.simulator.catalogue import DEFAULT_ACCOUNTS, DEFAULT_APPLICATIONS
 from ctrader.simulator.switches import Switches
 from ctrader.simulator.world import World
 from ctrader.units import datetime_from_millis
+from tests.simulator.orders import order
 from tests.simulator.peer import (
     BARE,
     START,
@@ -195,6 +198,19 @@ def test_history_may_lag_behind_the_events():
     assert deal_ids(listed(peer, ProtoOADealListReq, ProtoOADealListRes)) == [1]
     peer.run(5)
     assert deal_ids(listed(peer, ProtoOADealListReq, ProtoOADealListRes)) == [2, 1]
+
+
+def test_what_is_open_may_lag_behind_the_events():
+    peer = traded(replace(BARE, reconcile_lag=5.0), positions=1)
+    perform(peer, order("LIMIT", limitPrice=1.0))
+
+    def shown() -> tuple[int, int]:
+        answer = listed(peer, ProtoOAReconcileReq, ProtoOAReconcileRes)
+        return len(answer.position), len(answer.order)
+
+    assert shown() == (0, 0)
+    peer.run(5)
+    assert shown() == (1, 1)
 
 
 def test_order_details_name_the_order_and_its_deals():

@@ -78,7 +78,8 @@ from ctrader.simulator import (
     Tick,
     TickPrices,
 )
-from ctrader.simulator.world import DEFAULT_LATENCY, Task, World
+from ctrader.simulator.network import DEFAULT_LATENCY
+from ctrader.simulator.world import Task, World
 from ctrader.units import SECOND, datetime_from_millis
 from tests.simulator.client_view import TYPED_EVENTS, ClientView
 from tests.simulator.ledger import Chain, Ledger, Terms

@@ -81,16 +81,21 @@ def _close_position(
 def _reconcile(
     session: ServerSession, request: ProtoOAReconcileReq, _: str | None
 ) -> ProtoOAReconcileRes:
+    exchange = session.exchange
     book = session.account(request.ctidTraderAccountId).book
+    known = exchange.market_now() - round(exchange.switches.reconcile_lag * 1000)
     return ProtoOAReconcileRes(
         ctidTraderAccountId=request.ctidTraderAccountId,
         position=[
-            position_message(position, book.spec.money_digits) for position in book.open_positions()
+            position_message(position, book.spec.money_digits)
+            for position in book.open_positions()
+            if position.opened is None or position.opened <= known
         ],
         order=[
             order_message(order)
             for order in book.working.values()
-            if request.returnProtectionOrders or not order.is_protective
+            if (request.returnProtectionOrders or not order.is_protective)
+            and order.created <= known
         ],
     )
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.simulator.catalogue import PRICE_UNITS
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor
 
 __all__ = ["average_price", "drop_money_digits", "price", "set_enum", "set_payload_type"]
 
@@ -35,6 +40,8 @@ def set_payload_type(message: Message) -> None:
 
 def drop_money_digits(message: Message) -> None:
     """Leave `moneyDigits` out of a message and its parts, where it may be."""
+    if not _may_tell_digits(message.DESCRIPTOR):
+        return
     # The stubs do not know the method that names the fields.
     required: set[str] = set(getattr(type(message)(), "FindInitializationErrors")())  # noqa: B009
     for given, value in message.ListFields():
@@ -44,3 +51,16 @@ def drop_money_digits(message: Message) -> None:
             parts: list[Message] = [value] if isinstance(value, Message) else list(value)
             for part in parts:
                 drop_money_digits(part)
+
+
+# Private
+
+
+@cache
+def _may_tell_digits(descriptor: Descriptor) -> bool:
+    """Tell whether a message or a part of it has the field; no message contains itself."""
+    return any(
+        field.name == "moneyDigits"
+        or (field.message_type is not None and _may_tell_digits(field.message_type))
+        for field in descriptor.fields
+    )

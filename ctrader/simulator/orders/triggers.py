@@ -23,6 +23,8 @@ _DOUBLE: Final = (
     ProtoOAOrderTriggerMethod.DOUBLE_TRADE,
     ProtoOAOrderTriggerMethod.DOUBLE_OPPOSITE,
 )
+# Looked up once: every price asks every waiting order.
+_AT_MARKET: Final = (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,14 @@ def hit_by(order: Order, quote: Quote, tick: Tick | None = None) -> Hit | None:
         quote: The present prices.
         tick: What has just changed; None is nothing, the order itself is new or changed.
     """
-    if order.order_type in (ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE):
+    if order.order_type in _AT_MARKET:
         return "open"
     limit = order.limit_price
     if order.activated:
         limit = order.slippage_limit
-    direction = 1 if order.is_buy else -1
-    market = quote.ask if order.is_buy else quote.bid
+    is_buy = order.is_buy
+    direction = 1 if is_buy else -1
+    market = quote.ask if is_buy else quote.bid
     if limit is not None and market * direction <= limit * direction:
         return "limit"
     if order.stop_price is not None and not order.activated and _stop_reached(order, quote, tick):
