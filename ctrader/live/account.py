@@ -185,7 +185,7 @@ class LiveAccount:
             self._desk.quotes.pop(event.symbol_id, None)
 
     def apply(self, event: Event, at: datetime) -> tuple[AccountChange, ...]:
-        """Take an event; those of other accounts, and of types not in `FOLLOWED`, do nothing.
+        """Take an event; what is not about this account does nothing.
 
         Args:
             event: The event.

@@ -55,8 +55,8 @@ class Conversions:
 
     quote_assets: Mapping[int, int | None] = field(default_factory=_nothing)
     """The asset that each symbol is priced in; None where the server does not say."""
-    assets: Mapping[int, Asset] = field(default_factory=_nothing)
-    """The assets by id."""
+    assets: Mapping[int, Asset] | None = None
+    """The assets by id; None until they were read."""
     chains: Mapping[int, Chain | None] = field(default_factory=_nothing)
     """From each asset to the account's; None where the server knows no chain."""
 

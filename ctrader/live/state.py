@@ -57,7 +57,7 @@ class Desk:
         self._valued: dict[int, _Valued] = {}
 
     def chain_of(self, position: Position, account: Account) -> Chain | None:
-        """Return the symbols that convert a position's profit, None where they are not known."""
+        """Return the symbols that convert a profit, None where they are not known."""
         asset = self.conversions.quote_assets.get(position.symbol_id)
         if asset is None:
             return None
@@ -174,7 +174,7 @@ class AccountState:
         account = self.account
         if account is None:
             return None
-        asset = self._desk.conversions.assets.get(account.deposit_asset_id)
+        asset = (self._desk.conversions.assets or {}).get(account.deposit_asset_id)
         return None if asset is None else asset.name
 
     @property
@@ -215,7 +215,7 @@ class AccountState:
 
     @property
     def profits(self) -> Mapping[int, Profit | None]:
-        """What closing each position would bring now, by id; None where a quote is lacking."""
+        """What closing each position would bring, by id; None where a quote is lacking."""
         return MappingProxyType(self._desk.profits(self._desk.holdings))
 
     def profit_of(self, position_id: int) -> Profit | None:

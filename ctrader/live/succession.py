@@ -77,7 +77,7 @@ class Succession:
     def listed(
         self, account: Account, positions: Iterable[Position], orders: Iterable[Order], at: datetime
     ) -> Holdings:
-        """Return what is held by the server's answers, without what is known to have ended."""
+        """Return what is held by the server's answers, without what has ended since."""
         working = [
             order for order in orders if is_working(order) and order.order_id not in self._orders
         ]

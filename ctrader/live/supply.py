@@ -14,7 +14,7 @@ __all__ = ["Supply"]
 
 
 class Supply:
-    """What the positions of an account need in order to be valued, and what of it is there.
+    """What it takes to value the positions of an account, and what of it is there.
 
     Ask for whatever is lacking and hand it in; what cannot be had is handed in as such, so that it
     is not asked for again before the account is read anew.
@@ -41,7 +41,8 @@ class Supply:
     @property
     def lacks_assets(self) -> bool:
         """Whether the list of assets is needed."""
-        return self._desk.holdings.account is not None and not self._desk.conversions.assets
+        known = self._desk.conversions.assets
+        return self._desk.holdings.account is not None and known is None
 
     @property
     def lacks_symbols(self) -> bool:

@@ -78,7 +78,7 @@ class OrderGone(msgspec.Struct, frozen=True):
     """An order works no more."""
 
     order: Order
-    """The order as it was last told: with its end, or as it worked where that is not known."""
+    """The order as last told: with its end, or as it worked where that is unknown."""
 
     @property
     def status(self) -> OrderStatus | None:
@@ -94,7 +94,7 @@ class BalanceChanged(msgspec.Struct, frozen=True):
     before: Decimal
     """The balance as it was."""
     deal: Deal | None = None
-    """The closing fill that changed it; None where none did, or where that is not known."""
+    """The closing fill that changed it; None where none did, or where it is unknown."""
 
 
 class UsedMarginChanged(msgspec.Struct, frozen=True):

@@ -64,6 +64,7 @@ def provide(live: LiveAccount) -> Op[None]:
     server refuses is left out until the account is read anew: profits that need it are None.
 
     Raises:
+        APIError: the server refused the list of assets or of symbols.
         CTraderConnectionError: the client gave up reconnecting, or no answer came in time.
     """
     account_id, supply = live.account_id, live.supply
