@@ -23,7 +23,7 @@ from ctrader.events import (
 )
 from ctrader.live.comparison import Comparison
 from ctrader.live.holdings import differences
-from ctrader.live.reading import Reading
+from ctrader.live.reading import Reading, Telling
 from ctrader.live.state import AccountState, Desk
 from ctrader.live.succession import Succession, remember
 from ctrader.live.supply import Supply
@@ -235,11 +235,7 @@ class LiveAccount:
 
     # Private
 
-    def _told(
-        self,
-        event: ExecutionEvent | MarginChangeEvent | TraderUpdateEvent | TrailingStopChangedEvent,
-        at: datetime,
-    ) -> tuple[AccountChange, ...]:
+    def _told(self, event: Telling, at: datetime) -> tuple[AccountChange, ...]:
         deal = order = None
         if isinstance(event, ExecutionEvent):
             if event in self._seen:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 from ctrader.enums import OrderStatus, OrderType, TimeInForce
 from ctrader.live.valuation import Chain, used_margin_of
@@ -30,8 +30,6 @@ from ctrader.models.symbols import Asset
 
 __all__ = ["Conversions", "Holdings", "differences", "is_working"]
 
-T = TypeVar("T")
-
 _AT_MARKET: Final = (OrderType.MARKET, OrderType.MARKET_RANGE)
 
 
@@ -45,19 +43,19 @@ def is_working(order: Order) -> bool:
     return order.order_type not in _AT_MARKET or order.time_in_force is TimeInForce.MARKET_ON_OPEN
 
 
-def _nothing() -> Mapping[int, T]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversions:
     """What leads from the price of a symbol to the account's currency."""
 
-    quote_assets: Mapping[int, int | None] = field(default_factory=_nothing)
+    quote_assets: Mapping[int, int | None] = field(
+        default_factory=lambda: MappingProxyType(dict[int, int | None]())
+    )
     """The asset that each symbol is priced in; None where the server does not say."""
     assets: Mapping[int, Asset] | None = None
     """The assets by id; None until they were read."""
-    chains: Mapping[int, Chain | None] = field(default_factory=_nothing)
+    chains: Mapping[int, Chain | None] = field(
+        default_factory=lambda: MappingProxyType(dict[int, Chain | None]())
+    )
     """From each asset to the account's; None where the server knows no chain."""
 
 
@@ -67,11 +65,17 @@ class Holdings:
 
     account: Account | None = None
     """The account; None until it was read."""
-    positions: Mapping[int, Position] = field(default_factory=_nothing)
+    positions: Mapping[int, Position] = field(
+        default_factory=lambda: MappingProxyType(dict[int, Position]())
+    )
     """The open positions by id."""
-    orders: Mapping[int, Order] = field(default_factory=_nothing)
+    orders: Mapping[int, Order] = field(
+        default_factory=lambda: MappingProxyType(dict[int, Order]())
+    )
     """The orders that wait to open a position, by id."""
-    protection_orders: Mapping[int, Order] = field(default_factory=_nothing)
+    protection_orders: Mapping[int, Order] = field(
+        default_factory=lambda: MappingProxyType(dict[int, Order]())
+    )
     """The orders that hold stop losses and take profits, by id."""
     is_stale: bool = True
     """Whether nothing is heard of the account any more."""

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from ctrader.events import Event
+from ctrader.events import (
+    ExecutionEvent,
+    MarginChangeEvent,
+    TraderUpdateEvent,
+    TrailingStopChangedEvent,
+)
 from ctrader.models.accounts import Account
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position
 
-__all__ = ["Heard", "Reading"]
+__all__ = ["MOST_HEARD", "Heard", "Reading", "Telling"]
+
+Telling: TypeAlias = (
+    ExecutionEvent | MarginChangeEvent | TraderUpdateEvent | TrailingStopChangedEvent
+)
+"""An event that says what is held."""
 
 MOST_HEARD: Final = 10_000
 """Events of one reading; a reading that lasts so long is given up."""
@@ -19,7 +29,7 @@ MOST_HEARD: Final = 10_000
 class Heard(NamedTuple):
     """An event that came while an account was read."""
 
-    event: Event
+    event: Telling
     knows_account: bool
     """Whether the account had been told before it."""
     knows_holdings: bool
@@ -55,7 +65,7 @@ class Reading:
         """Take open positions and working orders, those that protect positions among them."""
         self.positions, self.orders = tuple(positions), tuple(orders)
 
-    def hear(self, event: Event) -> bool:
+    def hear(self, event: Telling) -> bool:
         """Keep an event; False if there are too many by now."""
         self.heard.append(Heard(event, self.account is not None, self.positions is not None))
         return len(self.heard) <= MOST_HEARD

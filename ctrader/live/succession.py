@@ -21,13 +21,13 @@ from typing import Final, TypeVar
 
 from ctrader.enums import OrderStatus, OrderType
 from ctrader.events import (
-    Event,
     ExecutionEvent,
     MarginChangeEvent,
     TraderUpdateEvent,
     TrailingStopChangedEvent,
 )
 from ctrader.live.holdings import Holdings, is_working
+from ctrader.live.reading import Telling
 from ctrader.models.accounts import Account
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position
@@ -60,7 +60,7 @@ class Succession:
         self._positions: dict[int, datetime | None] = {}
         self._orders: dict[int, None] = {}
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Telling) -> None:
         """Remember what an event ends."""
         if not isinstance(event, ExecutionEvent):
             return
@@ -95,7 +95,7 @@ class Succession:
     def after(
         self,
         holdings: Holdings,
-        event: Event,
+        event: Telling,
         *,
         knows_account: bool = True,
         knows_holdings: bool = True,
@@ -124,8 +124,6 @@ class Succession:
                 return _trailed(holdings, event) if knows_holdings else holdings
             case TraderUpdateEvent():
                 return _with_account(holdings, event.account) if knows_account else holdings
-            case _:
-                return holdings
 
     # Private
 

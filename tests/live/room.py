@@ -27,6 +27,7 @@ from ctrader.models.changes import AccountChange, FreshnessChanged
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position
 from ctrader.operations import account_state, auth
+from ctrader.operations.base import Op
 from ctrader.proto import ProtoOAAccountType, ProtoOATotalMarginCalculationType
 from ctrader.simulator import DEFAULT_APPLICATIONS, AccountSpec, Exchange, Switches, Terminal
 from ctrader.simulator.messages.trades import order_message, position_message
@@ -178,7 +179,7 @@ class Room:
             elif not live.state.is_stale and not live.supply.is_complete:
                 self.tasks.append(self.world.start(account_state.provide(live)))
 
-    def _read(self, live: LiveAccount) -> account_state.Op[None]:
+    def _read(self, live: LiveAccount) -> Op[None]:
         changes = yield from account_state.rebuild(live, self.clock)
         if changes:
             away = len(changes) > 1

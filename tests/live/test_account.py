@@ -32,6 +32,7 @@ from ctrader.events import (
 )
 from ctrader.live.account import LiveAccount
 from ctrader.live.reading import MOST_HEARD
+from ctrader.live.succession import remember
 from ctrader.models.accounts import Account, BonusDepositWithdraw, DepositWithdraw
 from ctrader.models.changes import (
     AccountTermsChanged,
@@ -106,7 +107,8 @@ def test_nothing_is_known_before_the_first_reading() -> None:
         state.profit_of(5),
     )
     assert nothing == (None,) * len(nothing)
-    assert dict(state.positions) == dict(state.orders) == dict(state.protection_orders) == {}
+    tables: tuple[object, ...] = (state.positions, state.orders, state.protection_orders)
+    assert tables == ({}, {}, {})
     assert dict(state.profits) == {}
 
 
@@ -399,7 +401,7 @@ def test_balance_without_a_version_counts_by_its_coming() -> None:
 
 def test_bonus_is_a_term_of_the_account() -> None:
     live = live_with()
-    assert live.state.bonus is None
+    told = [live.state.bonus]
     bonus = BonusDepositWithdraw(
         operation_type=ChangeBonusType.BONUS_DEPOSIT,
         bonus_history_id=1,
@@ -415,7 +417,7 @@ def test_bonus_is_a_term_of_the_account() -> None:
     assert changes == (
         AccountTermsChanged(account(manager_bonus=Decimal(5), ib_bonus=Decimal(2)), account()),
     )
-    assert live.state.bonus == 7
+    assert [*told, live.state.bonus] == [None, 7]
     assert live.state.equity == 1000
 
 
@@ -441,6 +443,16 @@ def test_account_without_a_version_counts_by_its_coming() -> None:
     assert live.state.balance == 1
 
 
+def test_no_more_than_so_many_ends_are_remembered() -> None:
+    table: dict[int, None] = {}
+
+    for number in range(5):
+        remember(table, number, None, 3)
+    remember(table, 2, None, 3)
+
+    assert list(table) == [3, 4, 2]
+
+
 # Losses
 
 
@@ -452,7 +464,8 @@ def test_loss_makes_it_stale_and_keeps_what_was_known() -> None:
     assert live.went_stale(at(3000)) == ()
     assert (live.state.is_stale, live.state.as_of) == (True, at(2000))
     assert live.state.positions == {5: position()}
-    assert (live.state.balance, live.state.equity) == (1000, None)
+    assert live.state.balance == 1000
+    assert live.state.equity is None
 
 
 @pytest.mark.parametrize(
@@ -553,7 +566,8 @@ def test_event_before_the_answers_is_in_them() -> None:
     live.rebuilt(reading, NOW)
 
     assert live.state.positions == {5: position(update=1)}
-    assert (live.state.balance, live.state.bonus) == (1000, 3)
+    assert live.state.balance == 1000
+    assert live.state.bonus == 3
 
 
 def test_event_after_the_answers_comes_on_top_of_them() -> None:
@@ -615,7 +629,8 @@ def test_what_opened_and_closed_while_it_was_read_is_not_there() -> None:
 
     live.rebuilt(reading, NOW)
 
-    assert dict(live.state.positions) == dict(live.state.orders) == {}
+    assert live.state.positions == {}
+    assert live.state.orders == {}
 
 
 def test_event_while_a_fresh_account_is_read_again_is_told_once() -> None:
@@ -629,16 +644,23 @@ def test_event_while_a_fresh_account_is_read_again_is_told_once() -> None:
     assert live.rebuilt(reading, NOW) == ()
 
 
-def test_loss_and_another_reading_end_one() -> None:
+@pytest.mark.parametrize("end", ["loss", "another", "abandoned"])
+def test_loss_and_another_reading_end_one(end: str) -> None:
     live = LiveAccount(ACCOUNT)
-    for end in (lambda: live.went_stale(NOW), live.begin, lambda: live.abandon(reading)):
-        reading = live.begin()
-        reading.account_told(account())
-        reading.holdings_told([], [])
-        end()
-        assert not live.is_under_way(reading)
-        assert live.rebuilt(reading, NOW) == ()
+    reading = live.begin()
+    reading.account_told(account())
+    reading.holdings_told([], [])
+
+    if end == "loss":
+        live.went_stale(NOW)
+    elif end == "another":
+        live.begin()
+    else:
         live.abandon(reading)
+
+    assert not live.is_under_way(reading)
+    assert live.rebuilt(reading, NOW) == ()
+    live.abandon(reading)
     assert live.state.is_stale
 
 

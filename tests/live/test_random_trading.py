@@ -44,6 +44,7 @@ from ctrader.units import MILLISECOND, SECOND
 from tests.live.room import ACCOUNTS, CALM, START, Room
 
 SPEED: Final = 3600  # hours of the market in an hour of the client
+MOST_WAITS: Final = 20
 PAUSES: Final = (0.0, 0.01, 0.011, 0.02, 0.03)  # fills and protection take 0.02 s each
 SYMBOLS: Final = DEFAULT_CATALOGUE.symbols
 SWITCHES: Final = (
@@ -97,6 +98,7 @@ class Floor:
             exchange.set_price(symbol.symbol_id, bid, bid + symbol.spread * symbol.grid)
         self.room = Room(accounts, latency=latency, exchange=exchange)
         self.exchange = exchange
+        self.waits = 0
         self.latency = latency
         self.account_id = accounts[which % len(accounts)].account_id
         self.symbols = [SYMBOLS[(which + number) % len(SYMBOLS)] for number in range(3)]
@@ -119,7 +121,15 @@ class Floor:
                 room.check(self.account_id, profits=room.is_idle)
         room.world.run_until(lambda: room.is_idle and not state.is_stale)
         room.world.run_for(4 * self.latency / SECOND + 0.1)
+        while dict(state.positions) != room.books(self.account_id)[0] and self.latency:
+            # A day ended a moment ago, and its swap is on its way.
+            room.world.run_for(self.latency / SECOND)
+            assert self._patience()
         room.check(self.account_id)
+
+    def _patience(self) -> bool:
+        self.waits += 1
+        return self.waits < MOST_WAITS
 
     def _do(self, act: Act) -> None:
         room, account_id = self.room, self.account_id
