@@ -10,6 +10,7 @@ __all__ = [
     "EVENT_FROM_MESSAGE",
     "EVENT_TYPE_BY_MESSAGE",
     "AccountDisconnectEvent",
+    "AccountStateChangedEvent",
     "BonusDepositWithdraw",
     "ClientDisconnectEvent",
     "ConnectedEvent",
@@ -27,6 +28,7 @@ __all__ = [
     "OrderErrorEvent",
     "OrderResolvedEvent",
     "PnLChangeEvent",
+    "ProfitDiscrepancyEvent",
     "Quote",
     "ReadyEvent",
     "ReconnectedEvent",
@@ -56,6 +58,7 @@ import msgspec
 
 from ctrader.enums import AuthTrigger, ExecutionType, NotificationType
 from ctrader.models.accounts import Account, BonusDepositWithdraw, DepositWithdraw
+from ctrader.models.changes import AccountChange
 from ctrader.models.deals import Deal
 from ctrader.models.market import DepthQuote, Quote, Trendbar
 from ctrader.models.orders import Order
@@ -849,6 +852,42 @@ class TokensRotatedEvent(Event, frozen=True):
     def __repr__(self) -> str:
         """Name the accounts and nothing that must stay secret."""
         return f"TokensRotatedEvent(account_ids={self.account_ids!r}, credentials=<hidden>)"
+
+
+# Local live state
+
+
+class AccountStateChangedEvent(Event, frozen=True):
+    """What is known locally of an account changed; `account_state` shows it as it is."""
+
+    account_id: int
+    """The account."""
+    changes: tuple[AccountChange, ...]
+    """What changed, at least one change; changes of profit by a quote are not told."""
+    while_away: bool = False
+    """True if this was not heard when it happened, but found when it was read again."""
+
+
+class ProfitDiscrepancyEvent(Event, frozen=True, gc=False):
+    """Our profit of a position is not the server's, beyond what prices may explain.
+
+    It comes when two comparisons in a row disagree in the same way by more than rounding, one
+    spread of the symbol, and the spreads of the symbols that convert; then once for the position,
+    until it agrees again. The account is read anew.
+    """
+
+    account_id: int
+    """The account."""
+    position_id: int
+    """The position."""
+    ours: Decimal | None
+    """Net profit by our positions and quotes; None where we know no such position."""
+    servers: Decimal | None
+    """Net profit by the server; None where it lists no such position."""
+    our_gross: Decimal | None = None
+    """Profit without swap and commission, by our positions and quotes."""
+    servers_gross: Decimal | None = None
+    """Profit without swap and commission, by the server."""
 
 
 # Orders whose outcome was unknown

@@ -17,7 +17,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-VALUES: Final = ("config", "credentials", "enums", "errors", "events", "models")
+VALUES: Final = ("config", "credentials", "enums", "errors", "events", "live", "models")
 """Modules whose names are the same in both packages."""
 HIDDEN: Final = {
     # Tools of the library itself, or of its tests; they stay reachable in their modules.

@@ -49,7 +49,7 @@ OUTSIDE: Final = LOOPS | {
 }
 CHANCE: Final = frozenset({"random", "secrets", "uuid"})
 
-CORE: Final = ("vocabulary", "records", "protocol", "operations")
+CORE: Final = ("vocabulary", "records", "live", "protocol", "operations")
 SYNC: Final = (*CORE, "transport", "tokens", "mirrors")
 
 LAYERS: Final[Mapping[str, Layer]] = {
@@ -70,15 +70,21 @@ LAYERS: Final[Mapping[str, Layer]] = {
         sees=("vocabulary",),
         never=LOOPS,
     ),
+    "live": Layer(
+        ("ctrader.live", "ctrader.live.*"),
+        sees=("vocabulary", "records"),
+        never=OUTSIDE | CHANCE,
+        is_timeless=True,
+    ),
     "protocol": Layer(
         ("ctrader.protocol", "ctrader.protocol.*"),
-        sees=("vocabulary", "records"),
+        sees=("vocabulary", "records", "live"),
         never=OUTSIDE | CHANCE,
         is_timeless=True,
     ),
     "operations": Layer(
         ("ctrader.operations", "ctrader.operations.*"),
-        sees=("vocabulary", "records", "protocol"),
+        sees=("vocabulary", "records", "live", "protocol"),
         never=OUTSIDE | CHANCE,
         is_timeless=True,
     ),

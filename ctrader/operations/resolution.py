@@ -108,6 +108,10 @@ class _Search:
         self.last = began
         return self.looks >= LOOKS and began >= _last_look(since, ready)
 
+    def failed(self, began: Nanos) -> None:
+        """Let a look that was not whole count for nothing."""
+        self.last = began
+
     def found_something(self, began: Nanos) -> None:
         """Begin anew: the request arrived, and is on its way."""
         self.looks = 0
@@ -135,7 +139,7 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
             yield Pause(_TICK)
             continue
         try:
-            progress = yield from _look(account_id, outcomes, due)
+            look = yield from _look(account_id, outcomes, due)
         except CTraderError:
             yield Pause(BETWEEN_LOOKS)
             continue
@@ -143,14 +147,16 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
             continue
         for each in due:
             search = searches[each.key]
-            if each.key in progress:
+            if each.key in look.failed:
+                search.failed(began)
+            elif each.key in look:
                 search.found_something(began)
             elif outcomes.is_open(each) and search.found_nothing(began, each.since, ready):
                 outcomes.had_none(
                     each,
                     Evidence.ABSENCE,
-                    order=progress.orders.get(each.told.order_id or 0),
-                    position=progress.positions.get(each.told.position_id or 0),
+                    order=look.orders.get(each.told.order_id or 0),
+                    position=look.positions.get(each.told.position_id or 0),
                 )
 
 
@@ -212,6 +218,8 @@ class _Look:
         self.orders: dict[int, Order] = {}
         """Orders that stand in the way of a proof, as they are."""
         self.positions: dict[int, Position] = {}
+        self.failed: set[str] = set()
+        """Requests of which this look could not see everything."""
         self._on_their_way: set[str] = set()
         self._past: list[ProtoOAOrder] | None = None
         self._taken: set[int] = set()
@@ -307,7 +315,7 @@ class _Look:
             and order.orderType != OrderType.STOP_LOSS_TAKE_PROFIT.value
             and order.tradeData.volume == message.volume
             and order.orderId not in self._taken
-            and self.outcomes.may_be_of(request, order.orderId)
+            and self.outcomes.may_be_of(request, order.orderId, order.tradeData.openTimestamp)
         ]
         if not closing:
             return
@@ -378,8 +386,12 @@ def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op
     )
     look = _Look(account_id, outcomes, state)
     for request in due:
-        if outcomes.is_open(request):
+        if not outcomes.is_open(request):
+            continue
+        try:
             yield from look.examine(request, due)
+        except CTraderError:
+            look.failed.add(request.key)  # the others may be seen all the same
     return look
 
 

@@ -140,13 +140,21 @@ def _remainder(asked: _Span, moments: list[int]) -> list[_Span]:
         raise ProtocolError("the server says that a list goes on, but not where")
     oldest, newest = min(moments), max(moments)
     older, newer = _Span(start, oldest, oldest), _Span(newest, end, newest)
-    # The rows must be filed by the time that they show, and an answer of one millisecond, all at
-    # a border, tells nothing: then halves are asked for, which always works.
+    # The rows must be filed by the time that they show.
     is_filed = (1 if start is None else start) <= oldest and (end is None or newest <= end)
     if is_filed and older[:2] != (start, end) and newer[:2] != (start, end):
         # Beyond a border that this answer shares with the one before there is nothing.
         return [part for part in (older, newer) if part != (asked.seen,) * 3]
-    if start is None or end is None or start == end:
+    if start == end or (start is None and end is None):
+        raise ProtocolError("the server says that a list goes on, but not where")
+    if is_filed and oldest == newest == end:
+        # All of one millisecond, at the border: the rest is beside it, or of the same one. The
+        # answer shows that the server counts this border in.
+        return [_Span(start, end - 1), _Span(end, end)]
+    if is_filed and oldest == newest == start:
+        return [_Span(start, start), _Span(start + 1, end)]
+    # What is filed otherwise tells nothing: then halves are asked for, which always works.
+    if start is None or end is None:
         raise ProtocolError("the server says that a list goes on, but not where")
     middle = (start + end) // 2
     return [_Span(start, middle), _Span(middle + 1, end)]

@@ -40,6 +40,8 @@ class PendingCall:
     deadline: Nanos = 0
     server_ms: int | None = None
     """The last time that the server had told by then, of a trading request; in Unix ms."""
+    server_now_ms: int | None = None
+    """What the server's clock showed at that moment, as far as it had told it; in Unix ms."""
     heard_before: int = 0
     """How many orders had been heard of by then."""
     payload_type: int = 0

@@ -46,6 +46,8 @@ ORDERS_REMEMBERED: Final = 10_000
 """Orders that were heard of, so that an old one is not taken for the effect of a new request."""
 
 
+CLOCK_DRIFT: Final = 1_000
+"""Milliseconds by which the server's clock and ours may drift apart since it told its time."""
 CLOCK_SLACK: Final = 60_000
 """Milliseconds by which a clock may be slow."""
 
@@ -121,6 +123,8 @@ class Outcomes:
     def handed_over(self, call: PendingCall) -> None:
         """Note what was known before a trading request went out."""
         call.server_ms = self._context.server_ms
+        if call.server_ms is not None:
+            call.server_now_ms = int(self._context.server_wall().timestamp() * 1000)
         call.heard_before = self._heard_count
 
     def find(self, client_msg_id: str | None) -> OpenRequest | None:
@@ -182,12 +186,15 @@ class Outcomes:
         """Whether a request is still in doubt."""
         return open_request.key in self._open
 
-    def may_be_of(self, open_request: OpenRequest, order_id: int) -> bool:
-        """Whether an order may have come of a request, by all that was heard of it.
+    def may_be_of(self, open_request: OpenRequest, order_id: int, opened_ms: int) -> bool:
+        """Whether an order may have come of a request, by all that is known of it.
 
-        One that was heard of before the request went out came of another, and so did one whose
-        events carry the id of another.
+        One that was opened or heard of before the request went out came of another, and so did one
+        whose events carry the id of another, or that settled another.
         """
+        sent_ms = open_request.call.server_now_ms
+        if sent_ms is not None and opened_ms and opened_ms < sent_ms - CLOCK_DRIFT:
+            return False
         heard = self._heard.get((open_request.told.account_id, order_id))
         if heard is None:
             return True
@@ -318,6 +325,10 @@ class Outcomes:
         if self._open.pop(open_request.key, None) is None:
             return
         self._settled[open_request.key] = outcome
+        if outcome.took_effect and outcome.order is not None:
+            key = (outcome.request.account_id, outcome.order.order_id)
+            self._heard.pop(key, None)
+            self._note(*key, open_request.key)
         while len(self._settled) > SETTLED_REMEMBERED:
             del self._settled[next(iter(self._settled))]
         self._context.emit(OrderResolvedEvent(outcome.request.account_id, outcome))

@@ -61,7 +61,8 @@ OTHER_SETTINGS: Final[dict[str, tuple[object, ...]]] = {
     "bars_answer_timestamp": (False,),
     "enforce_bar_windows": (True,),
     "ticks_page_size": (50,),
-    "lists_page_size": (1, 5),
+    # Two rows of one millisecond must fit, or no list of them is ever whole.
+    "lists_page_size": (3, 5),
     "lists_window": (604_800_000,),
     "position_lists_span": (604_800_000,),
     "fill_delay": (0.0, 0.5, 2.0),

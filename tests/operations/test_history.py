@@ -458,9 +458,9 @@ def test_cut_off_list_is_asked_for_on_both_sides_of_what_came() -> None:
             deals_request(0, 80, Priority.BULK),
             deals_answer(deal(8, 80), deal(7, 80), has_more=True),
         ),
-        # All of one millisecond: halves.
-        (deals_request(41, 80, Priority.BULK), deals_answer(deal(8, 80), deal(7, 80))),
-        (deals_request(0, 40, Priority.BULK), deals_answer(deal(1, 40))),
+        # All of one millisecond, at the border: the rest is before it, or of the same one.
+        (deals_request(80, 80, Priority.BULK), deals_answer(deal(8, 80), deal(7, 80))),
+        (deals_request(0, 79, Priority.BULK), deals_answer(deal(1, 40))),
     )
 
     assert [entry.deal_id for entry in deals] == [1, 7, 8, 9]
@@ -589,28 +589,48 @@ def test_orders_of_a_position_are_asked_without_borders_first() -> None:
     assert [entry.order_id for entry in orders] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("moment", [None, 20])
-def test_list_without_borders_that_cannot_be_continued_is_an_error(moment: int | None) -> None:
-    turns: list[tuple[Command, object]] = [
+def test_list_without_borders_is_continued_beside_a_border_that_was_found() -> None:
+    orders = converse(
+        history.get_orders_by_position_id(7, 33),
+        (orders_of_position(None, None), orders_of_position_answer(order(2, 20), has_more=True)),
         (
-            orders_of_position(None, None),
-            orders_of_position_answer(order(2, moment), has_more=True),
-        )
-    ]
-    if moment is not None:
-        turns += [
-            (
-                orders_of_position(20, None, Priority.BULK),
-                orders_of_position_answer(has_more=False),
-            ),
-            (
-                orders_of_position(None, 20, Priority.BULK),
-                orders_of_position_answer(order(2, 20), has_more=True),
-            ),
-        ]
+            orders_of_position(20, None, Priority.BULK),
+            orders_of_position_answer(order(2, 20), has_more=True),
+        ),
+        (
+            orders_of_position(21, None, Priority.BULK),
+            orders_of_position_answer(order(3, 30), has_more=False),
+        ),
+        (
+            orders_of_position(20, 20, Priority.BULK),
+            orders_of_position_answer(order(2, 20), has_more=False),
+        ),
+        (
+            orders_of_position(None, 20, Priority.BULK),
+            orders_of_position_answer(order(2, 20), has_more=True),
+        ),
+        (
+            orders_of_position(20, 20, Priority.BULK),
+            orders_of_position_answer(order(2, 20), has_more=False),
+        ),
+        (
+            orders_of_position(None, 19, Priority.BULK),
+            orders_of_position_answer(order(1, 10), has_more=False),
+        ),
+    )
 
+    assert [each.order_id for each in orders] == [1, 2, 3]
+
+
+def test_list_without_borders_whose_rows_tell_no_time_cannot_be_continued() -> None:
     with pytest.raises(ProtocolError, match="goes on, but not where"):
-        converse(history.get_orders_by_position_id(7, 33), *turns)
+        converse(
+            history.get_orders_by_position_id(7, 33),
+            (
+                orders_of_position(None, None),
+                orders_of_position_answer(order(2, None), has_more=True),
+            ),
+        )
 
 
 def test_deals_of_a_position() -> None:

@@ -280,6 +280,38 @@ def test_close_is_not_taken_for_an_earlier_one_of_the_same_volume():
     assert left.volume == 200_000
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_close_is_not_taken_for_one_that_was_found_out_before(is_told: bool):
+    world = listening()
+    position = opened(world)
+    if not is_told:
+        world.session._context.server_ms = None  # a server that never told its time
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    lost(world, ProtoOAClosePositionReq, arrives=True)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    lost(world, ProtoOAClosePositionReq, arrives=False)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = [event.outcome.took_effect for event in seen(world, OrderResolvedEvent)]
+    assert outcomes == [True, False]
+    (left,) = world.run(trading.get_open_positions(ACCOUNT))
+    assert left.volume == 200_000
+
+
+def test_close_is_not_taken_for_somebody_else_s_while_the_link_was_down():
+    world = listening()
+    position = opened(world)
+    world.cut()
+    world.exchange.script.terminal(ACCOUNT).close(position.position_id, 100_000)
+    world.run_until(lambda: world.session.is_ready)
+    lost(world, ProtoOAClosePositionReq, arrives=False)
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    world.run_for(5)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    assert not resolved(world).took_effect
+
+
 # Codes that prove nothing
 
 

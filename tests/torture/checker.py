@@ -33,7 +33,7 @@ _Order = dict[str, Any]  # Any: an order of the ledger is a JSON object
 class Rules:
     """What is demanded of a client besides the rest."""
 
-    resolution: bool = False
+    resolution: bool = True
     """Whether every unknown outcome must be found out by the end of the run."""
     recovery: bool = False
     """Whether deals of an outage must be told later."""

@@ -23,8 +23,9 @@ from ctrader.models import (
     AmendPositionRequest,
     ClosePositionRequest,
     NewOrderRequest,
+    TookEffect,
 )
-from ctrader.operations import accounts, auth, market_data, trading
+from ctrader.operations import accounts, auth, market_data, resolution, trading
 from ctrader.operations.base import Op
 from ctrader.protocol.effects import Phase
 from ctrader.simulator import DEFAULT_ACCOUNTS, DEFAULT_APPLICATIONS, Exchange
@@ -36,7 +37,7 @@ from ctrader.simulator.world import Task, World
 from ctrader.units import SECOND, to_nanos
 from tests.torture.checker import USUAL, Rules, breaches_of
 from tests.torture.edge import Edge
-from tests.torture.history import Ask, Ending, History, Request, Standing
+from tests.torture.history import Ask, Ending, History, Request, Resolution, Standing
 
 __all__ = ["Outcome", "Scenario"]
 
@@ -179,7 +180,11 @@ class Scenario:
 
     def _restarted(self) -> None:
         self.history.kills.append(self._seconds())
-        self._killed |= {each.number for each in self.history.requests if each.ending is None}
+        for each in self.history.requests:
+            if each.ending is None:
+                self._killed.add(each.number)
+            elif each.ending is Ending.UNKNOWN and each.resolution is None:
+                each.ending = Ending.KILLED  # whoever looked for what became of it died
         self._begin_life()
 
     def _tend(self) -> None:
@@ -409,7 +414,10 @@ class Scenario:
             self._end(request, Ending.REJECTED, error)
         except (OrderNotSentError, OrderInvalidError) as error:
             self._end(request, Ending.NOT_SENT, error)
-        except (OrderOutcomeUnknownError, AmendmentIncompleteError) as error:
+        except OrderOutcomeUnknownError as error:
+            self._end(request, Ending.UNKNOWN, error)
+            self._find_out(request, error)
+        except AmendmentIncompleteError as error:
             self._end(request, Ending.UNKNOWN, error)
         except CTraderError as error:
             is_gone = request.ask in (Ask.AMEND, Ask.PROTECT) and "NOT_FOUND" in str(error)
@@ -419,6 +427,21 @@ class Scenario:
                 request.order_id = event.order_id
             self._end(request, Ending.DONE)
             self._learn(request, event)
+
+    def _find_out(self, request: Request, error: OrderOutcomeUnknownError) -> None:
+        """Wait as long as it takes for what became of a request, and note it."""
+        life = self.world.life
+
+        def begin() -> None:
+            if self.world.life == life:
+                self.world.start(wait(), resolution.FOREVER)
+
+        def wait() -> Op[None]:
+            outcome = yield from resolution.outcome_of(error)
+            happened = isinstance(outcome, TookEffect)
+            request.resolution = Resolution.HAPPENED if happened else Resolution.ABSENT
+
+        self.world.at(self.world.now, lambda: self.world.when_awake(begin))
 
     def _end(self, request: Request, ending: Ending, error: Exception | None = None) -> None:
         request.ending, request.ended_at = ending, self._seconds()
