@@ -80,6 +80,8 @@ NEW_NAMES: Final[dict[str, Callable[[int], Message]]] = {
         trader=ProtoOATrader(ctidTraderAccountId=n, balance=1, depositAssetId=1, moneyDigits=2),
     ),
     "orders": _order,
+    "sessions": lambda n: ProtoOAAccountAuthRes(ctidTraderAccountId=n),
+    "ends of sessions": lambda n: ProtoOAAccountDisconnectEvent(ctidTraderAccountId=n),
     "tokens": lambda n: ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[n]),
     "margins": lambda n: ProtoOAMarginChangedEvent(
         ctidTraderAccountId=n, positionId=n, usedMargin=1, moneyDigits=2
