@@ -7,7 +7,7 @@ with the small machines that this module puts together and routes between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -29,7 +29,11 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
-from ctrader.proto.registry import SPOT_EVENT
+from ctrader.proto.registry import (
+    ACCOUNT_DISCONNECT_EVENT,
+    CLIENT_DISCONNECT_EVENT,
+    SPOT_EVENT,
+)
 from ctrader.protocol.auth import Authorization
 from ctrader.protocol.authentication import Authentication
 from ctrader.protocol.commands import CallId, CancelResult, Command, SpotTopic
@@ -58,6 +62,9 @@ if TYPE_CHECKING:
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
+
+# Whose session ended may not be read, but that one did: only a new link brings its feeds back.
+_ENDINGS: Final = frozenset({ACCOUNT_DISCONNECT_EVENT, CLIENT_DISCONNECT_EVENT})
 
 
 class Session:
@@ -408,6 +415,8 @@ class Session:
             self._context.emit_undecodable(UndecodableMessageEvent(*envelope, problem=str(error)))
             if call is not None:
                 self._requests.failed(call, error)
+            if envelope.payload_type in _ENDINGS:
+                self._link.drop(error)
             return
         if message is None:
             self._context.emit(UnknownMessageEvent(*envelope))

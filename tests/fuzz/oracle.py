@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from google.protobuf.message import DecodeError, Message
 
@@ -16,7 +16,11 @@ from ctrader.proto import (
     ProtoOAExecutionEvent,
     ProtoOAOrderErrorEvent,
 )
-from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE
+from ctrader.proto.registry import (
+    ACCOUNT_DISCONNECT_EVENT,
+    CLIENT_DISCONNECT_EVENT,
+    MESSAGE_BY_PAYLOAD_TYPE,
+)
 
 __all__ = ["Fate", "Outcome", "can_decide_an_order", "fates_of", "read"]
 
@@ -47,7 +51,7 @@ class Outcome(Enum):
     READABLE = "readable"
     """It parses; what it says may still make no sense."""
     ENDS = "ends"
-    """It parses, and says that the session is over."""
+    """It says that a session is over; if it does not parse, its type alone does."""
 
 
 class Fate(NamedTuple):
@@ -105,8 +109,8 @@ def _fate_of(body: bytes) -> Fate:
         envelope.ParseFromString(body)
         if not envelope.HasField("payloadType"):
             return Fate(Outcome.BREAKS)
-        message_id: object = envelope.clientMsgId
-        if not isinstance(message_id, str):  # bytes, where they are no text
+        # cast: the runtime gives bytes for what is no text
+        if not isinstance(cast("object", envelope.clientMsgId), str):
             return Fate(Outcome.BREAKS)
     except (DecodeError, UnicodeDecodeError):
         return Fate(Outcome.BREAKS)
@@ -115,8 +119,9 @@ def _fate_of(body: bytes) -> Fate:
         return Fate(Outcome.UNKNOWN, payload_type, payload)
     message = read(payload_type, payload)
     if message is None or _lacks(message) or not _is_legible(message):
-        return Fate(Outcome.UNDECODABLE, payload_type, payload)
-    is_end = isinstance(message, ProtoOAClientDisconnectEvent)
+        is_end = payload_type in (CLIENT_DISCONNECT_EVENT, ACCOUNT_DISCONNECT_EVENT)
+        return Fate(Outcome.ENDS if is_end else Outcome.UNDECODABLE, payload_type, payload)
+    is_end = payload_type == CLIENT_DISCONNECT_EVENT
     return Fate(Outcome.ENDS if is_end else Outcome.READABLE, payload_type, payload)
 
 

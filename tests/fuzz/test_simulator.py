@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ctrader.simulator.exchange import Exchange
     from tests.fuzz.corpus import Entry
 
+PARTS: Final = 2
+"""How many tests share the corpus, so that none of them lasts long."""
 STEP: Final = 1_000_000_000
 """Nanoseconds from one volley to the next."""
 
@@ -90,11 +92,13 @@ def check_answers(data: bytes) -> Counter[str]:
 
 
 @pytest.mark.parametrize("is_strict", [True, False])
-def test_frozen_corpus_is_answered_alike_in_four_chunkings(is_strict):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_frozen_corpus_is_answered_alike_in_four_chunkings(part, is_strict):
+    entries = frozen()[part::PARTS]
     servers = {name: Server(chunking, is_strict=is_strict) for name, chunking in CHUNKINGS.items()}
     first = servers["whole"]
     names: Counter[str] = Counter()
-    for number, volley in enumerate(volleys(frozen(), Random(2))):
+    for number, volley in enumerate(volleys(entries, Random(part))):
         answers = {name: server.read(volley) for name, server in servers.items()}
         assert set(answers.values()) == {answers["whole"]}, number
         names += check_answers(answers["whole"])
@@ -105,7 +109,7 @@ def test_frozen_corpus_is_answered_alike_in_four_chunkings(is_strict):
         told = {name: server.rest(link_is_over=is_over) for name, server in servers.items()}
         assert set(told.values()) == {told["whole"]}, number
         names += check_answers(told["whole"])
-    assert names["ProtoOAErrorRes"] > 5000
+    assert names["ProtoOAErrorRes"] > 1000
     assert len(names) > 20  # some requests still make sense, and are answered
     for server in servers.values():
         check_that_it_works(server.peer)
