@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import ConfigurationError, SymbolNotFoundError
+from ctrader.errors import ConfigurationError, ProtocolError, SymbolNotFoundError
 from ctrader.models.symbols import (
     ArchivedSymbol,
     Asset,
@@ -146,6 +146,7 @@ def get_by_name(account_id: int, name: str) -> Op[Symbol]:
         ValueError: the name is no text.
         SymbolNotFoundError: the account does not have it; it names those that are spelled alike.
         ConfigurationError: it has several, and which is meant cannot be told.
+        ProtocolError: what the server gives as its id is none.
     """
     listed = yield from list_all(account_id)
     named = {symbol.symbol_id: symbol for symbol in listed if symbol.name == name}
@@ -169,7 +170,12 @@ def get_by_name(account_id: int, name: str) -> Op[Symbol]:
             f"Account {account_id} has several {kind} symbols named {name!r}, with the ids {ids}. "
             "Choose one of these ids and ask for it with get_by_id()."
         )
-    return (yield from get_by_id(account_id, found[0].symbol_id))
+    symbol_id = found[0].symbol_id
+    if symbol_id < 1:
+        raise ProtocolError(
+            f"The server lists {name!r} with the number {symbol_id}, which is no id"
+        )
+    return (yield from get_by_id(account_id, symbol_id))
 
 
 @checks_arguments

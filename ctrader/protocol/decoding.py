@@ -45,6 +45,10 @@ _SPOT_HEAD_LENGTH: Final = 5
 _ONE_BYTE_VARINT: Final = 0x80
 _UNSEEN: Final = (None, None, 0)
 
+CAPACITY: Final = 50_000
+"""Symbols whose last quotes, and accounts whose decimals, are remembered. Brokers have a few
+thousand symbols; without a bound, a server that goes on naming new ones would fill the memory."""
+
 SERVER_TEXTS: Final[dict[type[Message], tuple[str, ...]]] = {
     ProtoErrorRes: ("errorCode", "description"),
     ProtoOAAccountsTokenInvalidatedEvent: ("reason",),
@@ -206,6 +210,8 @@ class EventDecoder:
         if ask is not None:
             last_ask = ask
         self._sides[key] = (last_bid, last_ask, self.now)
+        if len(self._sides) > CAPACITY:
+            del self._sides[next(iter(self._sides))]
         if not (
             (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols))
             or SpotEvent in self._waited
@@ -258,7 +264,7 @@ class EventDecoder:
             if isinstance(message, ProtoOATraderRes | ProtoOATraderUpdatedEvent):
                 digits = money_digits_of(message.trader)
                 if digits is not None:
-                    self._money_digits[message.ctidTraderAccountId] = digits
+                    self._learn_digits(message.ctidTraderAccountId, digits)
             if isinstance(message, ProtoOASpotEvent):
                 try:
                     spot = self.spot(message)
@@ -284,6 +290,13 @@ class EventDecoder:
         if self.wants(message_type):
             events.append(message)
         return events
+
+    # Private
+
+    def _learn_digits(self, account_id: int, digits: int) -> None:
+        # What is known stays: an account whose decimals were forgotten would be read with two.
+        if account_id in self._money_digits or len(self._money_digits) < CAPACITY:
+            self._money_digits[account_id] = digits
 
 
 def _is_readable(bar: ProtoOATrendbar) -> bool:

@@ -30,7 +30,11 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOASpotEvent,
 )
-from ctrader.proto.registry import SPOT_EVENT
+from ctrader.proto.registry import (
+    ACCOUNT_DISCONNECT_EVENT,
+    CLIENT_DISCONNECT_EVENT,
+    SPOT_EVENT,
+)
 from ctrader.protocol.auth import (
     Authorization,
     is_about_sessions,
@@ -80,6 +84,8 @@ _JUDGES: Final = frozenset({Timer.CALL, Timer.SILENCE, Timer.STALL})
 """Timers that end something for want of an answer."""
 LATE: Final = 1 * SECOND
 """Timers that come later than this were held up."""
+# Whose session ended may not be read, but that one did: only a new link brings its feeds back.
+_ENDINGS: Final = frozenset({ACCOUNT_DISCONNECT_EVENT, CLIENT_DISCONNECT_EVENT})
 
 
 class Session:
@@ -503,6 +509,8 @@ class Session:
             self._context.emit_undecodable(UndecodableMessageEvent(*envelope, problem=str(error)))
             if call is not None:
                 self._requests.failed(call, error)
+            if envelope.payload_type in _ENDINGS:
+                self._link.drop(error)
             return
         if message is None:
             self._context.emit(UnknownMessageEvent(*envelope))

@@ -162,6 +162,10 @@ class Terms:
             self._links += 1
         else:
             self._sessions[account_id] = self._sessions.get(account_id, 0) + 1
+            if len(self._sessions) > CAPACITY:
+                # Without their numbers, all sessions must count as other ones.
+                self._sessions.clear()
+                self._links += 1
         _drop(self._symbols, account_id)
         _drop(self._positions, account_id)
         _drop(self._orders, account_id)

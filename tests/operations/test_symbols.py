@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ctrader.errors import ClientClosedError, ConfigurationError, SymbolNotFoundError
+from ctrader.errors import (
+    ClientClosedError,
+    ConfigurationError,
+    ProtocolError,
+    SymbolNotFoundError,
+)
 from ctrader.operations import symbols
 from ctrader.proto import (
     ProtoOAArchivedSymbol,
@@ -120,6 +125,16 @@ def test_get_by_name_says_what_is_spelled_alike(name: str, told: str) -> None:
     assert told in str(refused.value)
     assert str(refused.value).startswith("SYMBOL_NOT_FOUND (")  # the server refused nothing
     assert refused.value.is_local
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_number_of_a_named_symbol_that_is_no_id_is_the_servers_mistake(number: int) -> None:
+    listed = ProtoOASymbolsListRes(
+        ctidTraderAccountId=7, symbol=[ProtoOALightSymbol(symbolId=number, symbolName="EURUSD")]
+    )
+
+    with pytest.raises(ProtocolError, match=f"{number}, which is no id"):
+        converse(symbols.get_by_name(7, "EURUSD"), (LIST, listed))
 
 
 def test_symbol_that_need_not_be_disabled_is_preferred() -> None:

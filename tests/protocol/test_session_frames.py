@@ -16,6 +16,7 @@ from ctrader.events import (
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoHeartbeatEvent,
+    ProtoOAApplicationAuthReq,
     ProtoOASpotEvent,
     ProtoOASymbolChangedEvent,
     ProtoOATrendbar,
@@ -104,6 +105,20 @@ def test_payload_that_does_not_decode_is_an_event():
     assert isinstance(warning, Warned)
     assert "ProtoOASymbolChangedEvent could not be read" in warning.text
     assert peer.is_connected()
+
+
+@pytest.mark.parametrize("payload_type", [2148, 2164])
+def test_end_of_a_session_that_cannot_be_read_ends_the_link(payload_type):
+    peer = ready()
+    # The server no longer serves somebody, and heartbeats alone would never show it.
+    peer.receive(encode_envelope(payload_type, b"\xff"))
+    assert isinstance(peer.outputs[0], UndecodableMessageEvent)
+    (lost,) = peer.seen(DisconnectedEvent)
+    assert isinstance(lost.cause, DeserializationError)
+    assert peer.closed == [1]
+    peer.reopen()
+    peer.connection_made()
+    assert peer.sent_kinds() == [ProtoOAApplicationAuthReq]
 
 
 def test_message_that_cannot_be_read_is_a_warning_once_for_each_type():

@@ -1,0 +1,1 @@
+"""Malformed input: a frozen corpus, and coverage-guided fuzzing of whatever reads bytes."""
