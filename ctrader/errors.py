@@ -63,6 +63,7 @@ process (a cause that cannot be pickled travels as its text).
     │   ├── OrderOutcomeUnknownError
     │   └── AmendmentIncompleteError
     ├── TokenStoreError
+    ├── JournalError
     ├── UnknownTimezoneError
     ├── SlowConsumerError
     ├── ClientClosedError
@@ -104,6 +105,7 @@ __all__ = [
     "IncorrectBoundariesError",
     "InsecureTransportError",
     "InvalidRequestError",
+    "JournalError",
     "MaintenanceError",
     "MarketClosedError",
     "MaxExposureReachedError",
@@ -1130,6 +1132,14 @@ class TokenStoreError(CTraderError):
     def __init__(self, message: str, *, cause: BaseException | None = None) -> None:
         super().__init__(f"{message}{_because(cause)}")
         self.cause = cause
+
+
+class JournalError(CTraderError):
+    """The journal of trading requests could not be opened, read or written.
+
+    A request that it could not record must not be sent. The message says which file, why and what
+    to do.
+    """
 
 
 class UnknownTimezoneError(CTraderError):

@@ -89,6 +89,9 @@ from ctrader.errors import (
     InvalidRequestError as InvalidRequestError,
 )
 from ctrader.errors import (
+    JournalError as JournalError,
+)
+from ctrader.errors import (
     MaintenanceError as MaintenanceError,
 )
 from ctrader.errors import (

@@ -50,7 +50,7 @@ OUTSIDE: Final = LOOPS | {
 CHANCE: Final = frozenset({"random", "secrets", "uuid"})
 
 CORE: Final = ("vocabulary", "records", "live", "protocol", "operations")
-SYNC: Final = (*CORE, "transport", "tokens", "mirrors")
+SYNC: Final = (*CORE, "transport", "tokens", "journal", "mirrors")
 
 LAYERS: Final[Mapping[str, Layer]] = {
     "vocabulary": Layer(
@@ -90,7 +90,13 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     # What both kinds of driver share; so nothing of a loop may be in it.
     "transport": Layer(("ctrader.clocks", "ctrader.transport"), sees=CORE, never=LOOPS),
-    "tokens": Layer(("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary",), never=LOOPS),
+    "files": Layer(("ctrader.file_lock",), never=LOOPS),
+    "tokens": Layer(
+        ("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary", "files"), never=LOOPS
+    ),
+    "journal": Layer(
+        ("ctrader.journal", "ctrader.journal.*"), sees=("vocabulary", "files"), never=LOOPS
+    ),
     "async api": Layer(("ctrader.api", "ctrader.api.*"), sees=CORE, never=LOOPS),
     "async drivers": Layer(
         (
@@ -101,11 +107,11 @@ LAYERS: Final[Mapping[str, Layer]] = {
             "ctrader.oauth",
             "ctrader.streams",
         ),
-        sees=(*CORE, "transport", "tokens", "async api"),
+        sees=(*CORE, "transport", "tokens", "journal", "async api"),
     ),
     "async client": Layer(
         ("ctrader.account", "ctrader.client"),
-        sees=(*CORE, "transport", "tokens", "async api", "async drivers"),
+        sees=(*CORE, "transport", "tokens", "journal", "async api", "async drivers"),
     ),
     # Names of `ctrader` that `ctrader_sync` has too.
     "mirrors": Layer(

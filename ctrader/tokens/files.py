@@ -23,7 +23,7 @@ from typing import Final
 import platformdirs
 
 from ctrader.errors import TokenStoreError
-from ctrader.tokens.file_lock import locked_file
+from ctrader.file_lock import locked_file
 from ctrader.tokens.record import GrantKey, StoredGrant
 from ctrader.tokens.store import LOCK_TIMEOUT
 from ctrader.tokens.text import Kept, kept_in, text_of

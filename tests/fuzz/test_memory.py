@@ -29,7 +29,7 @@ from ctrader.proto import (
     ProtoOATrader,
     ProtoOATraderUpdatedEvent,
 )
-from ctrader.protocol import decoding, terms
+from ctrader.protocol import decoding, outcomes, terms
 from ctrader.protocol.commands import SpotTopic
 from ctrader.protocol.envelope import encode_envelope, encode_message
 from tests.fuzz.messages import ACCOUNT
@@ -112,6 +112,7 @@ def table_after(frame: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch) 
     """Return how large a session's largest table is after frames of many names."""
     for module in (decoding, terms):
         monkeypatch.setattr(module, "CAPACITY", CAPACITY)
+    monkeypatch.setattr(outcomes, "ORDERS_REMEMBERED", CAPACITY)
     peer: Peer = Reader(CHUNKINGS["whole"]).peer
     peer.session.listen(KINDS, None)
     for number in range(MANY):
