@@ -2,7 +2,8 @@
 
 By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
 real hourly bars, `foreign` runs clients that others wrote against it, `long` runs the long
-tests, `torture` runs ten times as many hours under faults as `hostile`.
+tests, `torture` runs ten times as many hours under faults as `hostile`, `fuzz` looks for bytes that
+nobody foresaw.
 """
 
 from __future__ import annotations
@@ -148,6 +149,16 @@ def foreign(session: nox.Session) -> None:
         session.run(interpreter, "-m", "pip", "install", "--quiet", requirement, external=True)
         arguments += [option, interpreter]
     session.run("python", "-m", "tests.foreign", *arguments, *session.posargs)
+
+
+@nox.session(python=OLDEST)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz whatever reads bytes, guided by coverage: a minute for each target.
+
+    One target for longer: `nox -s fuzz -- --target decoders --seconds 3600`.
+    """
+    session.install(".[simulator]", *group("test", "fuzz"))
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from ctrader.tokens.record import GrantKey, StoredGrant, TokenPair
 
 _VERSION: Final = 1
+_MOST_SAVES: Final = 10**12
 
 
 class Kept(NamedTuple):
@@ -56,7 +57,9 @@ def kept_in(key: GrantKey, text: str) -> Kept | None:
             superseded=tuple(found["superseded"]),
             exchanging=found["exchanging"],
         )
-        return Kept(int(found["serial"]), grant)
+        serial = int(found["serial"])
+        # It only tells the newer of two. An absurd one costs neither the tokens nor the next save.
+        return Kept(serial if 0 < serial < _MOST_SAVES else 0, grant)
     # A ConfigurationError is a ValueError; what is nested too deeply ends the recursion.
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return None

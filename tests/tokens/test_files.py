@@ -298,3 +298,18 @@ def test_killed_processes_tear_nothing_and_lose_nothing_that_was_saved(
         assert grant.supersedes(f"canary-refresh-{last - 1}")
         with FileTokenStore(folder, lock_timeout=0).lock(KEY):
             pass  # the system let go of the dead one's lock
+
+
+@pytest.mark.parametrize(
+    "serial", [10**300, 2**63, -5, 0], ids=["300 digits", "64 bits", "negative", "zero"]
+)
+def test_absurd_serial_costs_no_tokens_and_no_save(
+    store: FileTokenStore, folder: Path, serial: int
+):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+    file = the_file(folder)
+    file.write_text(file.read_text().replace('"serial":1', f'"serial":{serial}'))
+    assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(1)))
+    # Part of the name of the file that is written, so that one of hundreds of digits failed there.
+    store.save(KEY, StoredGrant(tokens=pair(2)))
+    assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
