@@ -304,6 +304,9 @@ class _Look:
             self.positions[message.positionId] = position
 
     def _close(self, request: OpenRequest, message: ProtoOAClosePositionReq) -> Op[None]:
+        before, standing = request.call.open_volume, self.open.get(message.positionId)
+        if before is not None and standing is not None and standing.tradeData.volume >= before:
+            return  # as much is open as when it was sent
         past = yield from _orders_of_position(
             self.account_id, message.positionId, _first_ms(request, self.outcomes), self.outcomes
         )
@@ -319,7 +322,8 @@ class _Look:
         ]
         if not closing:
             return
-        found = min(closing, key=lambda order: (order.tradeData.openTimestamp, order.orderId))
+        # Older ones may come of an earlier process, which nobody here heard of.
+        found = max(closing, key=lambda order: (order.tradeData.openTimestamp, order.orderId))
         self._taken.add(found.orderId)
         yield from self._ended_with(request, found.orderId, Evidence.HISTORY)
 

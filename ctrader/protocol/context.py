@@ -14,7 +14,7 @@ from ctrader.protocol.effects import Effect, EventsReceived, Phase, PhaseChanged
 from ctrader.protocol.limiter import LONGEST_HINT
 from ctrader.protocol.setbacks import Setbacks
 from ctrader.protocol.timers import TimerTable
-from ctrader.units import SECOND, to_nanos
+from ctrader.units import MILLISECOND, to_nanos
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Context"]
 
+OLD_TIME: Final = 2_000
+"""Milliseconds by which a told time may lie behind the server's clock and still be a fresh one."""
 _SECRETS_REMEMBERED: Final = 64
 """An answer may come late, and its account may be removed by then."""
 
@@ -34,7 +36,7 @@ class Context:
     """What every machine of a session sees: its phase, the time, its effects."""
 
     __slots__ = (
-        "_server_at",
+        "_server_offset",
         "_unreadable",
         "clocks",
         "config",
@@ -45,7 +47,6 @@ class Context:
         "rng",
         "secrets",
         "sent_secrets",
-        "server_ms",
         "setbacks",
         "timers",
         "watch",
@@ -73,9 +74,7 @@ class Context:
         """Is shown every event, after it was delivered; None while nobody waits for one."""
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
-        self.server_ms: int | None = None
-        """The last time that the server has told, in Unix ms; None where it told none."""
-        self._server_at: Nanos = 0
+        self._server_offset: int | None = None
         self._unreadable: set[int] = set()
 
     @property
@@ -126,19 +125,29 @@ class Context:
         return self.clocks.wall(self.now if moment is None else moment)
 
     def server_told(self, unix_ms: int) -> None:
-        """Note a time of the server's clock that an event told; older ones change nothing."""
-        if self.server_ms is None or unix_ms > self.server_ms:
-            self.server_ms, self._server_at = unix_ms, self.now
+        """Note a time that a message of this moment told; it is no later than the server's clock.
 
-    def server_wall(self) -> datetime:
-        """Return the time of day by the server's clock, as far as it has told it.
-
-        This machine's own stands in until then; it may be wrong by hours.
+        Some messages tell of old times, such as the last price of a closed market: they change
+        nothing once a newer one has come.
         """
-        if self.server_ms is None:
-            return self.wall()
-        passed = (self.now - self._server_at) / SECOND
-        return datetime.fromtimestamp(self.server_ms / 1000 + passed, UTC)
+        offset = unix_ms - self.now // MILLISECOND
+        if self._server_offset is None or offset >= self._server_offset - OLD_TIME:
+            self._server_offset = offset
+
+    def server_ms(self) -> int | None:
+        """Return what the server's clock shows at least, in Unix ms; None where it told nothing."""
+        return (
+            None if self._server_offset is None else self._server_offset + self.now // MILLISECOND
+        )
+
+    def latest_wall(self) -> datetime:
+        """Return the time of day by the server's clock or by this machine's, the later of them.
+
+        This machine's may be wrong by hours.
+        """
+        told = self.server_ms()
+        wall = self.wall()
+        return wall if told is None else max(wall, datetime.fromtimestamp(told / 1000, UTC))
 
     def after(self, seconds: float) -> Nanos:
         """Return the moment that lies so many seconds ahead."""
@@ -154,7 +163,7 @@ class Context:
         if isinstance(error, APIError):
             wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
             if error.maintenance_end is not None:
-                rest = (error.maintenance_end - self.server_wall()).total_seconds()
+                rest = (error.maintenance_end - self.latest_wall()).total_seconds()
                 wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
         if isinstance(error, ConnectionLimitError):
             # Whoever comes back soon keeps the places taken that all are waiting for.

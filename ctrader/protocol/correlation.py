@@ -39,9 +39,9 @@ class PendingCall:
     """When the frame was handed to the transport."""
     deadline: Nanos = 0
     server_ms: int | None = None
-    """The last time that the server had told by then, of a trading request; in Unix ms."""
-    server_now_ms: int | None = None
-    """What the server's clock showed at that moment, as far as it had told it; in Unix ms."""
+    """What the server's clock showed at that moment, at least, of a trading request; in Unix ms."""
+    open_volume: int | None = None
+    """What was open of the position that it closes, as far as known."""
     heard_before: int = 0
     """How many orders had been heard of by then."""
     payload_type: int = 0

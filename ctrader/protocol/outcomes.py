@@ -22,7 +22,7 @@ from ctrader.models.outcomes import (
     UnresolvedOrder,
 )
 from ctrader.models.positions import Position
-from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.proto import ProtoOAClosePositionReq, ProtoOAExecutionEvent
 from ctrader.protocol.answers import ending_of, refused_with
 from ctrader.protocol.commands import Resolve
 from ctrader.units import Nanos
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.correlation import PendingCall
     from ctrader.protocol.decoding import EventDecoder
     from ctrader.protocol.pending import Pending, PendingCommands
+    from ctrader.protocol.terms import Terms
     from ctrader.protocol.work import Work
 
 __all__ = ["OpenRequest", "Outcomes"]
@@ -92,6 +93,7 @@ class Outcomes:
         "_pending",
         "_resolving",
         "_settled",
+        "_terms",
         "_work",
     )
 
@@ -102,10 +104,12 @@ class Outcomes:
         authorization: Authorization,
         background: Background,
         decoder: EventDecoder,
+        terms: Terms,
         work: Work,
     ) -> None:
         self._context = context
         self._decoder = decoder
+        self._terms = terms
         self._pending = pending
         self._authorization = authorization
         self._background = background
@@ -122,9 +126,11 @@ class Outcomes:
 
     def handed_over(self, call: PendingCall) -> None:
         """Note what was known before a trading request went out."""
-        call.server_ms = self._context.server_ms
-        if call.server_ms is not None:
-            call.server_now_ms = int(self._context.server_wall().timestamp() * 1000)
+        call.server_ms = self._context.server_ms()
+        request = call.request
+        if isinstance(request, ProtoOAClosePositionReq):
+            position = self._terms.position(request.ctidTraderAccountId, request.positionId)
+            call.open_volume = None if position is None else position.volume
         call.heard_before = self._heard_count
 
     def find(self, client_msg_id: str | None) -> OpenRequest | None:
@@ -169,8 +175,7 @@ class Outcomes:
 
         This computer's clock may be slow, so what the server told counts as well.
         """
-        clocks = (self._context.server_wall(), self._context.wall())
-        return int(max(clocks).timestamp() * 1000) + CLOCK_SLACK
+        return int(self._context.latest_wall().timestamp() * 1000) + CLOCK_SLACK
 
     def ready_since(self, account_id: int) -> Nanos | None:
         """Return since when an account is ready, None while it is not."""
@@ -192,7 +197,7 @@ class Outcomes:
         One that was opened or heard of before the request went out came of another, and so did one
         whose events carry the id of another, or that settled another.
         """
-        sent_ms = open_request.call.server_now_ms
+        sent_ms = open_request.call.server_ms
         if sent_ms is not None and opened_ms and opened_ms < sent_ms - CLOCK_DRIFT:
             return False
         heard = self._heard.get((open_request.told.account_id, order_id))

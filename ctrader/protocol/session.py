@@ -122,6 +122,7 @@ class Session:
             authorization,
             self._background,
             self._decoder,
+            self._requests.terms,
             Idle() if work is None else work,
         )
         self._requests.handed_over = self._outcomes.handed_over
@@ -222,6 +223,8 @@ class Session:
             if not self._link.is_open():
                 return
             is_quick = is_bare_enough and not self._money.is_asking
+        if quote.timestamp:
+            self._context.server_told(quote.timestamp)
         if self._frames.failure is not None:
             self._let_go()
             self._link.drop(self._frames.failure)

@@ -24,7 +24,7 @@ from ctrader.models import (
     Position,
     TookEffect,
 )
-from ctrader.operations import trading
+from ctrader.operations import market_data, trading
 from ctrader.operations.base import Op
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -39,7 +39,7 @@ from ctrader.proto import (
 from ctrader.protocol.commands import CancelResult
 from ctrader.simulator import Script
 from ctrader.simulator.world import World
-from tests.simulator.test_world import ACCOUNT, ready_world, seen
+from tests.simulator.test_world import ACCOUNT, authenticate, ready_world, seen
 
 M = TypeVar("M", bound=Message)
 
@@ -285,7 +285,7 @@ def test_close_is_not_taken_for_one_that_was_found_out_before(is_told: bool):
     world = listening()
     position = opened(world)
     if not is_told:
-        world.session._context.server_ms = None  # a server that never told its time
+        world.session._context._server_offset = None  # a server that never told its time
     close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
     lost(world, ProtoOAClosePositionReq, arrives=True)
     in_doubt(world, trading.close_position(ACCOUNT, close))
@@ -297,6 +297,22 @@ def test_close_is_not_taken_for_one_that_was_found_out_before(is_told: bool):
     assert outcomes == [True, False]
     (left,) = world.run(trading.get_open_positions(ACCOUNT))
     assert left.volume == 200_000
+
+
+def test_close_is_not_taken_for_one_of_an_earlier_process():
+    world = listening()
+    position = opened(world)
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    world.run(trading.close_position(ACCOUNT, close))
+    world.restart_client()
+    world.listen(OrderResolvedEvent)
+    world.connect()
+    authenticate(world)
+    world.run(market_data.subscribe_spots(ACCOUNT, [1]))
+    world.run_for(5)  # prices tell the server's time
+    lost(world, ProtoOAClosePositionReq, arrives=False)
+    in_doubt(world, trading.close_position(ACCOUNT, close))
+    assert not resolved(world).took_effect
 
 
 def test_close_is_not_taken_for_somebody_else_s_while_the_link_was_down():

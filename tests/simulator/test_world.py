@@ -88,6 +88,12 @@ def ready_world(**options: Any) -> World:
     """Make a world whose client is connected, with its account authenticated."""
     world = make_world(**options)
     world.connect()
+    authenticate(world)
+    return world
+
+
+def authenticate(world: World) -> None:
+    """Authenticate the account on a client that is connected."""
     grant = world.exchange.grants.grants[0]
     credentials = world.run(
         auth.authenticate_by_trader_login(
@@ -95,7 +101,6 @@ def ready_world(**options: Any) -> World:
         )
     )
     assert credentials.account_id == ACCOUNT
-    return world
 
 
 def seen(world: World, kind: type[E]) -> list[E]:
