@@ -245,7 +245,10 @@ class Authentication:
     def _application_answered(self, _: object, error: Exception | None) -> None:
         if not self._context.is_connected:
             return
+        if error is not None and self._authorization.is_application_authenticated:
+            return  # an earlier request was answered well meanwhile
         if error is None or is_already_done(error):
+            self._context.timers.clear(Timer.APPLICATION_RETRY)
             self._application_backoff.reset()
             self._context.setbacks.over()
             self._authorization.application = AuthState.DONE
@@ -297,6 +300,11 @@ class Authentication:
             return False
         self._pending.end(self._application_call, error=error)
         return True
+
+    def take_late_acceptance(self) -> None:
+        """Take the acceptance of a request that something else had seemed to answer."""
+        if self._authorization.application in (AuthState.WANTED, AuthState.SENT):
+            self._application_answered(None, None)
 
     def application_lost(self) -> None:
         """Leave a link on which the server no longer knows the application."""

@@ -25,6 +25,7 @@ from ctrader.events import ServerErrorEvent, UndecodableMessageEvent, UnknownMes
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountDisconnectEvent,
+    ProtoOAApplicationAuthRes,
     ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
@@ -538,6 +539,8 @@ class Session:
             self._requests.answered(call, answer)
         elif late is not None:
             self._outcomes.answered(late, message)
+        elif isinstance(message, ProtoOAApplicationAuthRes):
+            self._authentication.take_late_acceptance()
         self._outcomes.learn(message, envelope.client_msg_id)
         self._react(message)
 

@@ -257,6 +257,27 @@ def test_passing_error_without_an_id_is_told_once_and_waited_for():
     assert len(peer.requests(APP)) == 1
 
 
+def test_acceptance_that_comes_behind_a_stray_error_counts():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoErrorRes(errorCode="CANT_ROUTE_REQUEST"))
+    peer.answer(APP)
+    assert peer.is_application_authenticated()
+    peer.clear()
+    peer.advance(30)
+    assert peer.requests(APP) == []
+
+
+def test_refusal_of_a_second_try_does_not_undo_the_acceptance_of_the_first():
+    peer = Peer()
+    peer.connect()
+    peer.push(ProtoErrorRes(errorCode="CANT_ROUTE_REQUEST"))
+    peer.advance(2)
+    peer.answer(APP)
+    peer.refuse(APP, "INVALID_REQUEST")
+    assert peer.is_application_authenticated()
+
+
 @pytest.mark.parametrize(
     "error",
     [
