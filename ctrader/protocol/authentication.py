@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.commands import CallId
     from ctrader.protocol.context import Context
+    from ctrader.protocol.executions import Executions
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.requests import Requests
     from ctrader.protocol.subscriber import Subscriber
@@ -77,6 +78,7 @@ class Authentication:
         "_application_call",
         "_authorization",
         "_context",
+        "_executions",
         "_gaps",
         "_pending",
         "_requests",
@@ -91,8 +93,10 @@ class Authentication:
         authorization: Authorization,
         requests: Requests,
         subscriber: Subscriber,
+        executions: Executions,
     ) -> None:
         self._context = context
+        self._executions = executions
         self._pending = pending
         self._authorization = authorization
         self._requests = requests
@@ -115,6 +119,7 @@ class Authentication:
 
     def lost(self, heard_at: Nanos) -> None:
         """Note the end of a link on which something last arrived at `heard_at`."""
+        self._executions.lost(heard_at)
         for account in self._authorization.accounts.values():
             if account.is_kept:
                 self._gaps.begin(account.account_id, heard_at)
@@ -146,6 +151,7 @@ class Authentication:
             # A session that is denied may have ended long ago, while the link lived on.
             since = account.since if is_denied else heard_at
             self._gaps.begin(account_id, since, by_symbol=is_denied)
+            self._executions.lost(since, account_id)
         was_authenticated = account is not None and account.state is AuthState.DONE
         if account is not None and was_authenticated:
             account.state = AuthState.WANTED
@@ -183,6 +189,7 @@ class Authentication:
             return False
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account_id)
         self._gaps.forget(account_id)
+        self._executions.forget(account_id)
         gone = _unauthorized(account_id, "the account was removed")
         for pending in self._pending.of(Authorize, WaitReady):
             if _account_of(pending) == account_id:
@@ -460,6 +467,7 @@ class Authentication:
         account.ready_at = self._context.now
         self._gaps.end(account_id)
         self._context.emit(ReadyEvent(account_id=account_id, trigger=account.trigger))
+        self._executions.ready(account_id)
         for pending in self._pending.of(WaitReady):
             if _account_of(pending) == account_id:
                 self._pending.end(pending.call_id)

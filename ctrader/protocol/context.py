@@ -42,6 +42,7 @@ class Context:
         "config",
         "drop_link",
         "effects",
+        "last_told_ms",
         "now",
         "phase",
         "rng",
@@ -74,6 +75,8 @@ class Context:
         """Is shown every event, after it was delivered; None while nobody waits for one."""
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
+        self.last_told_ms = 0
+        """The latest time that any message told, in Unix ms; 0 where none did."""
         self._server_offset: int | None = None
         self._unreadable: set[int] = set()
 
@@ -130,6 +133,7 @@ class Context:
         Some messages tell of old times, such as the last price of a closed market: they change
         nothing once a newer one has come.
         """
+        self.last_told_ms = max(self.last_told_ms, unix_ms)
         offset = unix_ms - self.now // MILLISECOND
         if self._server_offset is None or offset >= self._server_offset - OLD_TIME:
             self._server_offset = offset

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.context import Context
     from ctrader.protocol.correlation import PendingCall
     from ctrader.protocol.decoding import EventDecoder
+    from ctrader.protocol.executions import Executions
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.terms import Terms
     from ctrader.protocol.work import Work
@@ -51,6 +52,9 @@ CLOCK_DRIFT: Final = 1_000
 """Milliseconds by which the server's clock and ours may drift apart since it told its time."""
 CLOCK_SLACK: Final = 60_000
 """Milliseconds by which a clock may be slow."""
+
+_FOUND: Final = frozenset({Evidence.STATE, Evidence.HISTORY})
+"""Evidence that was looked for, and that no event has told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,12 +91,14 @@ class Outcomes:
         "_background",
         "_context",
         "_decoder",
+        "_executions",
         "_heard",
         "_heard_count",
         "_open",
         "_pending",
         "_resolving",
         "_settled",
+        "_taken",
         "_terms",
         "_work",
     )
@@ -104,11 +110,13 @@ class Outcomes:
         authorization: Authorization,
         background: Background,
         decoder: EventDecoder,
+        executions: Executions,
         terms: Terms,
         work: Work,
     ) -> None:
         self._context = context
         self._decoder = decoder
+        self._executions = executions
         self._terms = terms
         self._pending = pending
         self._authorization = authorization
@@ -117,7 +125,8 @@ class Outcomes:
         self._open: dict[str, OpenRequest] = {}
         self._settled: dict[str, OrderOutcome] = {}
         self._resolving: set[int] = set()
-        self._heard: dict[tuple[int, int], tuple[int, str | None]] = {}
+        self._heard: dict[tuple[int, int], int] = {}
+        self._taken: dict[tuple[int, int], None] = {}
         self._heard_count = 0
         pending.serve(self, Resolve)
         pending.in_doubt = self._opened
@@ -147,8 +156,13 @@ class Outcomes:
         if isinstance(refusal, OrderRejectedError):
             self.had_none(open_request, Evidence.ANSWER, error=refusal)
 
-    def learn(self, message: Message, client_msg_id: str | None) -> None:
-        """Take what an event tells, whoever caused it."""
+    def learn(self, message: Message, *, is_answer: bool) -> None:
+        """Take what an event tells, whoever caused it.
+
+        Args:
+            message: The event.
+            is_answer: Whether it answers a request that is not in doubt.
+        """
         if not isinstance(message, ProtoOAExecutionEvent):
             return
         order = message.order
@@ -157,7 +171,9 @@ class Outcomes:
             self._context.server_told(told)
         if not order.orderId:
             return
-        self._note(message.ctidTraderAccountId, order.orderId, client_msg_id)
+        self._note(message.ctidTraderAccountId, order.orderId)
+        if is_answer:
+            self._take(message.ctidTraderAccountId, order.orderId)
         for open_request in self.open_requests(message.ctidTraderAccountId):
             own_id = open_request.told.client_order_id
             if own_id is not None and order.clientOrderId == own_id:
@@ -195,16 +211,17 @@ class Outcomes:
         """Whether an order may have come of a request, by all that is known of it.
 
         One that was opened or heard of before the request went out came of another, and so did one
-        whose events carry the id of another, or that settled another.
+        that answered or settled another. A foreign id on its events proves nothing: to take the
+        effect of a request for somebody else's would have it repeated.
         """
         sent_ms = open_request.call.server_ms
         if sent_ms is not None and opened_ms and opened_ms < sent_ms - CLOCK_DRIFT:
             return False
-        heard = self._heard.get((open_request.told.account_id, order_id))
-        if heard is None:
-            return True
-        count, client_msg_id = heard
-        return count > open_request.call.heard_before and client_msg_id in (None, open_request.key)
+        key = (open_request.told.account_id, order_id)
+        if key in self._taken:
+            return False
+        heard = self._heard.get(key)
+        return heard is None or heard > open_request.call.heard_before
 
     def took_effect(
         self,
@@ -215,7 +232,10 @@ class Outcomes:
         position: Position | None = None,
         deals: tuple[Deal, ...] = (),
     ) -> None:
-        """Settle a request that was carried out."""
+        """Settle a request that was carried out, and tell of its deals if nobody was told."""
+        if order is not None and evidence in _FOUND:
+            for deal in deals:
+                self._executions.recovered(open_request.told.account_id, deal, order, position)
         self._settle(open_request, TookEffect(open_request.told, evidence, order, position, deals))
 
     def had_none(
@@ -282,15 +302,21 @@ class Outcomes:
         self._open[told.client_msg_id] = OpenRequest(call, told, self._context.now)
         self._search(told.account_id)
 
-    def _note(self, account_id: int, order_id: int, client_msg_id: str | None) -> None:
-        """Remember when an order was first heard of, and whose request it came of."""
+    def _note(self, account_id: int, order_id: int) -> None:
+        """Remember when an order was first heard of."""
         key = (account_id, order_id)
         if key in self._heard:
             return
         self._heard_count += 1
-        self._heard[key] = (self._heard_count, client_msg_id)
+        self._heard[key] = self._heard_count
         if len(self._heard) > ORDERS_REMEMBERED:
             del self._heard[next(iter(self._heard))]
+
+    def _take(self, account_id: int, order_id: int) -> None:
+        """Remember that an order came of a request whose outcome is known."""
+        self._taken[account_id, order_id] = None
+        if len(self._taken) > ORDERS_REMEMBERED:
+            del self._taken[next(iter(self._taken))]
 
     def _search(self, account_id: int) -> None:
         if account_id not in self._resolving:
@@ -331,9 +357,7 @@ class Outcomes:
             return
         self._settled[open_request.key] = outcome
         if outcome.took_effect and outcome.order is not None:
-            key = (outcome.request.account_id, outcome.order.order_id)
-            self._heard.pop(key, None)
-            self._note(*key, open_request.key)
+            self._take(outcome.request.account_id, outcome.order.order_id)
         while len(self._settled) > SETTLED_REMEMBERED:
             del self._settled[next(iter(self._settled))]
         self._context.emit(OrderResolvedEvent(outcome.request.account_id, outcome))

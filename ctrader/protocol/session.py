@@ -25,10 +25,11 @@ from ctrader.events import ServerErrorEvent, UndecodableMessageEvent, UnknownMes
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountDisconnectEvent,
-    ProtoOAApplicationAuthRes,
     ProtoOAAccountsTokenInvalidatedEvent,
+    ProtoOAApplicationAuthRes,
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
+    ProtoOAExecutionEvent,
     ProtoOASpotEvent,
 )
 from ctrader.proto.registry import (
@@ -49,6 +50,7 @@ from ctrader.protocol.context import Context
 from ctrader.protocol.decoding import SERVER_TEXTS, EventDecoder, bare_spot, open_message
 from ctrader.protocol.effects import Effect, Phase
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
+from ctrader.protocol.executions import Executions
 from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.link import Link
 from ctrader.protocol.money_digits import MoneyInquiry
@@ -117,19 +119,27 @@ class Session:
         self._requests = Requests(context, pending, authorization)
         self._background = Background(context, pending)
         self._jobs = Jobs(context, pending)
+        work = Idle() if work is None else work
+        self._executions = Executions(context, authorization, self._background, self._decoder, work)
         self._outcomes = Outcomes(
             context,
             pending,
             authorization,
             self._background,
             self._decoder,
+            self._executions,
             self._requests.terms,
-            Idle() if work is None else work,
+            work,
         )
         self._requests.handed_over = self._outcomes.handed_over
         self._subscriber = Subscriber(context, pending, authorization)
         self._authentication = Authentication(
-            context, pending, authorization, self._requests, self._subscriber
+            context,
+            pending,
+            authorization,
+            self._requests,
+            self._subscriber,
+            self._executions,
         )
         self._subscriber.quoted_at = self._decoder.quoted_at
         self._subscriber.account_answered = self._account_answered
@@ -524,7 +534,8 @@ class Session:
         self._scrub(message)
         late = self._outcomes.find(envelope.client_msg_id) if call is None else None
         # An event comes out before the completion that the same frame brings.
-        self._emit(self._decoder.events(message, envelope))
+        if not isinstance(message, ProtoOAExecutionEvent) or self._executions.is_new(message):
+            self._emit(self._decoder.events(message, envelope))
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
             self._link.heed(refusal)
@@ -541,7 +552,7 @@ class Session:
             self._outcomes.answered(late, message)
         elif isinstance(message, ProtoOAApplicationAuthRes):
             self._authentication.take_late_acceptance()
-        self._outcomes.learn(message, envelope.client_msg_id)
+        self._outcomes.learn(message, is_answer=call is not None)
         self._react(message)
 
     def _refused(self, call: PendingCall, error: APIError) -> None:

@@ -24,6 +24,7 @@ _CANCELLED: Final = ProtoOAOrderStatus.ORDER_STATUS_CANCELLED
 _REJECTED: Final = ProtoOAOrderStatus.ORDER_STATUS_REJECTED
 _LIVE_WITHIN: Final = 120.0  # seconds after the last fault
 _UNTOLD: Final = 125.0  # seconds before a kill: what arrived may have died with the process
+_AWAY: Final = 125.0  # seconds after a kill: the next process tells what happened since it came
 _OPEN_ENDS: Final = frozenset({Ending.UNKNOWN, Ending.KILLED})
 
 _Order = dict[str, Any]  # Any: an order of the ledger is a JSON object
@@ -35,14 +36,16 @@ class Rules:
 
     resolution: bool = True
     """Whether every unknown outcome must be found out by the end of the run."""
-    recovery: bool = False
+    recovery: bool = True
     """Whether deals of an outage must be told later."""
-    once: bool = False
+    once: bool = True
     """Whether a deal whose event comes twice must be told once."""
 
 
 USUAL: Final = Rules()
 """What is demanded of every client."""
+LEAST: Final = Rules(resolution=False, recovery=False, once=False)
+"""What even a client must do that finds nothing out by itself."""
 
 
 def breaches_of(
@@ -210,8 +213,15 @@ def _deals(history: History, books: Mapping[int, Any], rules: Rules) -> Iterable
         if (life, deal_id) not in history.told_deals and (died is None or at < died - _UNTOLD):
             yield f"deal {deal_id} arrived at {at:.3f} s in process {life}, and nobody was told"
     if rules.recovery:
+        moments = {
+            deal["deal_id"]: deal["executed"] / 1000 - history.unix_start
+            for account in books.values()
+            for deal in account["deals"]
+        }
         for deal_id in sorted(deals - told):
-            yield f"deal {deal_id} was never told"
+            at = moments[deal_id]
+            if not any(-_UNTOLD < at - kill < _AWAY for kill in history.kills):
+                yield f"deal {deal_id} of {at:.3f} s was never told"
 
 
 def _tokens(history: History) -> Iterable[str]:

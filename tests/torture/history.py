@@ -95,6 +95,8 @@ class History:
         default_factory=dict[tuple[int, int], float]
     )
     """When a whole event with a deal first arrived, by the same."""
+    unix_start: float = 0.0
+    """The time of day, in Unix seconds, at which the world's clock began."""
     kills: list[float] = field(default_factory=list[float])
     """When the client's processes were killed."""
     left_orders: Counter[str] = field(default_factory=Counter[str])

@@ -100,7 +100,7 @@ class Scenario:
         """
         self.seed = seed
         self.length = length
-        self.history = History()
+        self.history = History(unix_start=UNIX_MS / 1000)
         self._dice = dice = Random(f"scenario/{seed}")
         specs = [each for each in DEFAULT_ACCOUNTS if not each.is_live]
         count = dice.choice((1, 1, 1, 2, 3))

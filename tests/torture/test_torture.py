@@ -9,6 +9,7 @@ import pytest
 from ctrader.simulator.faults import FrameAltered, Lost, Plan, Reset
 from ctrader.simulator.scripting.interference import FrameRule, OutgoingFrame, Verdict
 from tests.torture import __main__ as command
+from tests.torture.checker import LEAST
 from tests.torture.scenario import FEWEST_FAULTS, FEWEST_ORDERS, Outcome, Scenario
 
 
@@ -48,7 +49,7 @@ def test_feed_that_stays_away_is_found():
     scenario = calm(3)
     rule = FrameRule(any_frame=True, times_left=None, action=_silence)
     scenario.world.at(100 * 10**9, lambda: scenario.exchange.interference.add(rule))
-    outcome = scenario.run()
+    outcome = scenario.run(LEAST)
     assert outcome.breaches == []  # everything had worked before
     scenario = calm(3, Reset(200.0))
     scenario.world.at(100 * 10**9, lambda: scenario.exchange.interference.add(rule))
