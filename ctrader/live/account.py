@@ -208,6 +208,8 @@ class LiveAccount:
                 return self.went_stale(at)
             case SymbolChangedEvent() if event.account_id == self.account_id:
                 self.supply.symbols_changed(event.symbol_ids)
+            case ExecutionEvent(is_recovered=True):
+                pass  # the reading after the loss has it, and all that came after it
             case (
                 ExecutionEvent()
                 | MarginChangeEvent()

@@ -128,7 +128,7 @@ class Context:
         return self.clocks.wall(self.now if moment is None else moment)
 
     def server_told(self, unix_ms: int) -> None:
-        """Note a time that a message of this moment told; it is no later than the server's clock.
+        """Note a time that a message told; it is no later than the server's clock.
 
         Some messages tell of old times, such as the last price of a closed market: they change
         nothing once a newer one has come.
@@ -139,13 +139,13 @@ class Context:
             self._server_offset = offset
 
     def server_ms(self) -> int | None:
-        """Return what the server's clock shows at least, in Unix ms; None where it told nothing."""
+        """Return what the server's clock shows at least, in Unix ms; None if unknown."""
         return (
             None if self._server_offset is None else self._server_offset + self.now // MILLISECOND
         )
 
     def latest_wall(self) -> datetime:
-        """Return the time of day by the server's clock or by this machine's, the later of them.
+        """Return the later time of day of the server's clock and this machine's.
 
         This machine's may be wrong by hours.
         """

@@ -1,4 +1,4 @@
-"""Tell of every deal once: of one that is told twice, and of one that an outage hid."""
+"""Tell of every deal once: of one that comes twice, and of one that a loss hid."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Executions:
         return True
 
     def lost(self, heard_at: Nanos, account_id: int | None = None) -> None:
-        """Note the end of a link, or of one account's session, that was last heard at a moment."""
+        """Note the end of a link, or of one account's session, last heard at a moment."""
         # What arrived last may have been on its way for long, as when this machine slept: only
         # what it tells itself says how far it goes.
         since = self._context.last_told_ms or int(self._context.wall(heard_at).timestamp() * 1000)
@@ -133,7 +133,7 @@ class Executions:
         return int(self._context.latest_wall().timestamp() * 1000)
 
     def missed_from(self, account_id: int) -> int | None:
-        """Return since when deals may have been missed, in Unix ms; None where none can be."""
+        """Return since when deals may be missed, in Unix ms; None where none can be."""
         missed = self._missed_from.get(account_id)
         return None if missed is None else max(missed, self._known_from[account_id])
 

@@ -126,7 +126,7 @@ class Outcomes:
         self._settled: dict[str, OrderOutcome] = {}
         self._resolving: set[int] = set()
         self._heard: dict[tuple[int, int], int] = {}
-        self._taken: dict[tuple[int, int], None] = {}
+        self._taken: dict[tuple[int, int], str | None] = {}
         self._heard_count = 0
         pending.serve(self, Resolve)
         pending.in_doubt = self._opened
@@ -156,12 +156,12 @@ class Outcomes:
         if isinstance(refusal, OrderRejectedError):
             self.had_none(open_request, Evidence.ANSWER, error=refusal)
 
-    def learn(self, message: Message, *, is_answer: bool) -> None:
+    def learn(self, message: Message, call: PendingCall | None) -> None:
         """Take what an event tells, whoever caused it.
 
         Args:
             message: The event.
-            is_answer: Whether it answers a request that is not in doubt.
+            call: The request that it answers and that is not in doubt; None for others.
         """
         if not isinstance(message, ProtoOAExecutionEvent):
             return
@@ -172,8 +172,8 @@ class Outcomes:
         if not order.orderId:
             return
         self._note(message.ctidTraderAccountId, order.orderId)
-        if is_answer:
-            self._take(message.ctidTraderAccountId, order.orderId)
+        if call is not None:
+            self._take(message.ctidTraderAccountId, order.orderId, call.message_id)
         for open_request in self.open_requests(message.ctidTraderAccountId):
             own_id = open_request.told.client_order_id
             if own_id is not None and order.clientOrderId == own_id:
@@ -219,7 +219,7 @@ class Outcomes:
             return False
         key = (open_request.told.account_id, order_id)
         if key in self._taken:
-            return False
+            return self._taken[key] == open_request.key
         heard = self._heard.get(key)
         return heard is None or heard > open_request.call.heard_before
 
@@ -312,9 +312,9 @@ class Outcomes:
         if len(self._heard) > ORDERS_REMEMBERED:
             del self._heard[next(iter(self._heard))]
 
-    def _take(self, account_id: int, order_id: int) -> None:
-        """Remember that an order came of a request whose outcome is known."""
-        self._taken[account_id, order_id] = None
+    def _take(self, account_id: int, order_id: int, client_msg_id: str | None) -> None:
+        """Remember which request of ours an order came of."""
+        self._taken[account_id, order_id] = client_msg_id
         if len(self._taken) > ORDERS_REMEMBERED:
             del self._taken[next(iter(self._taken))]
 
@@ -357,7 +357,7 @@ class Outcomes:
             return
         self._settled[open_request.key] = outcome
         if outcome.took_effect and outcome.order is not None:
-            self._take(outcome.request.account_id, outcome.order.order_id)
+            self._take(outcome.request.account_id, outcome.order.order_id, open_request.key)
         while len(self._settled) > SETTLED_REMEMBERED:
             del self._settled[next(iter(self._settled))]
         self._context.emit(OrderResolvedEvent(outcome.request.account_id, outcome))

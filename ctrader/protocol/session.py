@@ -552,7 +552,7 @@ class Session:
             self._outcomes.answered(late, message)
         elif isinstance(message, ProtoOAApplicationAuthRes):
             self._authentication.take_late_acceptance()
-        self._outcomes.learn(message, is_answer=call is not None)
+        self._outcomes.learn(message, call)
         self._react(message)
 
     def _refused(self, call: PendingCall, error: APIError) -> None:
