@@ -147,11 +147,11 @@ def _remainder(asked: _Span, moments: list[int]) -> list[_Span]:
         return [part for part in (older, newer) if part != (asked.seen,) * 3]
     if start == end or (start is None and end is None):
         raise ProtocolError("the server says that a list goes on, but not where")
-    if is_filed and oldest == newest == end:
+    if is_filed and end is not None and oldest == newest == end:
         # All of one millisecond, at the border: the rest is beside it, or of the same one. The
         # answer shows that the server counts this border in.
         return [_Span(start, end - 1), _Span(end, end)]
-    if is_filed and oldest == newest == start:
+    if is_filed and start is not None and oldest == newest == start:
         return [_Span(start, start), _Span(start + 1, end)]
     # What is filed otherwise tells nothing: then halves are asked for, which always works.
     if start is None or end is None:

@@ -280,12 +280,9 @@ def test_close_is_not_taken_for_an_earlier_one_of_the_same_volume():
     assert left.volume == 200_000
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_close_is_not_taken_for_one_that_was_found_out_before(is_told: bool):
+def test_close_is_not_taken_for_one_that_was_found_out_before():
     world = listening()
     position = opened(world)
-    if not is_told:
-        world.session._context._server_offset = None  # a server that never told its time
     close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
     lost(world, ProtoOAClosePositionReq, arrives=True)
     in_doubt(world, trading.close_position(ACCOUNT, close))
