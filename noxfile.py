@@ -77,7 +77,7 @@ def tests(session: nox.Session) -> None:
         "-n",
         WORKERS,
         "-m",
-        "not long and not replay",
+        "not long and not torture and not replay",
         "--cov",
         "--cov-report=term",
         f"--cov-fail-under={COVERAGE_PERCENT}",
@@ -92,7 +92,7 @@ def tests_other(session: nox.Session) -> None:
     tested here, the lower end in `tests`.
     """
     session.install(".[cli]", *group("test"))
-    selection = "not long and not replay and not codegen"
+    selection = "not long and not torture and not replay and not codegen"
     session.run("pytest", "-n", WORKERS, "-m", selection, *session.posargs)
 
 
