@@ -8,10 +8,12 @@ meets, so striking before each step in turn visits every state that there is, an
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -27,6 +29,7 @@ __all__ = [
     "client_threads",
     "cut_at",
     "leftovers",
+    "open_sockets",
     "running_tasks",
     "runs_asyncio",
 ]
@@ -193,6 +196,20 @@ def leftovers(client: CTraderClient) -> list[str]:
 
 def client_threads() -> list[str]:
     """Name the threads that clients have started."""
-    return sorted(
-        thread.name for thread in threading.enumerate() if thread.name.startswith("ctrader-")
-    )
+    ours = ("ctrader-io", "ctrader-connect", "ctrader-events")  # the simulator has one, too
+    return sorted(each.name for each in threading.enumerate() if each.name.startswith(ours))
+
+
+def open_sockets() -> int:
+    """Count the sockets of this process; where it cannot tell, none are counted."""
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return 0
+    return sum(_is_socket(entry) for entry in folder.iterdir())
+
+
+def _is_socket(entry: Path) -> bool:
+    try:
+        return os.readlink(entry).startswith("socket:")
+    except OSError:
+        return False  # closed while it was looked at: the folder's own descriptor

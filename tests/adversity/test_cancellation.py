@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -36,6 +34,7 @@ from tests.adversity.steps import (
     client_threads,
     cut_at,
     leftovers,
+    open_sockets,
     running_tasks,
     runs_asyncio,
 )
@@ -156,21 +155,6 @@ def simulator(nothing_left: None) -> Iterator[Simulator]:
     """A simulator in plain text, with an order and many positions on the first account."""
     with Simulator(tls=False, record_frames=True) as running:
         yield running
-
-
-def open_sockets() -> int:
-    """Count the sockets of this process; where it cannot tell, none are counted."""
-    folder = Path("/proc/self/fd")
-    if not folder.is_dir():
-        return 0
-    return sum(_is_socket(entry) for entry in folder.iterdir())
-
-
-def _is_socket(entry: Path) -> bool:
-    try:
-        return os.readlink(entry).startswith("socket:")
-    except OSError:
-        return False  # closed while it was looked at: the folder's own descriptor
 
 
 def trials(loop: str, attempt: Callable[[Steps, int], Awaitable[Cut]]) -> int:
