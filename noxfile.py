@@ -24,6 +24,7 @@ FOREIGN = {
     "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
 }
 COVERAGE_PERCENT = "95"
+ONCE = ["fuzz", "live", "simulator", "torture"]  # folders of tests that only compute
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -78,7 +79,7 @@ def tests(session: nox.Session) -> None:
         "-n",
         WORKERS,
         "-m",
-        "not long and not replay",
+        "not long and not torture and not replay",
         "--cov",
         "--cov-report=term",
         f"--cov-fail-under={COVERAGE_PERCENT}",
@@ -87,14 +88,18 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=OTHERS)
 def tests_other(session: nox.Session) -> None:
-    """Run unit and scenario tests on another Python, with the newest dependencies.
+    """Run what may differ on another Python, with the newest dependencies.
+
+    What only computes, such as a broker under virtual time, comes out alike everywhere and runs on
+    the oldest Python alone; the broker on sockets is part of every scenario.
 
     Without the compiler's group, protobuf is the newest that the range allows: the upper end is
     tested here, the lower end in `tests`.
     """
     session.install(".[cli]", *group("test"))
-    selection = "not long and not replay and not codegen"
-    session.run("pytest", "-n", WORKERS, "-m", selection, *session.posargs)
+    selection = "not long and not torture and not replay and not codegen"
+    once = [f"--ignore=tests/{folder}" for folder in ONCE]
+    session.run("pytest", "-n", WORKERS, "-m", selection, *once, *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -12,6 +12,7 @@ import anyio
 
 from ctrader.errors import ClientClosedError
 from ctrader.flag import Flag
+from ctrader.protocol.failures import FailureLog
 from ctrader.units import MILLISECOND
 
 if TYPE_CHECKING:
@@ -47,7 +48,16 @@ class HandlerDecorator(Protocol[E]):
 class Consumer:
     """One registered handler with its mailbox."""
 
-    __slots__ = ("flag", "handler", "is_closer", "is_ended", "is_reported", "route", "scope")
+    __slots__ = (
+        "failures",
+        "flag",
+        "handler",
+        "is_closer",
+        "is_ended",
+        "is_reported",
+        "route",
+        "scope",
+    )
 
     def __init__(self, route: Route, handler: EventHandler[object]) -> None:
         self.route = route
@@ -64,6 +74,8 @@ class Consumer:
         """Whether it is closing the client, which therefore cannot wait for its end."""
         self.is_reported = False
         """Whether it was reported as slow."""
+        self.failures = FailureLog()
+        """What it raised, and which of that is logged."""
 
     @property
     def name(self) -> str:
@@ -205,11 +217,13 @@ class Dispatcher:
                 return
             if not isinstance(error, Exception) and not _is_stray_cancellation(error):
                 raise
-            logger.exception(
-                "%s failed for a %s; it goes on with the next event",
-                consumer.name,
-                type(event).__name__,
-            )
+            if consumer.failures.admits(time.monotonic_ns()):
+                logger.exception(
+                    "%s failed for a %s; it goes on with the next event%s",
+                    consumer.name,
+                    type(event).__name__,
+                    consumer.failures.remark(),
+                )
 
 
 def _is_stray_cancellation(error: BaseException) -> bool:

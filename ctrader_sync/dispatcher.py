@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import ClientClosedError
+from ctrader.protocol.failures import FailureLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ JOIN_SLICE: Final = 0.1
 class Consumer:
     """One registered handler with its mailbox."""
 
-    __slots__ = ("_handler", "ended", "is_running", "is_waiting", "route")
+    __slots__ = ("_handler", "ended", "failures", "is_running", "is_waiting", "route")
 
     def __init__(self, route: Route, handler: EventHandler[object]) -> None:
         self.route = route
@@ -43,6 +44,8 @@ class Consumer:
         """Whether it stands in the dispatcher's queue."""
         self.ended = False
         """Whether it gets nothing any more."""
+        self.failures = FailureLog()
+        """What it raised, and which of that is logged."""
         self._handler = handler
 
     @property
@@ -74,11 +77,13 @@ class Consumer:
                 if isinstance(error, ClientClosedError) and is_ending():
                     logger.info("%s was cut short by the end of the client", self.name)
                     continue
-                logger.exception(
-                    "%s failed for a %s; it goes on with the next event",
-                    self.name,
-                    type(event).__name__,
-                )
+                if self.failures.admits(time.monotonic_ns()):
+                    logger.exception(
+                        "%s failed for a %s; it goes on with the next event%s",
+                        self.name,
+                        type(event).__name__,
+                        self.failures.remark(),
+                    )
 
 
 @dataclass(slots=True)

@@ -72,6 +72,8 @@ class Driver:
         self._wakers: dict[Mailbox, Callable[[], None]] = {}
         self._consumers: list[Consumer] = []
         self._streams: set[threading.Condition] = set()
+        self._connecting: set[Errand] = set()
+        self._was_connected = False
         self._dispatcher = Dispatcher(self._lock, self._retire, is_ending=self._is_ending)
         self._owner_pid = os.getpid()
         self._at_exit = functools.partial(_leave_interpreter, weakref.ref(self))
@@ -243,12 +245,22 @@ class Driver:
             ValueError: the time is none; nothing was begun.
         """
         timeout = None if timeout is None else seconds_of(timeout)
-        self._do(
-            Errand(
-                lambda session, now: session.start(now, unix_now=time.time(), timeout=timeout),
-                is_call=True,
-            )
+        errand = Errand(
+            lambda session, now: session.start(now, unix_now=time.time(), timeout=timeout),
+            is_call=True,
         )
+        try:
+            self._connecting.add(errand)
+            self._do(errand)
+            self._connecting.discard(errand)
+            self._was_connected = True  # no call follows after which Ctrl-C could strike
+        except BaseException as error:
+            self._connecting.discard(errand)
+            is_alone = not self._connecting and not self._was_connected
+            if is_alone and not isinstance(error, Exception) and not self._is_forked:
+                # The link may stand already, and whoever was interrupted will not close it.
+                self._pump.withdraw(lambda session: session.listen(*self._router.wanted()))
+            raise
 
     def close(self, grace: float = 2.0) -> None:
         """Close the link and end every call; doing it twice, or from a handler, is fine.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from ctrader.clocks import read_clocks
-from ctrader.errors import ClientClosedError
+from ctrader.errors import ClientClosedError, CTraderConnectionClosedError
 from ctrader.operations.background import BackgroundWork
 from ctrader.protocol.effects import (
     CallCompleted,
@@ -171,6 +171,14 @@ class Pump:
         if not errand.is_done:
             self.post(functools.partial(self._cancel, errand))
 
+    def withdraw(self, wanted: Callable[[Session], object]) -> None:
+        """Go back to the beginning, as if nobody had connected; what waits for it fails.
+
+        Args:
+            wanted: Tells a new session what anybody wants decoded.
+        """
+        self.post(functools.partial(self._withdraw, wanted))
+
     def close_inherited(self) -> None:
         """Close a forked child's copies of the sockets; no thread exists there.
 
@@ -190,12 +198,12 @@ class Pump:
                 return False
             if self._thread is None:
                 waker = _waker()
-                thread = threading.Thread(
-                    target=self._run, args=(waker[0],), name="ctrader-io", daemon=True
-                )
                 try:
+                    thread = threading.Thread(
+                        target=self._run, args=(waker[0],), name="ctrader-io", daemon=True
+                    )
                     thread.start()
-                except RuntimeError:  # the system has no thread left
+                except BaseException:  # the system has no thread left, or Ctrl-C strikes
                     _close_both(waker)
                     raise
                 # Only a thread that is noted here runs: Ctrl-C may strike just before.
@@ -353,20 +361,41 @@ class Pump:
         if is_ended:
             error = self.closed_error()
             for errand in list(self._errands):
-                errand.finish(error=error)
+                self._end_errand(errand, error=error)
+
+    def _end_errand(
+        self, errand: Errand, result: object = None, error: Exception | None = None
+    ) -> None:
+        # Forgotten here, and not only by its caller: Ctrl-C may keep that one from it.
+        self._errands.discard(errand)
+        errand.finish(result, error)
 
     def _perform(self, errand: Errand, now: Nanos) -> None:
         try:
             result = errand.action(self.session, now)
         except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting for it
-            errand.finish(error=error)
+            self._end_errand(errand, error=error)
             return
         if errand.is_call:
             assert isinstance(result, int)
             errand.call_id = result
             self._calls[result] = errand
         else:
-            errand.finish(result)
+            self._end_errand(errand, result)
+
+    def _withdraw(self, wanted: Callable[[Session], object], now: Nanos) -> None:
+        # A session knows no way back: for it the end of the link would be a loss.
+        if self.session.phase in (Phase.IDLE, Phase.CLOSING, Phase.FINISHED):
+            return
+        if self._attempt is not None:
+            self._give_up(self._attempt)
+        if self._link is not None:
+            self._drop_link(self._link)
+        for call_id in list(self._calls):
+            self.session.cancel(call_id, now)
+            self._end_call(call_id, None, CTraderConnectionClosedError("connect() was interrupted"))
+        self.session = self._new_session()
+        wanted(self.session)
 
     def _cancel(self, errand: Errand, now: Nanos) -> None:
         if errand.call_id is not None and self._calls.pop(errand.call_id, None) is not None:
@@ -426,7 +455,7 @@ class Pump:
     def _end_call(self, call_id: CallId, result: object, error: Exception | None) -> None:
         errand = self._calls.pop(call_id, None)
         if errand is not None:  # otherwise its caller went away
-            errand.finish(result, error)
+            self._end_errand(errand, result, error)
 
     def _open(self, epoch: int, now: Nanos) -> None:
         attempt = Attempt(self._config, self._context, epoch, self._attempt_ended)

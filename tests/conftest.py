@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unlimited = [
         item.nodeid
         for item in items
-        if item.get_closest_marker("long") and not item.get_closest_marker("timeout")
+        if (item.get_closest_marker("long") or item.get_closest_marker("torture"))
+        and not item.get_closest_marker("timeout")
     ]
     if unlimited:
         raise pytest.UsageError(f"long tests need a timeout of their own: {', '.join(unlimited)}")

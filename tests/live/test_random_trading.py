@@ -350,7 +350,7 @@ def _told(changes: tuple[AccountChange, ...]) -> Counter[tuple[str, object]]:
     return told
 
 
-@settings(max_examples=320, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(
     which=st.integers(0, 99),
     switches=st.sampled_from(SWITCHES),
