@@ -42,6 +42,7 @@ LIVE_HOST: Final = "live.ctraderapi.com"
 DEFAULT_PORT: Final = 5035  # the protobuf service, on both hosts
 
 _MAX_HEARTBEAT_INTERVAL: Final = 25.0  # seconds; the server drops a client that is silent for 30
+_LEAST_ABSENCE_WAIT: Final = 60.0  # seconds; a slow server may still take up what it was sent
 _PROXY_SCHEMES: Final = ("http", "socks5")
 
 
@@ -267,6 +268,12 @@ class ClientConfig(GuardedModel):
     The event is a `SubscriptionQuietEvent`. Two minutes are longer than what a traded symbol
     pauses for, also at the turn of the trading day.
     """
+    absence_wait: float = Field(default=_LEAST_ABSENCE_WAIT, gt=0)
+    """Seconds after a lost answer until an order that is nowhere counts as absent.
+
+    At least 60; less is allowed for localhost, 127.0.0.0/8 and ::1 only, for tests against a
+    simulator.
+    """
     spot_timestamps: bool = True
     """Ask for the time of each live price; without it quotes are some bytes smaller."""
     ca_file: Annotated[str | os.PathLike[str] | None, BeforeValidator(_plain_path)] = None
@@ -322,6 +329,14 @@ class ClientConfig(GuardedModel):
     @classmethod
     def _check_order(cls, value: float, info: ValidationInfo) -> float:
         return _not_below(value, info, "reconnect_min_wait")
+
+    @field_validator("absence_wait")
+    @classmethod
+    def _check_absence_wait(cls, value: float, info: ValidationInfo) -> float:
+        host = info.data.get("host")
+        if value < _LEAST_ABSENCE_WAIT and not (host and _is_loopback(host)):
+            raise ValueError("must be at least 60, but for a simulator on this computer")
+        return value
 
     @field_validator("ca_file")
     @classmethod

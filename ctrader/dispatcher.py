@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from ctrader.api.base import EventHandler
+    from ctrader.models.handlers import HandlerReport
     from ctrader.protocol.routing import Route
 
 __all__ = ["Consumer", "Dispatcher", "HandlerDecorator"]
@@ -49,6 +50,7 @@ class Consumer:
     """One registered handler with its mailbox."""
 
     __slots__ = (
+        "delivered",
         "failures",
         "flag",
         "handler",
@@ -74,6 +76,8 @@ class Consumer:
         """Whether it is closing the client, which therefore cannot wait for its end."""
         self.is_reported = False
         """Whether it was reported as slow."""
+        self.delivered = 0
+        """How often it was called."""
         self.failures = FailureLog()
         """What it raised, and which of that is logged."""
 
@@ -81,6 +85,10 @@ class Consumer:
     def name(self) -> str:
         """How logs and errors call it."""
         return self.route.mailbox.name
+
+    def report(self) -> HandlerReport:
+        """Say how it is doing."""
+        return self.route.report(delivered=self.delivered, failed=self.failures.total)
 
     def calls(self, event_type: type, handler: object) -> bool:
         """Whether this is the registration of a handler for a type of event."""
@@ -197,6 +205,7 @@ class Dispatcher:
 
     async def _call(self, consumer: Consumer, event: object) -> None:
         try:
+            consumer.delivered += 1
             began = time.monotonic_ns()
             # Types do not bind a lambda: it may return anything, and only what can be awaited is.
             outcome = cast("object", consumer.handler(event))

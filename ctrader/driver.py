@@ -56,9 +56,12 @@ if TYPE_CHECKING:
 
     from ctrader.api.base import EventHandler
     from ctrader.config import ClientConfig
-    from ctrader.models import OrderOutcome
+    from ctrader.journal.store import OrderJournal
+    from ctrader.models import HandlerReport, OrderOutcome
     from ctrader.operations.base import Op
     from ctrader.protocol.commands import CallId, Command
+    from ctrader.protocol.grants import TokenCallback
+    from ctrader.tokens.store import TokenStore
 
 __all__ = ["Driver"]
 
@@ -113,7 +116,14 @@ class Driver:
     `ctrader.api.base.Runner`.
     """
 
-    def __init__(self, config: ClientConfig, *, rng: random.Random) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        rng: random.Random,
+        journal: OrderJournal | None = None,
+        token_store: TokenStore | None = None,
+    ) -> None:
         """Make a driver that is not connected and belongs to no event loop yet.
 
         Raises:
@@ -128,10 +138,15 @@ class Driver:
         self._config = config
         self._context = tls_context(config) if config.use_ssl else None
         self._rng = rng
-        self._session = Session(config, rng=rng, work=BackgroundWork())
+        self._journal = journal
+        self._token_store = token_store
+        self.token_callbacks: list[TokenCallback] = []
+        """Functions of the user that keep new tokens."""
+        self._session = self._new_session()
         self._router = Router()
         self._flags: dict[Mailbox, Flag] = {}
         self._consumers: list[Consumer] = []
+        self._overwhelmed: list[Consumer] = []  # too slow: ended, and still told of
         self._dispatcher = Dispatcher(self._retire, is_ending=self._is_ending)
         self._waiters: dict[CallId, _Waiter] = {}
         self._finished_error: Exception | None = None
@@ -152,6 +167,7 @@ class Driver:
         self._writing: _Link | None = None
         self._jobs: deque[JobRequested] = deque()
         self._job_asked = Flag()
+        self._apart: set[anyio.CancelScope] = set()
         self._timer = Flag()
         self._reads = 0  # blocks of data taken from any link
         self._armed = -math.inf  # when the timer task wakes; before all time while it is awake
@@ -261,7 +277,13 @@ class Driver:
         for consumer in found:
             consumer.end()
             self._retire(consumer)
+        self._overwhelmed = [c for c in self._overwhelmed if not c.calls(event_type, handler)]
         return bool(found)
+
+    @property
+    def handlers(self) -> tuple[HandlerReport, ...]:
+        """How each handler is doing, oldest first; those that were too slow come last."""
+        return tuple(consumer.report() for consumer in (*self._consumers, *self._overwhelmed))
 
     # Public, what streams need
 
@@ -365,6 +387,16 @@ class Driver:
 
     # Private, calls
 
+    def _new_session(self) -> Session:
+        return Session(
+            self._config,
+            rng=self._rng,
+            work=BackgroundWork(),
+            journal=self._journal,
+            token_store=self._token_store,
+            token_callbacks=self.token_callbacks,
+        )
+
     def _is_ending(self) -> bool:
         return self.is_finished or self._session.phase in (Phase.CLOSING, Phase.FINISHED)
 
@@ -452,6 +484,9 @@ class Driver:
             case JobRequested(is_callback=True):
                 if self._tasks is not None:
                     self._tasks.start_soon(self._call_back, effect, name="ctrader callback")
+            case JobRequested(waits=True):
+                if self._tasks is not None:
+                    self._tasks.start_soon(self._do_apart, effect, name="ctrader lock")
             case JobRequested():
                 self._jobs.append(effect)
                 self._job_asked.set()
@@ -485,6 +520,8 @@ class Driver:
     def _retire(self, consumer: Consumer) -> None:
         self._consumers.remove(consumer)
         self.detach(consumer.route)
+        if consumer.route.mailbox.failure is not None:
+            self._overwhelmed.append(consumer)
 
     # Private, the host task
 
@@ -513,7 +550,9 @@ class Driver:
         # The cancellation of connect() came just when the link stood. A session knows no way back:
         # for it the end of that link is a loss, and with reconnecting switched off its own end.
         if self._session.phase is Phase.CONNECTED:
-            self._session = Session(self._config, rng=self._rng, work=BackgroundWork())
+            self._session.leave(time.monotonic_ns())
+            self._carry_out()
+            self._session = self._new_session()
             self._session.listen(*self._router.wanted())
 
     def _reset(self) -> None:
@@ -535,6 +574,7 @@ class Driver:
 
         for function in (
             Driver._call_back,
+            Driver._do_apart,
             Driver._do_jobs,
             Driver._keep_time,
             Driver._read,
@@ -568,6 +608,8 @@ class Driver:
                 await self._end_links()
                 timer_scope.cancel()
                 self._job_asked.set()  # what must be kept is, and then that task ends
+                for scope in self._apart:
+                    scope.cancel()
                 if self.is_finished:
                     self.closed.set()
                 self._dispatcher.stop()
@@ -620,18 +662,36 @@ class Driver:
 
     async def _do_jobs(self) -> None:
         """Have done on a worker thread, in order, what the session wants kept."""
+        # Not one of the threads that the program shares: it may have taken all of them for long.
+        limiter = anyio.CapacityLimiter(1)
         while True:
             self._job_asked.clear()
             while self._jobs:
                 effect = self._jobs[0]
                 if not self._stop.is_set or effect.is_vital:
-                    result, error = await anyio.to_thread.run_sync(_outcome_of, effect.job)
+                    result, error = await anyio.to_thread.run_sync(
+                        _outcome_of, effect.job, limiter=limiter
+                    )
                     self._session.job_done(effect.call_id, time.monotonic_ns(), result, error)
                     self._pump()
                 self._jobs.popleft()
             if self._stop.is_set:
                 return
             await self._job_asked.wait()
+
+    async def _do_apart(self, effect: JobRequested) -> None:
+        """Have something done on a worker thread that may wait long; the end does not wait."""
+        with anyio.CancelScope() as scope:
+            self._apart.add(scope)
+            result, error = await anyio.to_thread.run_sync(
+                _outcome_of,
+                effect.job,
+                abandon_on_cancel=True,
+                limiter=anyio.CapacityLimiter(1),
+            )
+            self._session.job_done(effect.call_id, time.monotonic_ns(), result, error)
+            self._pump()
+        self._apart.discard(scope)
 
     async def _call_back(self, effect: JobRequested) -> None:
         """Call a function of the user, and tell the session what came of it."""

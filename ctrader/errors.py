@@ -1447,10 +1447,11 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
         text: Any text, for example a server's description.
         secrets: What must not show; secrets shorter than 4 characters are passed over.
     """
-    # Longest first: of two secrets that begin alike, the whole longer one must go.
-    known = sorted({s for s in secrets if len(s) >= _MIN_SECRET_LENGTH}, key=len, reverse=True)
-    if not known:
+    shown = {s for s in secrets if len(s) >= _MIN_SECRET_LENGTH and s in text}
+    if not shown:
         return text
+    # Longest first: of two secrets that begin alike, the whole longer one must go.
+    known = sorted(shown, key=len, reverse=True)
     return re.sub("|".join(map(re.escape, known)), _MASK, text)
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "ProfitDiscrepancyEvent",
     "Quote",
     "ReadyEvent",
+    "ReauthorizationRequiredEvent",
     "ReconnectedEvent",
     "ServerErrorEvent",
     "SpotEvent",
@@ -97,7 +98,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.credentials import AccountCredentials
-    from ctrader.errors import APIError, TokenRefreshError
+    from ctrader.errors import APIError, ReauthorizationRequiredError, TokenRefreshError
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -273,6 +274,11 @@ class DepthEvent(Event, frozen=True, gc=False):
     """Entries to put in, or to replace by id."""
     deleted_quote_ids: tuple[int, ...]
     """Ids of entries to drop."""
+    is_first: bool = False
+    """Whether the book begins anew: whatever it held before is gone.
+
+    True for the first event of a subscription, and again of one that was restored after a loss.
+    """
 
     @classmethod
     def from_proto(cls, message: ProtoOADepthEvent, money_digits: int | None = None) -> DepthEvent:
@@ -752,7 +758,7 @@ class SubscriptionRestoreFailedEvent(Event, frozen=True):
     symbol_id: int | None = None
     """The symbol, None where the subscription is not of one."""
     topic: str = ""
-    """What was subscribed, for example `spots` or `trendbars M1`."""
+    """What is wanted, such as `live prices`, `live bars M1`, or `account`."""
 
 
 class SubscriptionQuietEvent(Event, frozen=True, gc=False):
@@ -829,6 +835,19 @@ class TokenRefreshFailedEvent(Event, frozen=True):
     account_id: int
     """The account."""
     error: TokenRefreshError
+    """Why."""
+
+
+class ReauthorizationRequiredEvent(Event, frozen=True):
+    """The refresh token is spent: a user must authorise the application anew.
+
+    Trading goes on while the access token lives. Send the user through the authorisation page,
+    and hand in the new tokens with `auth.authenticate_account` for each of the accounts.
+    """
+
+    account_ids: tuple[int, ...]
+    """The accounts that these tokens serve."""
+    error: ReauthorizationRequiredError
     """Why."""
 
 

@@ -27,31 +27,42 @@ class Clerk:
     It may block as long as it likes: neither the link nor any caller waits for it.
     """
 
-    def __init__(self, name: str, report: Report) -> None:
+    def __init__(self, name: str) -> None:
         """Make a clerk without a thread.
 
         Args:
             name: Of the thread.
-            report: Is called on the thread with what came of each job.
         """
         self._name: Final = name
-        self._report = report
         self._idle = threading.Condition()
-        self._jobs: deque[JobRequested] = deque()
+        self._jobs: deque[tuple[JobRequested, Report]] = deque()
         self._thread: threading.Thread | None = None
 
-    def take(self, job: JobRequested) -> None:
-        """Have something done, after what was asked for before."""
+    def take(self, job: JobRequested, report: Report) -> None:
+        """Have something done, after what was asked for before.
+
+        Args:
+            job: What to do.
+            report: Is called on the thread with what came of it.
+        """
         with self._idle:
-            self._jobs.append(job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._jobs.append((job, report))
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
                 self._thread.start()
+            except RuntimeError:
+                self._thread = threading.current_thread()
+            else:
+                return
+        # The system has no thread left: an order or a token is worth this one's waiting.
+        self._run()
 
     def finish(self, timeout: float) -> None:
         """Drop what need not be done any more, and wait for the rest."""
         with self._idle:
-            kept = [job for job in self._jobs if job.is_vital]
+            kept = [(job, report) for job, report in self._jobs if job.is_vital]
             self._jobs.clear()
             self._jobs.extend(kept)
             if self._thread is not threading.current_thread():
@@ -66,10 +77,10 @@ class Clerk:
                     self._thread = None
                     self._idle.notify_all()
                     return
-                job = self._jobs.popleft()
+                job, report = self._jobs.popleft()
             try:
                 result = job.job()
             except Exception as error:  # noqa: BLE001 - the session is told, whatever it is
-                self._report(job.call_id, None, error)
+                report(job.call_id, None, error)
             else:
-                self._report(job.call_id, result, None)
+                report(job.call_id, result, None)

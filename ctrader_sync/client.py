@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ctrader.config import ClientConfig
+from ctrader.operations import account_state
 from ctrader.protocol.mailbox import CAPACITY
 from ctrader.protocol.routing import check_event_type
 from ctrader_sync.api import (
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from ctrader.journal.store import OrderJournal
+    from ctrader.live.state import AccountState
+    from ctrader.models.handlers import HandlerReport
     from ctrader.models.outcomes import UnresolvedOrder
+    from ctrader.tokens.store import TokenStore
     from ctrader_sync.api.base import EventHandler, TokensRefreshedCallback
 
 __all__ = ["SyncCTraderClient"]
@@ -55,7 +60,9 @@ class SyncCTraderClient:
         self,
         config: ClientConfig,
         *,
+        token_store: TokenStore | None = None,
         on_tokens_refreshed: TokensRefreshedCallback | None = None,
+        journal: OrderJournal | None = None,
     ) -> None:
         """Make a client; nothing is sent before `connect()`.
 
@@ -63,13 +70,20 @@ class SyncCTraderClient:
 
         Args:
             config: Server, application and limits.
+            token_store: Keeps the tokens of every account, such as `FileTokenStore()`, and lends
+                the newest pair to programs that hold an older one. They are refreshed when 80 %
+                of their life is over.
             on_tokens_refreshed: Called once per account with the new credentials whenever tokens
-                were refreshed; save them, because the old refresh token is dead by then.
+                were refreshed; save them, because the old refresh token is dead by then. If it
+                raises, it is called again every second.
+            journal: Keeps every trading request before it is sent, such as `SqliteJournal(path)`;
+                `connect()` opens it, `close()` closes it, and what an earlier process has left
+                in doubt is looked up.
 
         Raises:
             ConfigurationError: a proxy is set, or `ca_file` cannot be used.
         """
-        self._driver = Driver(config)
+        self._driver = Driver(config, journal=journal, token_store=token_store)
         self._protocol = Protocol(self._driver)
         self._auth = AuthManager(
             self._protocol,
@@ -88,20 +102,29 @@ class SyncCTraderClient:
         prefix: str = "CTRADER_",
         *,
         environ: Mapping[str, str] | None = None,
+        token_store: TokenStore | None = None,
         on_tokens_refreshed: TokensRefreshedCallback | None = None,
+        journal: OrderJournal | None = None,
     ) -> Self:
         """Make a client from environment variables; see `ClientConfig.from_env`.
 
         Args:
             prefix: What the names of the variables begin with.
             environ: Variables to read instead of those of this process.
+            token_store: As for the class itself.
             on_tokens_refreshed: As for the class itself.
+            journal: As for the class itself.
 
         Raises:
             ConfigurationError: a variable is missing or makes no sense; the message names it.
         """
         config = ClientConfig.from_env(prefix, environ=environ)
-        return cls(config, on_tokens_refreshed=on_tokens_refreshed)
+        return cls(
+            config,
+            token_store=token_store,
+            on_tokens_refreshed=on_tokens_refreshed,
+            journal=journal,
+        )
 
     # Namespaces
 
@@ -165,10 +188,71 @@ class SyncCTraderClient:
         """The trading requests of unknown outcome, oldest first.
 
         They were sent, and no definite answer came; those of calls that were cancelled are among
-        them. The client looks for what became of each
-        (see `trading.resolve`), and tells it with an `OrderResolvedEvent`.
+        them, and from `connect()` on what an earlier process has left in the journal. The client
+        looks for what became of each (see `trading.resolve`), and tells it with an
+        `OrderResolvedEvent`.
         """
         return self._driver.look(lambda session: session.unresolved_orders)
+
+    @property
+    def handlers(self) -> tuple[HandlerReport, ...]:
+        """How each handler is doing: delivered, waiting, merged, dropped, failed.
+
+        Oldest first; handlers that ended because they were too slow come last, with their `error`.
+        `off` ends what is told of one.
+        """
+        return self._driver.handlers
+
+    # Local state
+
+    def account_state(self, account_id: int, timeout: float | None = None) -> AccountState:
+        """Follow an account from now on, and return its state, which stays current.
+
+            state = client.account_state(account_id)
+            print(state.equity, state.free_margin, list(state.positions))
+
+        The account is read once; its events and quotes then keep the state right, and reading a
+        property asks nothing of the server. Everybody who asks gets the same object. Quotes that
+        floating profits need are subscribed by the state itself. Each change is an
+        `AccountStateChangedEvent`; after a loss the state is stale until it was read again, and
+        what happened meanwhile is told with `while_away`. While positions are open, the profits
+        are compared with the server's every 5 s; see `ProfitDiscrepancyEvent`.
+
+        It returns when the account was read for the first time, and at once after that, also while
+        the state is stale. Figures that need a price are None until the first quote has come.
+
+        Args:
+            account_id: An account that is authenticated with this client.
+            timeout: Seconds for the first reading; None takes `config.request_timeout`.
+
+        Raises:
+            AccountAuthError: the account is not authenticated with this client, or was removed.
+            APIError: the server refused to tell what the account holds; it is not followed then.
+            CTraderConnectionTimeoutError: the account was not read in time.
+            ClientClosedError: the client is closed.
+            NotConnectedError: the client was never connected.
+        """
+        return self._driver.run(account_state.follow(account_id), timeout)
+
+    def release_account_state(self, account_id: int, timeout: float | None = None) -> bool:
+        """Follow an account no longer, and give back the quotes that its state needed.
+
+        The state stays as it was and is stale from then on, for everybody who holds it. Quotes
+        that somebody else subscribed go on.
+
+        Args:
+            account_id: The account.
+            timeout: Seconds for the server's answer; None takes `config.request_timeout`.
+
+        Returns:
+            False if the account was not followed, or somebody waits for its first reading.
+
+        Raises:
+            CTraderConnectionTimeoutError: the server did not answer in time; it is given back all
+                the same.
+            ClientClosedError: the client is closed.
+        """
+        return self._driver.run(account_state.unfollow(account_id), timeout)
 
     # Life cycle
 
@@ -187,6 +271,7 @@ class SyncCTraderClient:
         Raises:
             CTraderConnectionFailedError: the name lookup, the connection or TLS failed.
             CTraderConnectionTimeoutError: it took longer than `timeout`.
+            JournalError: the journal could not be opened; nothing was connected.
             ClientClosedError: the client was closed.
         """
         self._driver.connect(timeout)

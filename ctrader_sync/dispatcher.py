@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctrader.errors import SlowConsumerError
+    from ctrader.models.handlers import HandlerReport
     from ctrader.protocol.routing import Route
     from ctrader_sync.api.base import EventHandler
 
@@ -33,7 +34,15 @@ JOIN_SLICE: Final = 0.1
 class Consumer:
     """One registered handler with its mailbox."""
 
-    __slots__ = ("_handler", "ended", "failures", "is_running", "is_waiting", "route")
+    __slots__ = (
+        "_handler",
+        "delivered",
+        "ended",
+        "failures",
+        "is_running",
+        "is_waiting",
+        "route",
+    )
 
     def __init__(self, route: Route, handler: EventHandler[object]) -> None:
         self.route = route
@@ -44,6 +53,8 @@ class Consumer:
         """Whether it stands in the dispatcher's queue."""
         self.ended = False
         """Whether it gets nothing any more."""
+        self.delivered = 0
+        """How often it was called."""
         self.failures = FailureLog()
         """What it raised, and which of that is logged."""
         self._handler = handler
@@ -52,6 +63,10 @@ class Consumer:
     def name(self) -> str:
         """How logs and errors call it."""
         return self.route.mailbox.name
+
+    def report(self) -> HandlerReport:
+        """Say how it is doing."""
+        return self.route.report(delivered=self.delivered, failed=self.failures.total)
 
     def calls(self, event_type: type, handler: object) -> bool:
         """Whether this is the registration of a handler for a type of event."""
@@ -68,6 +83,7 @@ class Consumer:
         for event in events:
             if self.ended:
                 return
+            self.delivered += 1
             try:
                 self._handler(event)
             except (

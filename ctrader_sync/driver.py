@@ -25,10 +25,13 @@ from ctrader_sync.pump import Errand, Pump
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
     from ctrader.errors import OutcomeResolver
-    from ctrader.models import OrderOutcome
+    from ctrader.journal.store import OrderJournal
+    from ctrader.models import HandlerReport, OrderOutcome
     from ctrader.operations.base import Op
     from ctrader.protocol.commands import Command
+    from ctrader.protocol.grants import TokenCallback
     from ctrader.protocol.session import Session
+    from ctrader.tokens.store import TokenStore
     from ctrader.units import Nanos
     from ctrader_sync.api.base import EventHandler
 
@@ -59,7 +62,13 @@ class Driver:
     and wait. One lock guards the session for those who look at it, the router and the mailboxes.
     """
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        journal: OrderJournal | None = None,
+        token_store: TokenStore | None = None,
+    ) -> None:
         """Make a driver that is not connected and has no thread yet.
 
         Raises:
@@ -67,10 +76,21 @@ class Driver:
         """
         self._config = config
         self._lock = threading.Lock()
-        self._pump = Pump(config, self._lock, deliver=self._deliver, end=self._wake_everyone)
+        self.token_callbacks: list[TokenCallback] = []
+        """Functions of the user that keep new tokens."""
+        self._pump = Pump(
+            config,
+            self._lock,
+            deliver=self._deliver,
+            end=self._wake_everyone,
+            journal=journal,
+            token_store=token_store,
+            token_callbacks=self.token_callbacks,
+        )
         self._router = Router()
         self._wakers: dict[Mailbox, Callable[[], None]] = {}
         self._consumers: list[Consumer] = []
+        self._overwhelmed: list[Consumer] = []  # too slow: ended, and still told of
         self._streams: set[threading.Condition] = set()
         self._connecting: set[Errand] = set()
         self._was_connected = False
@@ -177,7 +197,14 @@ class Driver:
             for consumer in found:
                 consumer.ended = True
                 self._retire(consumer)
+            self._overwhelmed = [c for c in self._overwhelmed if not c.calls(event_type, handler)]
         return bool(found)
+
+    @property
+    def handlers(self) -> tuple[HandlerReport, ...]:
+        """How each handler is doing, oldest first; those that were too slow come last."""
+        with self._lock:
+            return tuple(consumer.report() for consumer in (*self._consumers, *self._overwhelmed))
 
     # Public: what streams need
 
@@ -282,7 +309,8 @@ class Driver:
             thread = self._pump.thread
             self._wait_finished(max(0.0, grace) + CLOSE_MARGIN)
             self._pump.join(thread, CLOSE_MARGIN)
-            self._pump.finish_jobs(KEEPING_WAIT)
+        # Also where a handler has closed it: that one did not wait.
+        self._pump.finish_jobs(KEEPING_WAIT)
         self._dispatcher.join(DELIVERY_WAIT)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -303,11 +331,14 @@ class Driver:
 
     def leave_interpreter(self) -> None:
         """Say goodbye to the server, without holding up the end of the process."""
-        if self._is_forked or self._pump.thread is None:
+        if self._is_forked:
             return
-        if self._pump.post(lambda now: self._pump.session.close(now, grace=0.0)):
+        if self._pump.thread is not None and self._pump.post(
+            lambda now: self._pump.session.close(now, grace=0.0)
+        ):
             self._pump.finished.wait(EXIT_WAIT)
-            self._pump.finish_jobs(KEEPING_WAIT)
+        # Also where the session has ended before: its last words may still be being written.
+        self._pump.finish_jobs(KEEPING_WAIT)
         self._dispatcher.join(EXIT_DELIVERY_WAIT)
 
     def leave_parent(self) -> None:
@@ -392,6 +423,8 @@ class Driver:
         self._detach(consumer.route)
         if consumer in self._consumers:
             self._consumers.remove(consumer)
+            if consumer.route.mailbox.failure is not None:
+                self._overwhelmed.append(consumer)
 
 
 def _name_of(handler: object) -> str:

@@ -38,7 +38,10 @@ from ctrader_sync.connection import Attempt, Link, Selector
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
+    from ctrader.journal.store import OrderJournal
     from ctrader.protocol.commands import CallId
+    from ctrader.protocol.grants import TokenCallback
+    from ctrader.tokens.store import TokenStore
 
 __all__ = ["Errand", "Pump"]
 
@@ -104,6 +107,9 @@ class Pump:
         *,
         deliver: Callable[[list[object]], None],
         end: Callable[[], None],
+        journal: OrderJournal | None = None,
+        token_store: TokenStore | None = None,
+        token_callbacks: list[TokenCallback] | None = None,
     ) -> None:
         """Make a pump without a thread.
 
@@ -112,12 +118,18 @@ class Pump:
             lock: What guards the session.
             deliver: Takes events, with the lock held; it must not wait.
             end: Called once, with the lock held, when nothing comes any more.
+            journal: Where trading requests are kept before they are sent.
+            token_store: Where tokens are kept.
+            token_callbacks: Functions of the user that keep them, too.
 
         Raises:
             ConfigurationError: a proxy is set, or `ca_file` cannot be used.
         """
         refuse_proxy(config)
         self._config = config
+        self._journal = journal
+        self._token_store = token_store
+        self._token_callbacks = token_callbacks
         self.session = self._new_session()
         """What is kept going; the lock guards it."""
         self.finished = threading.Event()
@@ -129,8 +141,9 @@ class Pump:
         self._deliver = deliver
         self._end = end
         self._calls: dict[CallId, Errand] = {}
-        self._keepers = Clerk("ctrader-store", self._job_done)
-        self._callers = Clerk("ctrader-callbacks", self._job_done)
+        self._keepers = Clerk("ctrader-store")
+        self._callers = Clerk("ctrader-callbacks")
+        self._lockers = Clerk("ctrader-locks")
         self._attempt: Attempt | None = None
         self._abandoned: Attempt | None = None
         self._link: Link | None = None
@@ -227,15 +240,26 @@ class Pump:
 
     def finish_jobs(self, timeout: float) -> None:
         """Wait for what must be kept even at the end."""
+        until = time.monotonic() + timeout
         self._keepers.finish(timeout)
+        self._callers.finish(max(0.0, until - time.monotonic()))
 
     def _new_session(self) -> Session:
         seed = random.SystemRandom().getrandbits(128)
-        return Session(self._config, rng=random.Random(seed), work=BackgroundWork())
+        return Session(
+            self._config,
+            rng=random.Random(seed),
+            work=BackgroundWork(),
+            journal=self._journal,
+            token_store=self._token_store,
+            token_callbacks=self._token_callbacks,
+        )
 
-    def _job_done(self, call_id: CallId, result: object, error: Exception | None) -> None:
+    def _job_done(
+        self, session: Session, call_id: CallId, result: object, error: Exception | None
+    ) -> None:
         """Take what came of a job, from the thread that did it."""
-        self.post(lambda now: self.session.job_done(call_id, now, result, error))
+        self.post(lambda now: session.job_done(call_id, now, result, error))
 
     # Private: the I/O thread
 
@@ -394,6 +418,8 @@ class Pump:
         for call_id in list(self._calls):
             self.session.cancel(call_id, now)
             self._end_call(call_id, None, CTraderConnectionClosedError("connect() was interrupted"))
+        self.session.leave(now)
+        self._carry_out(now)
         self.session = self._new_session()
         wanted(self.session)
 
@@ -441,8 +467,10 @@ class Pump:
                 self._open(epoch, now)
             case CloseConnection(epoch, discards):
                 self._close(epoch, now, discards=discards)
-            case JobRequested(is_callback=is_callback):
-                (self._callers if is_callback else self._keepers).take(effect)
+            case JobRequested(is_callback=is_callback, waits=waits):
+                clerk = self._callers if is_callback else self._keepers
+                clerk = self._lockers if waits else clerk
+                clerk.take(effect, functools.partial(self._job_done, self.session))
             case PhaseChanged(phase):
                 logger.debug("The client is %s.", phase.value)
             case Warned(text):

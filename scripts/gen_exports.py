@@ -17,7 +17,17 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-VALUES: Final = ("config", "credentials", "enums", "errors", "events", "live", "models")
+VALUES: Final = (
+    "config",
+    "credentials",
+    "enums",
+    "errors",
+    "events",
+    "journal",
+    "live",
+    "models",
+    "tokens",
+)
 """Modules whose names are the same in both packages."""
 HIDDEN: Final = {
     # Tools of the library itself, or of its tests; they stay reachable in their modules.

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# The authorities of this machine are of no use to a test, and each client would read them all: half
+# of the work of a scenario. The programs that tests start inherit it.
+os.environ["SSL_CERT_FILE"] = os.devnull
+os.environ["SSL_CERT_DIR"] = os.devnull
 
 settings.register_profile(
     "shared",
     deadline=None,  # pytest-timeout watches the whole test; single examples may be slow on CI
+    derandomize=True,  # a change is judged by what it changes, not by luck
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("hunting", settings.get_profile("shared"), derandomize=False)
 settings.load_profile("shared")
 
 

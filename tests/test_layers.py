@@ -65,6 +65,13 @@ LAYERS: Final[Mapping[str, Layer]] = {
         ),
         never=LOOPS,
     ),
+    "files": Layer(("ctrader.file_lock",), never=LOOPS),
+    "journal": Layer(
+        ("ctrader.journal", "ctrader.journal.*"), sees=("vocabulary", "files"), never=LOOPS
+    ),
+    "tokens": Layer(
+        ("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary", "files"), never=LOOPS
+    ),
     "records": Layer(
         ("ctrader.events", "ctrader.models", "ctrader.models.*"),
         sees=("vocabulary",),
@@ -78,25 +85,24 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     "protocol": Layer(
         ("ctrader.protocol", "ctrader.protocol.*"),
-        sees=("vocabulary", "records", "live"),
+        sees=(
+            "vocabulary",
+            "records",
+            "live",
+            "ctrader.journal.record",
+            "ctrader.tokens.record",
+        ),
         never=OUTSIDE | CHANCE,
         is_timeless=True,
     ),
     "operations": Layer(
         ("ctrader.operations", "ctrader.operations.*"),
-        sees=("vocabulary", "records", "live", "protocol"),
+        sees=("vocabulary", "records", "live", "protocol", "ctrader.tokens.record"),
         never=OUTSIDE | CHANCE,
         is_timeless=True,
     ),
     # What both kinds of driver share; so nothing of a loop may be in it.
     "transport": Layer(("ctrader.clocks", "ctrader.transport"), sees=CORE, never=LOOPS),
-    "files": Layer(("ctrader.file_lock",), never=LOOPS),
-    "tokens": Layer(
-        ("ctrader.tokens", "ctrader.tokens.*"), sees=("vocabulary", "files"), never=LOOPS
-    ),
-    "journal": Layer(
-        ("ctrader.journal", "ctrader.journal.*"), sees=("vocabulary", "files"), never=LOOPS
-    ),
     "async api": Layer(("ctrader.api", "ctrader.api.*"), sees=CORE, never=LOOPS),
     "async drivers": Layer(
         (

@@ -31,7 +31,7 @@ from ctrader import (
 )
 from ctrader.errors import OrderNotSentError, OrderOutcomeUnknownError, OrderRejectedError
 from ctrader.events import Event, TokensRotatedEvent
-from ctrader.operations import accounts, auth, trading
+from ctrader.operations import accounts, trading
 from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountAuthReq,
@@ -50,16 +50,20 @@ from ctrader.proto import (
     ProtoOARefreshTokenReq,
     ProtoOARefreshTokenRes,
     ProtoOATrader,
+    ProtoOAVersionReq,
+    ProtoOAVersionRes,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
-from ctrader.protocol.commands import Authorize, Call, Command, WaitApplication
+from ctrader.protocol.commands import Authorize, Call, Command, Rotate, WaitApplication
 from ctrader.protocol.effects import CallCompleted, CallFailed, Effect, EventsReceived
 from ctrader.protocol.envelope import encode_envelope, encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer, encode_frame
 from ctrader.protocol.session import Session
+from ctrader.protocol.work import Work
 from ctrader.simulator import Simulator
 from ctrader.units import SECOND
 from ctrader_sync import SyncCTraderClient
+from tests.coverage_of_schema.wire import Refreshing
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -164,8 +168,8 @@ def formatted(records: list[logging.LogRecord]) -> list[str]:
 class Conversation:
     """A session and everything that came out of it, with a server that the test speaks for."""
 
-    def __init__(self, *, client: ClientConfig | None = None) -> None:
-        self.session = Session(client or config(), rng=random.Random(1))
+    def __init__(self, *, client: ClientConfig | None = None, work: Work | None = None) -> None:
+        self.session = Session(client or config(), rng=random.Random(1), work=work)
         self.effects: list[Effect] = []
         self.now = 0
         self.sent: list[tuple[int, str | None]] = []
@@ -211,6 +215,12 @@ class Conversation:
         self.answer(ProtoOAApplicationAuthRes(), ProtoOAApplicationAuthReq)
         self.submit(Authorize(credentials()))
         self.answer(ProtoOAAccountAuthRes(ctidTraderAccountId=ACCOUNT), ProtoOAAccountAuthReq)
+
+    def refresh(self) -> int:
+        """Have the tokens exchanged, as far as the request."""
+        call_id = self.submit(Rotate(credentials()), 60.0)
+        self.answer(ProtoOAVersionRes(version="90"), ProtoOAVersionReq)
+        return call_id
 
     def outcome(self, call_id: int) -> object:
         """Return the result or the error of a command."""
@@ -398,39 +408,36 @@ def test_refused_token_that_is_not_yet_kept_does_not_show(refusal: Message):
     "refusal", refusals("CH_ACCESS_TOKEN_INVALID", f"{CLIENT_SECRET} and {REFRESH} do not match")
 )
 def test_refused_refresh_does_not_show(refusal: Message):
-    talk = Conversation()
-    talk.answer(ProtoOAApplicationAuthRes(), ProtoOAApplicationAuthReq)
-    operation = auth.refresh_tokens(credentials(), unix_now=1.6e9)
-    call_id = talk.submit(next(operation))
+    talk = Conversation(work=Refreshing())
+    talk.authenticate()
+    call_id = talk.refresh()
     talk.answer(refusal, ProtoOARefreshTokenReq)
-    cause = talk.outcome(call_id)
-    assert isinstance(cause, ctrader.APIError)
-    with pytest.raises(ctrader.TokenRefreshError) as caught:
-        operation.throw(cause)
-    assert leaks(caught.value, *talk.effects) == []
+    error = talk.outcome(call_id)
+    assert isinstance(error, ctrader.ReauthorizationRequiredError)
+    assert leaks(error, error.__cause__, *talk.effects) == []
 
 
 def test_refreshed_tokens_do_not_show():
-    talk = Conversation()
+    talk = Conversation(work=Refreshing())
     talk.authenticate()
-    operation = auth.refresh_tokens(credentials(), unix_now=1.6e9)
-    call_id = talk.submit(next(operation))
+    call_id = talk.refresh()
     talk.answer(new_tokens(), ProtoOARefreshTokenReq)
-    answer = talk.outcome(call_id)
-    with pytest.raises(StopIteration) as caught:
-        operation.send(answer)
-    assert caught.value.value.access_token == NEW_ACCESS
-    assert leaks(caught.value.value, *talk.effects) == []
+    newest = talk.outcome(call_id)
+    assert isinstance(newest, ctrader.AccountCredentials)
+    assert newest.access_token == NEW_ACCESS
+    assert leaks(newest, *talk.effects) == []
 
 
 def test_refreshed_tokens_that_make_no_sense_do_not_show():
-    operation = auth.refresh_tokens(credentials(), unix_now=1.6e9)
-    next(operation)
+    talk = Conversation(work=Refreshing())
+    talk.authenticate()
+    call_id = talk.refresh()
     answer = new_tokens()
     answer.accessToken += " "
-    with pytest.raises(ctrader.TokenRefreshError) as caught:
-        operation.send(answer)
-    assert leaks(caught.value) == []
+    talk.answer(answer, ProtoOARefreshTokenReq)
+    error = talk.outcome(call_id)
+    assert isinstance(error, ctrader.ReauthorizationRequiredError)
+    assert leaks(error, error.__cause__, *talk.effects) == []
 
 
 @pytest.mark.parametrize(
@@ -499,11 +506,11 @@ def test_undecodable_answer_that_holds_secrets_does_not_show():
 
 
 def test_timeouts_do_not_show():
-    talk = Conversation()
+    talk = Conversation(work=Refreshing())
     talk.authenticate()
     called = [
         talk.submit(first_command(accounts.list_by_token(ACCESS)), 1),
-        talk.submit(first_command(auth.refresh_tokens(credentials(), unix_now=1.6e9)), 1),
+        talk.submit(Rotate(credentials()), 1),
         talk.submit(Authorize(credentials()), 1),
     ]
     talk.wait(2)
@@ -513,11 +520,11 @@ def test_timeouts_do_not_show():
 
 
 def test_link_loss_does_not_show():
-    talk = Conversation(client=config(reconnect_attempts=0))
+    talk = Conversation(client=config(reconnect_attempts=0), work=Refreshing())
     talk.authenticate()
     called = [
         talk.submit(first_command(accounts.list_by_token(ACCESS))),
-        talk.submit(first_command(auth.refresh_tokens(credentials(), unix_now=1.6e9))),
+        talk.submit(Rotate(credentials())),
         talk.submit(order_command()),
     ]
     talk.session.connection_lost(1, talk.now, ConnectionResetError(104, "reset by peer"))

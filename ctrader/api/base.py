@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
     from ctrader.operations.base import Op
+    from ctrader.protocol.grants import TokenCallback
     from ctrader.protocol.session import Session
     from ctrader.units import Nanos
 
-__all__ = ["BaseAPI", "EventHandler", "Runner", "TokensRefreshedCallback", "report_tokens"]
-
-logger: Final = logging.getLogger("ctrader.auth")
+__all__ = ["BaseAPI", "EventHandler", "Runner", "TokensRefreshedCallback"]
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -40,6 +38,11 @@ class Runner(Protocol):
     @property
     def config(self) -> ClientConfig:
         """How the client was configured."""
+        ...
+
+    @property
+    def token_callbacks(self) -> list[TokenCallback]:
+        """Functions of the user that keep new tokens; more may be added."""
         ...
 
     async def run(
@@ -88,24 +91,3 @@ class BaseAPI:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-
-
-async def report_tokens(
-    callback: TokensRefreshedCallback | None, credentials: AccountCredentials
-) -> AccountCredentials:
-    """Tell a callback about new credentials, then return them to the caller.
-
-    A callback that raises is logged with its traceback. The credentials are returned all the
-    same: the pair before them is dead, and losing these would lock the user out.
-    """
-    if callback is not None:
-        try:
-            outcome = callback(credentials)
-            if outcome is not None:
-                await outcome
-        except Exception:
-            logger.exception(
-                "on_tokens_refreshed failed for account %s; only the caller has its new tokens",
-                credentials.account_id,
-            )
-    return credentials

@@ -49,6 +49,8 @@ _TABLES: Final = (
         client_order_id TEXT,
         order_id INTEGER,
         position_id INTEGER,
+        open_volume INTEGER,
+        position_updated_ms INTEGER,
         settlement TEXT,
         resulting_order_id INTEGER,
         checksum INTEGER NOT NULL
@@ -60,7 +62,8 @@ _TABLES: Final = (
 )
 _FIELDS: Final = (
     "number, intent_id, account_id, request_type, request, unix_ms, server_time_ms, "
-    "client_order_id, order_id, position_id, settlement, resulting_order_id"
+    "client_order_id, order_id, position_id, open_volume, position_updated_ms, settlement, "
+    "resulting_order_id"
 )
 
 
@@ -248,6 +251,8 @@ def _fields_of(row: Row) -> tuple[object, ...]:
         intent.client_order_id,
         intent.order_id,
         intent.position_id,
+        intent.open_volume,
+        intent.position_updated_ms,
         None if settlement is None else settlement.value,
         row.entry.order_id,
     )
@@ -259,7 +264,8 @@ def _row_of(found: tuple[Any, ...]) -> Row:
     if checksum != _checksum(*fields):
         raise DamagedError(f"entry {fields[0]} is not what was written")
     number, intent_id, account_id, request_type, request, unix_ms, *rest = fields
-    server_time_ms, client_order_id, order_id, position_id, settlement, resulting = rest
+    server_time_ms, client_order_id, order_id, position_id, *rest = rest
+    open_volume, position_updated_ms, settlement, resulting = rest
     intent = Intent(
         intent_id=intent_id,
         account_id=account_id,
@@ -270,6 +276,8 @@ def _row_of(found: tuple[Any, ...]) -> Row:
         client_order_id=client_order_id,
         order_id=order_id,
         position_id=position_id,
+        open_volume=open_volume,
+        position_updated_ms=position_updated_ms,
     )
     try:
         ending = None if settlement is None else Settlement(settlement)

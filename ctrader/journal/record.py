@@ -43,6 +43,12 @@ class Intent:
     """The order that is to be changed or cancelled."""
     position_id: int | None = None
     """The position that is to be changed or closed."""
+    open_volume: int | None = None
+    """What is open of the position that is to be closed, in hundredths of a unit, as far as known.
+
+    If as much is open afterwards and nothing was added to it, the close had no effect."""
+    position_updated_ms: int | None = None
+    """When that position was last updated, in Unix milliseconds of the server; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

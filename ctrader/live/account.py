@@ -184,6 +184,11 @@ class LiveAccount:
             # Only one side was seen on this link: with the other of an older one it is no quote.
             self._desk.quotes.pop(event.symbol_id, None)
 
+    def seed(self, symbol_id: int, bid: int | None, ask: int | None) -> None:
+        """Take the sides of a symbol that came on this link before, where none is known."""
+        if bid is not None and ask is not None:
+            self._desk.quotes.setdefault(symbol_id, (bid, ask))
+
     def apply(self, event: Event, at: datetime) -> tuple[AccountChange, ...]:
         """Take an event; what is not about this account does nothing.
 

@@ -67,31 +67,26 @@ class Desk:
 
     def profits(self, holdings: Holdings) -> dict[int, Profit | None]:
         """Value all positions; those for which nothing has changed are not computed again."""
-        account = holdings.account
-        if account is None:
-            return {}
-        known, valued = self._valued, dict[int, _Valued]()
+        valued: dict[int, _Valued] = {}
+        profits: dict[int, Profit | None] = {}
         for position_id, position in holdings.positions.items():
-            chain = self.chain_of(position, account)
-            if chain is None:
-                continue
-            ids = (position.symbol_id, *(symbol.symbol_id for symbol in chain))
-            quotes = tuple(map(self.quotes.get, ids))
-            entry = known.get(position_id)
-            if (
-                entry is None
-                or entry.position is not position
-                or entry.chain is not chain
-                or entry.quotes != quotes
-            ):
-                profit = self._profit(position, account, chain, dict(zip(ids, quotes, strict=True)))
-                entry = _Valued(position, chain, quotes, profit)
-            valued[position_id] = entry
-        self._valued = valued
-        return {
-            position_id: None if (entry := valued.get(position_id)) is None else entry.profit
-            for position_id in holdings.positions
-        }
+            entry = self._value(position, holdings.account)
+            if entry is not None:
+                valued[position_id] = entry
+            profits[position_id] = None if entry is None else entry.profit
+        self._valued = valued  # without those of positions that are closed
+        return profits
+
+    def profit(self, holdings: Holdings, position_id: int) -> Profit | None:
+        """Value one position, and no other."""
+        position = holdings.positions.get(position_id)
+        if position is None:
+            return None
+        entry = self._value(position, holdings.account)
+        if entry is None:
+            return None
+        self._valued[position_id] = entry
+        return entry.profit
 
     def slack(self, position: Position, account: Account) -> Slack | None:
         """Return how far the server's figure of a profit may lie from ours."""
@@ -104,6 +99,24 @@ class Desk:
         return slack_of(position, sides, chain, assets, self.quotes, account.money_digits)
 
     # Private
+
+    def _value(self, position: Position, account: Account | None) -> _Valued | None:
+        """Value a position, anew only if something has changed; None where no chain is known."""
+        chain = None if account is None else self.chain_of(position, account)
+        if account is None or chain is None:
+            return None
+        ids = (position.symbol_id, *(symbol.symbol_id for symbol in chain))
+        quotes = tuple(map(self.quotes.get, ids))
+        entry = self._valued.get(position.position_id)
+        if (
+            entry is not None
+            and entry.position is position
+            and entry.chain is chain
+            and entry.quotes == quotes
+        ):
+            return entry
+        profit = self._profit(position, account, chain, dict(zip(ids, quotes, strict=True)))
+        return _Valued(position, chain, quotes, profit)
 
     def _profit(
         self,
@@ -223,7 +236,7 @@ class AccountState:
 
         Returns: None where a quote is lacking, or no such position is open.
         """
-        return self._desk.profits(self._desk.holdings).get(position_id)
+        return self._desk.profit(self._desk.holdings, position_id)
 
     @property
     def floating_pnl(self) -> Profit | None:

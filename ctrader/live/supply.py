@@ -17,7 +17,7 @@ class Supply:
     """What it takes to value the positions of an account, and what of it is there.
 
     Ask for whatever is lacking and hand it in; what cannot be had is handed in as such, so that it
-    is not asked for again before the account is read anew.
+    is not asked for again before `try_again`, or before the account is read anew.
     """
 
     __slots__ = ("_desk", "_outdated", "_refused", "_subscribed")
@@ -37,6 +37,11 @@ class Supply:
         return not (
             self.lacks_assets or self.lacks_symbols or self.lacking_chains or self.lacking_quotes
         )
+
+    @property
+    def has_refusals(self) -> bool:
+        """Whether the server has refused something that may be had later."""
+        return bool(self._refused) or None in self._desk.conversions.chains.values()
 
     @property
     def lacks_assets(self) -> bool:
@@ -148,6 +153,12 @@ class Supply:
             if chain is None or any(each.symbol_id in changed for each in chain)
         )
         self._refused -= changed
+
+    def try_again(self) -> None:
+        """Note that what was refused may be had by now; it lacks again, if it is needed."""
+        chains = self._desk.conversions.chains
+        self._outdated.update(asset for asset, chain in chains.items() if chain is None)
+        self._refused.clear()
 
     def renew(self) -> None:
         """Note that something may have been missed: every chain is needed anew."""

@@ -31,6 +31,7 @@ __all__ = [
     "ExpectedMargin",
     "Frame",
     "FreshnessChanged",
+    "HandlerReport",
     "Holiday",
     "MarginCall",
     "NewOrderRequest",
@@ -90,6 +91,7 @@ from ctrader.models.deals import (
     Deal,
     DealOffset,
 )
+from ctrader.models.handlers import HandlerReport
 from ctrader.models.history import (
     Bars,
     Frame,

@@ -50,6 +50,11 @@ class UnresolvedOrder(msgspec.Struct, frozen=True):
     """Position that it changes or closes, or that is known to have come of it."""
     cause: str | None = None
     """What kept the answer away; None where its caller went away."""
+    is_from_journal: bool = False
+    """Whether an earlier process has left it in the journal.
+
+    It may or may not have been sent. `sent_at` is when it was about to be, and `client_msg_id` the
+    name of its entry."""
 
 
 class TookEffect(msgspec.Struct, frozen=True):

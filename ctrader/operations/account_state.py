@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import APIError
+from ctrader.live.state import AccountState
 from ctrader.operations.accounts import get_trader
 from ctrader.operations.symbols import get_assets, get_conversion_chain, list_all
 from ctrader.operations.trading import get_unrealized_pnl_per_position, reconcile
-from ctrader.protocol.commands import SpotTopic, Subscribe, Unsubscribe
+from ctrader.protocol.commands import Follow, SpotTopic, Subscribe, Unfollow, Unsubscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,11 +19,70 @@ if TYPE_CHECKING:
     from ctrader.live.account import LiveAccount
     from ctrader.models.changes import AccountChange
     from ctrader.operations.base import Op
+    from ctrader.protocol.following import FollowedAccount
 
-__all__ = ["OWNER", "cross_check", "provide", "rebuild", "release"]
+__all__ = [
+    "OWNER",
+    "check",
+    "cross_check",
+    "follow",
+    "provide",
+    "rebuild",
+    "refresh",
+    "release",
+    "unfollow",
+]
 
 OWNER: Final = "account state"
 """Who owns the quotes that the local states of all accounts need."""
+
+
+def follow(account_id: int) -> Op[AccountState]:
+    """Have an account followed, and return its state once it was read.
+
+    Raises:
+        APIError: the server refused to tell what the account holds.
+        AccountAuthError: the account is not authenticated with this client.
+        CTraderConnectionError: the client gave up reconnecting, or it was not read in time.
+    """
+    state = yield Follow(account_id)
+    assert isinstance(state, AccountState)
+    return state
+
+
+def unfollow(account_id: int) -> Op[bool]:
+    """Have an account followed no longer, and its quotes given back."""
+    return bool((yield Unfollow(account_id)))
+
+
+def refresh(followed: FollowedAccount, *, whole: bool) -> Op[None]:
+    """Read an account and what its profits need, or only what they lack.
+
+    Args:
+        followed: The account; it tells what is found.
+        whole: Read the account itself; otherwise its events have kept it right.
+
+    Raises:
+        APIError: the server refused an answer.
+        CTraderConnectionError: the client gave up reconnecting, or no answer came in time.
+    """
+    if whole:
+        followed.was_read((yield from rebuild(followed.live, followed.clock)))
+    if not followed.live.state.is_stale:
+        yield from provide(followed.live)
+
+
+def check(followed: FollowedAccount) -> Op[None]:
+    """Give back quotes that are not needed, and compare profits if there are any.
+
+    Raises:
+        APIError: the server refused the answer.
+        CTraderConnectionError: the client gave up reconnecting, or no answer came in time.
+    """
+    live = followed.live
+    yield from release(live)
+    if live.state.positions:
+        followed.disagreed((yield from cross_check(live)))
 
 
 def rebuild(live: LiveAccount, clock: Callable[[], datetime]) -> Op[tuple[AccountChange, ...]]:
@@ -61,7 +121,7 @@ def provide(live: LiveAccount) -> Op[None]:
     """Read and subscribe whatever is lacking to value the positions, until nothing is.
 
     Due after each reading, and after each event that leaves `live.supply` incomplete. What the
-    server refuses is left out until the account is read anew: profits that need it are None.
+    server refuses is left out until it is tried again: profits that need it are None.
 
     Raises:
         APIError: the server refused the list of assets or of symbols.

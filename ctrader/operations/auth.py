@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from ctrader.credentials import AccountCredentials
-from ctrader.errors import CTraderError, ProtocolError, TokenRefreshError
-from ctrader.models.wire import text_of
+from ctrader.errors import (
+    CTraderError,
+    ReauthorizationRequiredError,
+    TokenExpiredError,
+    TokenRefreshError,
+)
 from ctrader.operations import accounts
 from ctrader.operations.arguments import checks_arguments
-from ctrader.operations.base import Op, change, command
+from ctrader.operations.base import Op, command
 from ctrader.proto import (
     ProtoOAAccountAuthRes,
     ProtoOAApplicationAuthRes,
-    ProtoOARefreshTokenReq,
-    ProtoOARefreshTokenRes,
 )
-from ctrader.protocol.commands import Authorize, Logout, WaitApplication
+from ctrader.protocol.commands import Authorize, Logout, Rotate, WaitApplication
 
 __all__ = [
     "authenticate_account",
@@ -27,7 +29,6 @@ __all__ = [
 ]
 
 _NOT_YET_KNOWN: Final = 1  # an id that credentials take
-_LAST_EXPIRY: Final = 9e10  # Unix seconds, the year 4821: what is later is no time in seconds
 
 
 def authenticate_app() -> Op[ProtoOAApplicationAuthRes]:
@@ -83,7 +84,21 @@ def authenticate_by_trader_login(
         refresh_token=refresh_token,
         expires_at=expires_at,
     )
-    account_id = yield from accounts.resolve_account_id(access_token, trader_login, is_live=is_live)
+    try:
+        account_id = yield from accounts.resolve_account_id(
+            access_token, trader_login, is_live=is_live
+        )
+    except TokenExpiredError as refusal:
+        # The pair may have been exchanged by another program that uses the same store.
+        newest = yield Rotate(pair, is_rescue=True)
+        if newest is None:
+            raise
+        assert isinstance(newest, AccountCredentials)
+        del refusal
+        pair = newest
+        account_id = yield from accounts.resolve_account_id(
+            pair.access_token, trader_login, is_live=is_live
+        )
     credentials = pair.model_copy(update={"account_id": account_id})
     yield from authenticate_account(credentials)
     return credentials
@@ -100,39 +115,20 @@ def logout(account_id: int) -> Op[None]:
 
 
 @checks_arguments
-def refresh_tokens(credentials: AccountCredentials, *, unix_now: float) -> Op[AccountCredentials]:
+def refresh_tokens(credentials: AccountCredentials) -> Op[AccountCredentials]:
     """Exchange the refresh token for a new pair; the old access token dies with it.
 
     Args:
         credentials: Whose refresh token is used; it works once.
-        unix_now: The present Unix time in seconds, from which the new expiry is counted.
 
     Raises:
         ValueError: these are no credentials; nothing was sent.
+        ReauthorizationRequiredError: the server takes neither token any more.
         TokenRefreshError: no new pair was obtained; its `cause` says why.
     """
     try:
-        answer = yield from change(
-            ProtoOARefreshTokenReq(refreshToken=credentials.refresh_token), ProtoOARefreshTokenRes
-        )
-        return AccountCredentials(
-            account_id=credentials.account_id,
-            access_token=answer.accessToken,
-            refresh_token=answer.refreshToken,
-            # The old pair is dead: no lifetime, however odd, may cost the new one.
-            expires_at=min(max(0.0, unix_now + answer.expiresIn), _LAST_EXPIRY),
-            token_type=_token_type(answer),
-        )
+        return (yield from command(Rotate(credentials), AccountCredentials))
+    except (TokenRefreshError, ReauthorizationRequiredError):
+        raise
     except CTraderError as error:
         raise TokenRefreshError(credentials.account_id, error) from error
-
-
-# Private
-
-
-def _token_type(answer: ProtoOARefreshTokenRes) -> str:
-    """Read what kind of token it is; what cannot be read must not cost the new pair."""
-    try:
-        return text_of(answer, "tokenType") or ""
-    except ProtocolError:
-        return ""

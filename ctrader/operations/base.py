@@ -74,7 +74,13 @@ def read(
     return (yield from command(call, reply))
 
 
-def change(request: Message, reply: type[M], *, account_id: int | None = None) -> Op[M]:
+def change(
+    request: Message,
+    reply: type[M],
+    *,
+    account_id: int | None = None,
+    patience: float | None = None,
+) -> Op[M]:
     """Send a request that changes something but orders, once; return its answer.
 
     It is never sent a second time by itself: after a lost answer it may have had its effect.
@@ -84,7 +90,7 @@ def change(request: Message, reply: type[M], *, account_id: int | None = None) -
         CTraderConnectionError: the link was lost before the answer, or no answer came in time.
         UnexpectedResponseError: the answer is of another type.
     """
-    call = Call(request, reply, resend=False, account_id=account_id)
+    call = Call(request, reply, resend=False, account_id=account_id, patience=patience)
     return (yield from command(call, reply))
 
 

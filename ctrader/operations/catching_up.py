@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ctrader.errors import CTraderError
+from ctrader.errors import APIError, CTraderError, ProtocolError
 from ctrader.models.deals import Deal
 from ctrader.models.orders import Order
 from ctrader.models.positions import Position
@@ -94,17 +95,33 @@ def _look(account_id: int, executions: Executions, first: int) -> Op[None]:
     )
     held = [position for position in state.position if is_open(position)]
     digits = yield from digits_for(account_id, [*held, *missed])
-    positions = {each.positionId: Position.from_proto(each, digits) for each in held}
+    positions: dict[int, Position] = {}
+    for each in held:
+        with suppress(ProtocolError):  # the deal is told without it
+            positions[each.positionId] = Position.from_proto(each, digits)
+    failure: CTraderError | None = None
     for row in sorted(missed, key=lambda row: (row.executionTimestamp, row.dealId)):
-        deal = Deal.from_proto(row, digits)
-        details = yield from read(
-            ProtoOAOrderDetailsReq(ctidTraderAccountId=account_id, orderId=row.orderId),
-            ProtoOAOrderDetailsRes,
-            account_id=account_id,
-            priority=Priority.RECOVERY,
-        )
-        order = Order.from_proto(details.order)
+        try:
+            deal = Deal.from_proto(row, digits)
+        except ProtocolError as error:
+            executions.given_up(account_id, row.dealId, error)
+            continue
+        try:
+            details = yield from read(
+                ProtoOAOrderDetailsReq(ctidTraderAccountId=account_id, orderId=row.orderId),
+                ProtoOAOrderDetailsRes,
+                account_id=account_id,
+                priority=Priority.RECOVERY,
+            )
+        except APIError as error:
+            failure = error  # this one is looked for again; the others need not wait for it
+            continue
+        order: Order | None = None
+        with suppress(ProtocolError):  # the deal is told without it
+            order = Order.from_proto(details.order)
         executions.recovered(account_id, deal, order, positions.get(deal.position_id))
+    if failure is not None:
+        raise failure
 
 
 def _deal_id(row: ProtoOADeal) -> int:

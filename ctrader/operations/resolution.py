@@ -83,10 +83,37 @@ _WITHOUT_EFFECT: Final = frozenset({OrderStatus.REJECTED})
 _PRICE_TOLERANCE: Final = 1e-9
 
 
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How long an absence takes to be proved."""
+
+    between_looks: Nanos = BETWEEN_LOOKS
+    after_loss: Nanos = AFTER_LOSS
+    after_ready: Nanos = AFTER_READY
+    tick: Nanos = _TICK
+
+    @classmethod
+    def of(cls, absence_wait: Nanos) -> _Pace:
+        """Return the pace of a configuration; a short wait makes everything faster."""
+        if absence_wait >= AFTER_LOSS:
+            return cls(after_loss=absence_wait)
+        return cls(
+            BETWEEN_LOOKS * absence_wait // AFTER_LOSS,
+            absence_wait,
+            AFTER_READY * absence_wait // AFTER_LOSS,
+            _TICK * absence_wait // AFTER_LOSS,
+        )
+
+    def last_look(self, since: Nanos, ready: Nanos) -> Nanos:
+        """Return when an absence is proved at the earliest."""
+        return max(since + self.after_loss, ready + self.after_ready)
+
+
 @dataclass(slots=True, eq=False)
 class _Search:
     """How far the proof of an absence has come."""
 
+    pace: _Pace
     looks: int = 0
     """Whole looks in a row that found nothing."""
     last: Nanos | None = None
@@ -97,16 +124,17 @@ class _Search:
         if self.last is None:
             return ready
         if self.looks < LOOKS - 1:
-            return self.last + BETWEEN_LOOKS
+            return self.last + self.pace.between_looks
         # What is slow to appear is found soon all the same: the waits double up to the last look.
-        doubled = self.last + (BETWEEN_LOOKS << (self.looks - LOOKS + 1))
-        return max(self.last + BETWEEN_LOOKS, min(doubled, _last_look(since, ready)))
+        between = self.pace.between_looks
+        doubled = self.last + (between << (self.looks - LOOKS + 1))
+        return max(self.last + between, min(doubled, self.pace.last_look(since, ready)))
 
     def found_nothing(self, began: Nanos, since: Nanos, ready: Nanos) -> bool:
         """Count a look that found nothing; return whether that proves the absence."""
         self.looks += 1
         self.last = began
-        return self.looks >= LOOKS and began >= _last_look(since, ready)
+        return self.looks >= LOOKS and began >= self.pace.last_look(since, ready)
 
     def failed(self, began: Nanos) -> None:
         """Let a look that was not whole count for nothing."""
@@ -123,6 +151,7 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
 
     A look that fails, or during which the account's session ends, counts for nothing.
     """
+    pace = _Pace.of(outcomes.absence_wait)
     searches: dict[str, _Search] = {}
     while open_requests := outcomes.open_requests(account_id):
         ready = outcomes.ready_since(account_id)
@@ -133,15 +162,15 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
         due = [
             each
             for each in open_requests
-            if searches.setdefault(each.key, _Search()).due_at(each.since, ready) <= began
+            if searches.setdefault(each.key, _Search(pace)).due_at(each.since, ready) <= began
         ]
         if not due:
-            yield Pause(_TICK)
+            yield Pause(pace.tick)
             continue
         try:
-            look = yield from _look(account_id, outcomes, due)
+            look = yield from _look(account_id, outcomes, due, pace)
         except CTraderError:
-            yield Pause(BETWEEN_LOOKS)
+            yield Pause(pace.between_looks)
             continue
         if outcomes.ready_since(account_id) != ready:
             continue
@@ -191,10 +220,6 @@ def outcome_of(doubt: OrderOutcomeUnknownError | UnresolvedOrder) -> Op[OrderOut
 # Private
 
 
-def _last_look(since: Nanos, ready: Nanos) -> Nanos:
-    return max(since + AFTER_LOSS, ready + AFTER_READY)
-
-
 def _until_ready(account_id: int) -> Op[None]:
     try:
         yield WaitReady(account_id)
@@ -210,7 +235,10 @@ def _is_ready_event(event: object, account_id: int) -> bool:
 class _Look:
     """One look at an account: what is open, and what has come of each request."""
 
-    def __init__(self, account_id: int, outcomes: Outcomes, state: ProtoOAReconcileRes) -> None:
+    def __init__(
+        self, account_id: int, outcomes: Outcomes, state: ProtoOAReconcileRes, pace: _Pace
+    ) -> None:
+        self.pace = pace
         self.account_id = account_id
         self.outcomes = outcomes
         self.pending = {order.orderId: order for order in state.order}
@@ -305,11 +333,16 @@ class _Look:
 
     def _close(self, request: OpenRequest, message: ProtoOAClosePositionReq) -> Op[None]:
         before, standing = request.call.open_volume, self.open.get(message.positionId)
-        if before is not None and standing is not None and standing.tradeData.volume >= before:
-            return  # as much is open as when it was sent
         past = yield from _orders_of_position(
             self.account_id, message.positionId, _first_ms(request, self.outcomes), self.outcomes
         )
+        if (
+            before is not None
+            and standing is not None
+            and standing.tradeData.volume >= before
+            and not any(_may_have_enlarged(order, request) for order in past)
+        ):
+            return  # as much is open as when it was sent
         closing = [
             order
             for order in past
@@ -341,7 +374,7 @@ class _Look:
             return
         is_at_market = order.order_type in _AT_MARKET
         if is_at_market and order.status is OrderStatus.ACCEPTED:
-            is_late = self.outcomes.now >= request.since + AFTER_LOSS
+            is_late = self.outcomes.now >= request.since + self.pace.after_loss
             if not is_late:
                 self._on_their_way.add(request.key)
                 return
@@ -380,7 +413,9 @@ class _Look:
             return None
 
 
-def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op[_Look]:
+def _look(
+    account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest], pace: _Pace
+) -> Op[_Look]:
     """Look at state and history once, for all requests that are due."""
     state = yield from read(
         ProtoOAReconcileReq(ctidTraderAccountId=account_id),
@@ -388,7 +423,7 @@ def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op
         account_id=account_id,
         priority=Priority.RECOVERY,
     )
-    look = _Look(account_id, outcomes, state)
+    look = _Look(account_id, outcomes, state, pace)
     for request in due:
         if not outcomes.is_open(request):
             continue
@@ -405,6 +440,17 @@ def _first_ms(request: OpenRequest, outcomes: Outcomes) -> int:
     if server_ms is None:
         return int(request.told.sent_at.timestamp() * 1000) - CLOCK_DOUBT
     return server_ms - BEFORE_SENDING
+
+
+def _may_have_enlarged(order: ProtoOAOrder, request: OpenRequest) -> bool:
+    """Whether an order may have added to its position since what was known when a request was sent.
+
+    One that fills in parts can, and on netted accounts every order of the same symbol.
+    """
+    if order.closingOrder or not order.executedVolume:
+        return False
+    known_ms = request.call.position_updated_ms
+    return known_ms is None or order.utcLastUpdateTimestamp > known_ms
 
 
 def _past_orders(account_id: int, first: int, outcomes: Outcomes) -> Op[list[ProtoOAOrder]]:

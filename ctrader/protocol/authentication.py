@@ -51,10 +51,13 @@ from ctrader.protocol.timers import Timer
 from ctrader.units import SECOND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ctrader.credentials import AccountCredentials
     from ctrader.protocol.commands import CallId
     from ctrader.protocol.context import Context
     from ctrader.protocol.executions import Executions
+    from ctrader.protocol.grants import Grants
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.requests import Requests
     from ctrader.protocol.subscriber import Subscriber
@@ -80,10 +83,13 @@ class Authentication:
         "_context",
         "_executions",
         "_gaps",
+        "_grants",
         "_pending",
         "_requests",
         "_restoring",
         "_subscriber",
+        "account_ended",
+        "account_removed",
     )
 
     def __init__(
@@ -94,8 +100,12 @@ class Authentication:
         requests: Requests,
         subscriber: Subscriber,
         executions: Executions,
+        grants: Grants,
     ) -> None:
         self._context = context
+        self._grants = grants
+        grants.renew = self._renew
+        grants.authenticate = self.authenticate_account
         self._executions = executions
         self._pending = pending
         self._authorization = authorization
@@ -106,6 +116,10 @@ class Authentication:
         self._application_call: CallId = 0
         self._gaps = Gaps(context, subscriber)
         self._restoring: set[int] | None = None
+        self.account_ended: Callable[[int], None] = _nobody
+        """Called with an account whose session ended."""
+        self.account_removed: Callable[[int], None] = _nobody
+        """Called with an account that is kept no longer."""
         pending.serve(self, WaitApplication, Authorize, Logout, WaitReady)
         context.secrets = self._secrets
 
@@ -157,6 +171,7 @@ class Authentication:
             account.state = AuthState.WANTED
             account.is_ready = False
             account.trigger = AuthTrigger.ACCOUNT_REAUTH
+        self.account_ended(account_id)
         self._subscriber.lost(account_id)
         self._requests.account_lost(account_id, ended, is_denied=is_denied)
         if account is None:
@@ -196,6 +211,7 @@ class Authentication:
                 self._pending.end(pending.call_id, error=gone)
         self._subscriber.forget_account(account_id, gone)
         self._requests.account_removed(account_id, gone)
+        self.account_removed(account_id)
         self._account_settled(account_id)
         return True
 
@@ -349,20 +365,36 @@ class Authentication:
                     ProtoOAAccountAuthRes(ctidTraderAccountId=credentials.account_id),
                 )
                 return
-            if account.state in (AuthState.DONE, AuthState.REFUSED):
-                # What one token was to trade is not traded with another, which may not be allowed.
-                self._requests.end_immediate(
-                    account.account_id, f"account {account.account_id} is authenticated anew"
-                )
-                account.state = AuthState.WANTED
-                account.is_ready = False
-                account.trigger = trigger
+            self._begin_anew(account, trigger)
+        if account.state is AuthState.WANTED:
+            self.authenticate_account(account)
+
+    def _begin_anew(self, account: AccountSession, trigger: AuthTrigger) -> None:
+        """Take an account whose credentials changed out of the session that it had."""
+        if account.state in (AuthState.DONE, AuthState.REFUSED):
+            # What one token was to trade is not traded with another, which may not be allowed.
+            self._requests.end_immediate(
+                account.account_id, f"account {account.account_id} is authenticated anew"
+            )
+            account.state = AuthState.WANTED
+            account.is_ready = False
+            account.trigger = trigger
+
+    def _renew(self, account: AccountSession, credentials: AccountCredentials) -> None:
+        """Go on with the next pair of tokens of the same consent."""
+        account.credentials = credentials
+        if account.is_kept:
+            account.accepted = credentials  # what was accepted before is dead
+        self._begin_anew(account, AuthTrigger.ACCOUNT_REAUTH)
         if account.state is AuthState.WANTED:
             self.authenticate_account(account)
 
     def authenticate_account(self, account: AccountSession) -> None:
-        """Send an account's authentication; it waits for the application's."""
+        """Send an account's authentication, once the application and its tokens are."""
         if not (self._context.is_connected and self._authorization.is_application_authenticated):
+            return
+        if self._grants.is_held(account):
+            account.state = AuthState.WANTED
             return
         account.state = AuthState.SENT
         self._context.timers.clear(Timer.ACCOUNT_RETRY, account.account_id)
@@ -378,7 +410,9 @@ class Authentication:
     def retry_account(self, account_id: int) -> None:
         """Authenticate an account again that was refused while restoring."""
         # Only an account that is kept has the timer, and it loses it when it is removed.
-        self.authenticate_account(self._authorization.accounts[account_id])
+        account = self._authorization.accounts[account_id]
+        self._grants.try_again(account)
+        self.authenticate_account(account)
 
     def _account_answered(
         self, account: AccountSession, credentials: AccountCredentials, error: Exception | None
@@ -403,12 +437,18 @@ class Authentication:
                 self._pending.end(
                     pending.call_id, ProtoOAAccountAuthRes(ctidTraderAccountId=account_id)
                 )
+            self._grants.accepted(account)
         else:
             self._account_refused(account, error)
 
     def _account_refused(self, account: AccountSession, error: Exception) -> None:
         account_id = account.account_id
         account.state = AuthState.REFUSED
+        is_dead = isinstance(error, APIError) and error.is_token_failure()
+        if is_dead and self._grants.rescue(account):
+            if account.state is AuthState.REFUSED:
+                account.state = AuthState.WANTED
+            return
         refusal = account_refusal(error, account_id)
         for pending in self._waiting_for(account_id):
             self._pending.end(pending.call_id, error=refusal)
@@ -512,6 +552,10 @@ class Authentication:
         for account in self._authorization.accounts.values():
             secrets += [account.credentials.access_token, account.credentials.refresh_token]
         return secrets
+
+
+def _nobody(_: int) -> None:
+    """Stand in until a machine takes the place."""
 
 
 def _unauthorized(account_id: int, why: str) -> AccountAuthError:

@@ -133,7 +133,13 @@ class Jobs:
         command = pending.command
         assert isinstance(command, Keep)
         self._context.effects.append(
-            JobRequested(pending.call_id, command.job, command.is_callback, command.is_vital)
+            JobRequested(
+                pending.call_id,
+                command.job,
+                is_callback=command.is_callback,
+                is_vital=command.is_vital,
+                waits=command.waits,
+            )
         )
 
     def leave(self, pending: Pending) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "Command",
     "Completion",
     "DepthTopic",
+    "Follow",
     "Keep",
     "Logout",
     "NextEvent",
@@ -40,6 +41,7 @@ __all__ = [
     "Thing",
     "Topic",
     "TrendbarTopic",
+    "Unfollow",
     "Unsubscribe",
     "WaitApplication",
     "WaitReady",
@@ -183,9 +185,31 @@ class Keep:
     """Whether it is a function of the user, which may be async."""
     is_vital: bool = False
     """Whether it is done even if the session ends before its turn comes."""
+    waits: bool = False
+    """Whether it waits for somebody else, and must not hold up what is kept meanwhile."""
 
     def __str__(self) -> str:
         return "calling the user" if self.is_callback else "keeping tokens or orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """Exchange a pair of tokens at once, for all accounts that share it.
+
+    The result are the `AccountCredentials` with the newest pair. The exchange goes on if its
+    caller goes away.
+    """
+
+    credentials: AccountCredentials
+    is_rescue: bool = False
+    """Whether the server refused the pair before its account was known; it is exchanged only where
+    a store keeps the new one, and the result is None otherwise."""
+
+    def __str__(self) -> str:
+        return (
+            f"refreshing the tokens of account {self.credentials.account_id} "
+            "(ProtoOARefreshTokenReq)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +283,38 @@ class Logout:
 
     def __str__(self) -> str:
         return f"ending the session of account {self.account_id} (ProtoOAAccountLogoutReq)"
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Keep what is known of an account right from now on.
+
+    The result is its `AccountState`, once the account was read.
+    """
+
+    account_id: int
+
+    def __post_init__(self) -> None:
+        check_id("account_id", self.account_id)
+
+    def __str__(self) -> str:
+        return f"reading what account {self.account_id} holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfollow:
+    """Follow an account no longer; done when its quotes were given back.
+
+    The result tells whether it was followed, and nobody waits for its first reading.
+    """
+
+    account_id: int
+
+    def __post_init__(self) -> None:
+        check_id("account_id", self.account_id)
+
+    def __str__(self) -> str:
+        return f"giving back what the state of account {self.account_id} needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,12 +421,15 @@ Command: TypeAlias = (
     Call
     | Pause
     | Keep
+    | Rotate
     | Resolve
     | WaitApplication
     | WaitReady
     | NextEvent
     | Authorize
     | Logout
+    | Follow
+    | Unfollow
     | WaitSettled
     | Subscribe
     | Unsubscribe

@@ -5,10 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from google.protobuf.message import Message
+
 from ctrader.enums import ExecutionType
 from ctrader.models.wire import required_enum_of
 from ctrader.proto import (
+    ProtoOAAmendOrderReq,
+    ProtoOAAmendPositionSLTPReq,
+    ProtoOACancelOrderReq,
+    ProtoOAClosePositionReq,
     ProtoOAExecutionEvent,
+    ProtoOANewOrderReq,
     ProtoOAOrder,
     ProtoOAOrderStatus,
     ProtoOAOrderType,
@@ -16,11 +23,9 @@ from ctrader.proto import (
 from ctrader.protocol.commands import Completion
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from ctrader.protocol.correlation import PendingCall
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "judge", "usual_completion"]
 
 
 class Verdict(Enum):
@@ -55,6 +60,21 @@ _DONE: Final[dict[Completion, frozenset[ExecutionType]]] = {
     ),
 }
 _REFUSED: Final = frozenset({ExecutionType.ORDER_REJECTED, ExecutionType.ORDER_CANCEL_REJECTED})
+_USUAL: Final[dict[type[Message], Completion]] = {
+    ProtoOAAmendOrderReq: Completion.REPLACED,
+    ProtoOAAmendPositionSLTPReq: Completion.PROTECTED,
+    ProtoOACancelOrderReq: Completion.CANCELLED,
+    ProtoOAClosePositionReq: Completion.FILLED,
+}
+_AT_MARKET: Final = frozenset({ProtoOAOrderType.MARKET, ProtoOAOrderType.MARKET_RANGE})
+
+
+def usual_completion(request: Message) -> Completion:
+    """Return which frame ends a trading request for whoever has no wish of his own."""
+    if isinstance(request, ProtoOANewOrderReq):
+        is_at_market = request.orderType in _AT_MARKET
+        return Completion.FILLED if is_at_market else Completion.ACCEPTED
+    return _USUAL[type(request)]
 
 
 def judge(call: PendingCall, message: Message) -> Verdict:
@@ -79,6 +99,8 @@ def judge(call: PendingCall, message: Message) -> Verdict:
     if is_order and message.order.orderType == ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT:
         return Verdict.PROGRESS  # the order that guards the position comes and goes with it
     kind = required_enum_of(message, "executionType", ExecutionType)
+    if is_order and kind is ExecutionType.ORDER_CANCEL_REJECTED:
+        return Verdict.PROGRESS  # somebody's cancellation was refused: the order is there
     if kind in _REFUSED:
         # An order of which a part was filled was not refused: its rest was, and that is its end.
         is_rest = call.filled_in_part is not None or message.order.executedVolume > 0

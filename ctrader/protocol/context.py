@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Context"]
 
+END_OF_TIME: Final = 4_102_444_800_000
+"""The year 2100 in Unix ms; what tells a later time makes no sense."""
 OLD_TIME: Final = 2_000
 """Milliseconds by which a told time may lie behind the server's clock and still be a fresh one."""
+UNSURE_END: Final = 30.0
+"""Seconds after which to ask again where only this machine's clock says how far an end lies off."""
 _SECRETS_REMEMBERED: Final = 64
 """An answer may come late, and its account may be removed by then."""
 
@@ -38,6 +42,8 @@ class Context:
     __slots__ = (
         "_server_offset",
         "_unreadable",
+        "_unshown",
+        "_watchers",
         "clocks",
         "config",
         "drop_link",
@@ -73,6 +79,8 @@ class Context:
         """Returns what must never be shown again in a text of the server."""
         self.watch: Callable[[object], None] | None = None
         """Is shown every event, after it was delivered; None while nobody waits for one."""
+        self._watchers: dict[object, Callable[[object], None]] = {}
+        self._unshown: deque[object] = deque()
         self.drop_link: Callable[[Exception], None] = _nobody
         """Gives the link up from this side."""
         self.last_told_ms = 0
@@ -123,6 +131,29 @@ class Context:
         if self.watch is not None:
             self.watch(event)
 
+    def watch_for(self, who: object, watcher: Callable[[object], None] | None) -> None:
+        """Show every event to a machine from now on, or to that machine no longer.
+
+        While nobody looks, an event costs nothing more.
+        """
+        self._watchers.pop(who, None)
+        if watcher is not None:
+            self._watchers[who] = watcher
+        if len(self._watchers) > 1:
+            self.watch = self._show
+        else:
+            self.watch = next(iter(self._watchers.values()), None)
+
+    def _show(self, event: object) -> None:
+        """Show an event to every machine before the next one, which one of them may emit."""
+        self._unshown.append(event)
+        if len(self._unshown) > 1:
+            return
+        while self._unshown:
+            for watcher in list(self._watchers.values()):
+                watcher(self._unshown[0])
+            self._unshown.popleft()
+
     def wall(self, moment: Nanos | None = None) -> datetime:
         """Return the wall time of a moment, of this one by default."""
         return self.clocks.wall(self.now if moment is None else moment)
@@ -133,6 +164,8 @@ class Context:
         Some messages tell of old times, such as the last price of a closed market: they change
         nothing once a newer one has come.
         """
+        if not 0 < unix_ms < END_OF_TIME:
+            return  # no clock shows this: counting with it would lead beyond the calendar
         self.last_told_ms = max(self.last_told_ms, unix_ms)
         offset = unix_ms - self.now // MILLISECOND
         if self._server_offset is None or offset >= self._server_offset - OLD_TIME:
@@ -162,12 +195,18 @@ class Context:
         return Backoff(self.rng, shortest=to_nanos(shortest), longest=to_nanos(longest))
 
     def asked_until(self, error: Exception, backoff: Backoff) -> Nanos:
-        """Return until when a refusal asks us to stay away: within a day, or now."""
+        """Return until when a refusal asks us to stay away: within a day, or now.
+
+        An end that is a time of day counts in full only by the server's clock.
+        """
         wait = 0
         if isinstance(error, APIError):
             wait = to_nanos(min(max(0.0, error.retry_after or 0.0), LONGEST_HINT))
             if error.maintenance_end is not None:
                 rest = (error.maintenance_end - self.latest_wall()).total_seconds()
+                if self.server_ms() is None:
+                    # This clock may be wrong by hours, and we would be away for as much longer.
+                    rest = min(rest, UNSURE_END)
                 wait = max(wait, to_nanos(min(max(0.0, rest), LONGEST_HINT)))
         if isinstance(error, ConnectionLimitError):
             # Whoever comes back soon keeps the places taken that all are waiting for.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ctrader.errors import APIError
     from ctrader.proto import ProtoOAExecutionEvent
+    from ctrader.protocol.journaling import Record
     from ctrader.units import Nanos
 
 __all__ = ["Correlator", "PendingCall"]
@@ -42,6 +43,8 @@ class PendingCall:
     """What the server's clock showed at that moment, at least, of a trading request; in Unix ms."""
     open_volume: int | None = None
     """What was open of the position that it closes, as far as known."""
+    position_updated_ms: int | None = None
+    """When that position was last updated, in Unix ms of the server; None if unknown."""
     heard_before: int = 0
     """How many orders had been heard of by then."""
     payload_type: int = 0
@@ -52,6 +55,8 @@ class PendingCall:
     """The refusal for its rate after which it waits to be sent again."""
     was_denied: bool = False
     """Whether the server refused it once for want of the account's session."""
+    record: Record | None = field(default=None, repr=False)
+    """Its entry in the journal; None for what changes nothing, and where there is no journal."""
     was_accepted: bool = False
     """Whether the server said that the order works, so that no error answer refuses it any more."""
 

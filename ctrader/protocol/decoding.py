@@ -5,12 +5,14 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from google.protobuf.message import DecodeError, Message
 
 from ctrader.errors import CTraderError, DeserializationError, ProtocolError
 from ctrader.events import (
     EVENT_FROM_MESSAGE,
     EVENT_TYPE_BY_MESSAGE,
+    DepthEvent,
     SpotEvent,
     UndecodableMessageEvent,
 )
@@ -20,6 +22,7 @@ from ctrader.proto import (
     ProtoErrorRes,
     ProtoOAAccountsTokenInvalidatedEvent,
     ProtoOAClientDisconnectEvent,
+    ProtoOADepthEvent,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOAOrderErrorEvent,
@@ -116,13 +119,24 @@ class EventDecoder:
     message may leave out, are remembered too, from whatever last told them.
     """
 
-    __slots__ = ("_kinds", "_money_digits", "_sides", "_symbols", "_waited", "now")
+    __slots__ = (
+        "_books",
+        "_followed",
+        "_kinds",
+        "_money_digits",
+        "_sides",
+        "_symbols",
+        "_waited",
+        "now",
+    )
 
     def __init__(self) -> None:
         self._kinds: frozenset[type] = frozenset()
         self._symbols: frozenset[int] | None = frozenset()
         self._waited: dict[type, int] = {}
+        self._followed: frozenset[int] = frozenset()
         self._sides: dict[tuple[int, int], tuple[int | None, int | None, Nanos]] = {}
+        self._books: dict[tuple[int, int], None] = {}
         self.now: Nanos = 0
         """Time of the read that is being decoded."""
         self._money_digits: dict[int, int] = {}
@@ -131,6 +145,10 @@ class EventDecoder:
         """Say what anybody wants: types of event, and symbols of quotes (None: all)."""
         self._kinds = kinds
         self._symbols = symbols
+
+    def follow(self, account_ids: frozenset[int]) -> None:
+        """Want every quote of these accounts, besides what is listened to."""
+        self._followed = account_ids
 
     def money_digits(self, account_id: int) -> int | None:
         """Return with how many decimals an account keeps its money, None if nobody told."""
@@ -184,9 +202,26 @@ class EventDecoder:
         """Forget quotes, of one account or all: what was known before a loss is old."""
         if account_id is None:
             self._sides.clear()
+            self._books.clear()
             return
         for key in [key for key in self._sides if key[0] == account_id]:
             del self._sides[key]
+        for key in [key for key in self._books if key[0] == account_id]:
+            del self._books[key]
+
+    def book_began(self, account_id: int, symbol_id: int) -> bool:
+        """Note that a book goes on from here; whether nothing of it had come before."""
+        key = (account_id, symbol_id)
+        if key in self._books:
+            return False
+        self._books[key] = None
+        if len(self._books) > CAPACITY:
+            del self._books[next(iter(self._books))]
+        return True
+
+    def book_ended(self, account_id: int, symbol_id: int) -> None:
+        """Note that a book is subscribed no longer: what comes next begins another."""
+        self._books.pop((account_id, symbol_id), None)
 
     def spot(self, message: ProtoOASpotEvent) -> SpotEvent | None:
         """Remember a quote's sides, and make an event of it if anybody wants it.
@@ -215,10 +250,10 @@ class EventDecoder:
         if not (
             (SpotEvent in self._kinds and (self._symbols is None or symbol_id in self._symbols))
             or SpotEvent in self._waited
+            or account_id in self._followed
         ):
             return None
-        if message.trendbar or message.HasField("sessionClose"):
-            return SpotEvent.from_proto(message, last_bid, last_ask)
+        bars = message.trendbar
         timestamp: int | None = message.timestamp
         if not timestamp and not message.HasField("timestamp"):
             timestamp = None
@@ -227,8 +262,8 @@ class EventDecoder:
             symbol_id,
             bid,
             ask,
-            (),
-            None,
+            tuple([Trendbar.from_proto(bar, None, last_bid) for bar in bars]) if bars else (),
+            message.sessionClose if message.HasField("sessionClose") else None,
             timestamp,
             last_bid,
             last_ask,
@@ -279,6 +314,15 @@ class EventDecoder:
                     account_id: int = getattr(message, "ctidTraderAccountId", 0)
                     digits = self._money_digits.get(account_id)
                     events.append(EVENT_FROM_MESSAGE[message_type](message, digits))
+                # Also where nobody listens yet: who comes later does not get the beginning.
+                if isinstance(message, ProtoOADepthEvent) and self.book_began(
+                    message.ctidTraderAccountId, message.symbolId
+                ):
+                    events = [
+                        msgspec.structs.replace(event, is_first=True)
+                        for event in events
+                        if isinstance(event, DepthEvent)
+                    ]
         except (CTraderError, ValueError, ArithmeticError) as error:
             # Fields parse one by one and still make no sense together, such as a time beyond the
             # calendar. The event is not lost: it is delivered as what it is.

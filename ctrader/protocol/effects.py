@@ -110,6 +110,8 @@ class JobRequested:
     """Whether it is a function of the user: what it returns is awaited where that is possible."""
     is_vital: bool = False
     """Whether it is done even if the session ends before its turn comes."""
+    waits: bool = False
+    """Whether it may wait long for somebody else: no other job waits for it, nor does the end."""
 
 
 @dataclass(frozen=True, slots=True)

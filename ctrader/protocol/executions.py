@@ -12,6 +12,7 @@ from ctrader.proto import ProtoOAExecutionEvent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ctrader.errors import ProtocolError
     from ctrader.models.deals import Deal
     from ctrader.models.orders import Order
     from ctrader.models.positions import Position
@@ -42,10 +43,12 @@ class Executions:
 
     A deal is told with each kind of event once, whatever the server repeats. After a loss, of the
     link or of one account's session, the account's deals since then are read, and those that nobody
-    was told of are told as recovered.
+    was told of are told as recovered. After an event that could not be read so are those of every
+    account.
     """
 
     __slots__ = (
+        "_again",
         "_authorization",
         "_background",
         "_context",
@@ -73,7 +76,10 @@ class Executions:
         self._told: dict[tuple[int, int], set[int]] = {}
         self._known_from: dict[int, int] = {}
         self._missed_from: dict[int, int] = {}
-        self._searching: set[int] = set()
+        self._searching: dict[int, Nanos] = {}
+        """For which accounts deals are looked for, and since when they were ready then."""
+        self._again: set[int] = set()
+        """Accounts whose search is too old to end with nothing missing."""
 
     # What happens
 
@@ -91,6 +97,17 @@ class Executions:
         kinds.add(message.executionType)
         return True
 
+    def not_told(self, message: ProtoOAExecutionEvent) -> None:
+        """Note that nobody could be told of an event that was new: it makes no sense."""
+        if not message.HasField("deal"):
+            return
+        key = (message.ctidTraderAccountId, message.deal.dealId)
+        kinds = self._told[key]
+        kinds.discard(message.executionType)
+        if not kinds:
+            del self._told[key]
+            self.unreadable()
+
     def lost(self, heard_at: Nanos, account_id: int | None = None) -> None:
         """Note the end of a link, or of one account's session, last heard at a moment."""
         # What arrived last may have been on its way for long, as when this machine slept: only
@@ -105,21 +122,21 @@ class Executions:
         if account_id not in self._known_from:
             # A clock of this machine that is wrong must not hide what is missed later.
             self._known_from[account_id] = self._context.server_ms() or 0
-        elif (
-            account_id in self._missed_from
-            and account_id not in self._searching
-            and self._decoder.wants(ExecutionEvent)
-        ):
-            self._searching.add(account_id)
-            self._background.spawn(
-                self._work.catch_up(account_id, self),
-                lambda _, error: self._searched(account_id, error),
-            )
+        else:
+            self._search(account_id)
+
+    def unreadable(self) -> None:
+        """Note that an event came that nobody can read: it may have told of a deal."""
+        self.lost(self._context.now)
+        for account_id in list(self._missed_from):
+            self._again.add(account_id)
+            self._search(account_id)
 
     def forget(self, account_id: int) -> None:
         """Forget an account that is kept no longer."""
         self._known_from.pop(account_id, None)
         self._missed_from.pop(account_id, None)
+        self._again.discard(account_id)
 
     # What the search for missed deals needs
 
@@ -148,30 +165,62 @@ class Executions:
         return (account_id, deal_id) in self._told
 
     def recovered(
-        self, account_id: int, deal: Deal, order: Order, position: Position | None
+        self, account_id: int, deal: Deal, order: Order | None, position: Position | None
     ) -> None:
         """Tell of a deal that was missed, unless it was told; an attempt is no deal."""
         kind = _KINDS.get(deal.status)
         key = (account_id, deal.deal_id)
         if kind is None or key in self._told:
             return
-        self._remember(key, kind.value)
+        # The event itself may still come, and call the same deal a fill or a part of one.
+        self._told.setdefault(key, set()).update(each.value for each in _KINDS.values())
+        self._bound()
         self._context.emit(
             ExecutionEvent(account_id, kind, order, position, deal, is_recovered=True)
         )
 
+    def given_up(self, account_id: int, deal_id: int, error: ProtocolError) -> None:
+        """Say of a missed deal that its record in the history makes no sense."""
+        self._remember((account_id, deal_id), ExecutionType.ORDER_FILLED.value)
+        self._context.warn(
+            f"Deal {deal_id} of account {account_id} was missed, and what the history tells of it "
+            f"makes no sense: {error}. Look it up in the account."
+        )
+
     def caught_up(self, account_id: int) -> None:
         """Note that nothing is missing any more."""
-        self._missed_from.pop(account_id, None)
+        if account_id not in self._again:
+            self._missed_from.pop(account_id, None)
 
     # Private
 
     def _remember(self, key: tuple[int, int], kind: int) -> None:
         self._told[key] = {kind}
+        self._bound()
+
+    def _bound(self) -> None:
         if len(self._told) > DEALS_REMEMBERED:
             del self._told[next(iter(self._told))]
 
-    def _searched(self, account_id: int, error: Exception | None) -> None:
-        self._searching.discard(account_id)
+    def _search(self, account_id: int) -> None:
+        """Look for missed deals, where some may be and nobody looks in this session yet."""
+        ready = self.ready_since(account_id)
+        is_wanted = account_id in self._missed_from and self._decoder.wants(ExecutionEvent)
+        if not is_wanted or ready is None or self._searching.get(account_id) == ready:
+            return
+        self._again.discard(account_id)
+        # One of an earlier session may still pause; it ends when it sees this one.
+        self._searching[account_id] = ready
+        self._background.spawn(
+            self._work.catch_up(account_id, self),
+            lambda _, error: self._searched(account_id, ready, error),
+        )
+
+    def _searched(self, account_id: int, ready: Nanos, error: Exception | None) -> None:
+        if self._searching.get(account_id) != ready:
+            return
+        del self._searching[account_id]
         if error is not None:
             self._context.warn(f"Deals that account {account_id} missed were not found: {error}")
+        elif account_id in self._again:
+            self._search(account_id)

@@ -98,7 +98,7 @@ class _Window:
 class Outbox:
     """Hold the calls that wait for a place in their lane."""
 
-    __slots__ = ("_blocked", "_queues", "_refusals", "_timers", "_windows")
+    __slots__ = ("_blocked", "_queues", "_refusals", "_timers", "_waiting", "_windows")
 
     def __init__(
         self,
@@ -115,12 +115,20 @@ class Outbox:
         self._queues: dict[Lane, tuple[deque[PendingCall], ...]] = {
             lane: tuple(deque() for _ in Priority) for lane in Lane
         }
+        self._waiting = 0
+        """How many calls wait: mostly none, and it is asked at every read."""
         self._blocked: dict[int, Nanos] = {}
         self._refusals: dict[int, int] = {}
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether any call waits."""
+        return self._waiting > 0
 
     def push(self, call: PendingCall) -> None:
         """Let a call wait behind the others of its priority."""
         self._queues[call.lane][call.priority].append(call)
+        self._waiting += 1
 
     def remove(self, call: PendingCall) -> bool:
         """Take a call out; False if it was not there."""
@@ -129,6 +137,7 @@ class Outbox:
             queue.remove(call)
         except ValueError:
             return False
+        self._forget_one()
         return True
 
     def drain(self) -> list[PendingCall]:
@@ -142,6 +151,8 @@ class Outbox:
         for queues in self._queues.values():
             for queue in queues:
                 queue.clear()
+        self._waiting = 0
+        self._timers.clear(Timer.LANE)
         return calls
 
     def reset(self) -> None:
@@ -204,11 +215,15 @@ class Outbox:
                     until = self.blocked_until(call.payload_type, now)
                     if until is None:
                         queue.remove(call)
+                        self._forget_one()
                         window.note(now)
                         return call
                     earliest = until if earliest is None else min(earliest, until)
-        if earliest is None:
-            self._timers.clear(Timer.LANE)
-        else:
+        if earliest is not None:
             self._timers.set(Timer.LANE, earliest)
         return None
+
+    def _forget_one(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self._timers.clear(Timer.LANE)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.authentication import Authentication
     from ctrader.protocol.context import Context
     from ctrader.protocol.decoding import EventDecoder
+    from ctrader.protocol.journaling import Journaling
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.quiet import QuietWatch
     from ctrader.protocol.requests import Requests
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 HEALTHY_AFTER: Final = 30 * SECOND
-"""A link that stood this long makes the next loss a first failure again."""
+"""A link that stood this long, with the application authenticated, makes the next loss a first
+failure again."""
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
@@ -74,6 +76,7 @@ class Link:
         "_decoder",
         "_heeded",
         "_is_shut",
+        "_journaling",
         "_late_since",
         "_pending",
         "_quiet",
@@ -95,6 +98,7 @@ class Link:
         subscriber: Subscriber,
         decoder: EventDecoder,
         quiet: QuietWatch,
+        journaling: Journaling | None = None,
     ) -> None:
         config = context.config
         self.epoch = 0
@@ -112,6 +116,7 @@ class Link:
         self._subscriber = subscriber
         self._decoder = decoder
         self._quiet = quiet
+        self._journaling = journaling
         self._backoff = context.backoff(config.reconnect_min_wait, config.reconnect_max_wait)
         self._attempts = 0
         self._late_since: Nanos | None = None
@@ -137,7 +142,10 @@ class Link:
         elif self._context.phase is Phase.IDLE:
             # The attempt's own deadline is the same moment, and its error names the host.
             self._context.timers.clear(Timer.CALL, pending.call_id)
-            self.open(pending.timeout)
+            if self._journaling is None:
+                self.open(pending.timeout)
+            else:
+                self._open_journal(self._journaling, pending.timeout)
 
     def leave(self, pending: Pending) -> None:
         """Do nothing: who waits is found among the pending commands."""
@@ -150,6 +158,7 @@ class Link:
             context.timers.clear(Timer.CONNECT)
             context.effects.append(CloseConnection(self.epoch))
             context.change_phase(Phase.IDLE)
+            self._close_journal()
 
     # From the first attempt to the standing link
 
@@ -174,6 +183,8 @@ class Link:
         self._was_connected = True
         context.change_phase(Phase.CONNECTED)
         context.emit(ConnectedEvent(epoch=self.epoch, at=context.wall()))
+        if self._journaling is not None and not again:
+            self._journaling.connected()
         for pending in self._pending.of(Connect):
             self._pending.end(pending.call_id)
         self._authentication.opened(again=again)
@@ -189,7 +200,11 @@ class Link:
         )
 
     def proved_healthy(self) -> None:
-        """Forget the failures before this link."""
+        """Forget the failures before this link, if the application is at home on it."""
+        if not self._authorization.is_application_authenticated:
+            # It stands, and nothing can be done on it: as long as that lasts it is a failure, too.
+            self._context.timers.set(Timer.HEALTHY, self._context.now + HEALTHY_AFTER)
+            return
         self._backoff.reset()
         self._attempts = 0
 
@@ -317,10 +332,34 @@ class Link:
 
     # Private
 
-    def _failed(self, error: CTraderConnectionError) -> None:
+    def _open_journal(self, journaling: Journaling, seconds: float) -> None:
+        """Become the journal's writer before anything else, within the time of the attempt."""
+        context = self._context
+        until = context.after(seconds)
+        self._connect_seconds = seconds
+        context.timers.set(Timer.CONNECT, until)
+        context.change_phase(Phase.CONNECTING)
+
+        def opened(error: CTraderError | None) -> None:
+            if context.phase is not Phase.CONNECTING:
+                return  # nobody wants to connect any more
+            if error is not None:
+                self._failed(error)
+                return
+            self.open(to_seconds(until - context.now))
+            self._connect_seconds = seconds
+
+        journaling.open(opened)
+
+    def _close_journal(self) -> None:
+        if self._journaling is not None:
+            self._journaling.close()
+
+    def _failed(self, error: CTraderError) -> None:
         self._context.timers.clear(Timer.CONNECT)
         if not self._was_connected:
             self._context.change_phase(Phase.IDLE)
+            self._close_journal()
             for pending in self._pending.all():
                 self._pending.abandon(pending, error)
         elif isinstance(error, TlsVerificationError):
@@ -417,9 +456,12 @@ class Link:
         self._is_shut = True
         self.finished_error = error
         self._context.phase = Phase.CLOSING
+        if self._journaling is not None:
+            self._journaling.ending()
         self._abandon_all(
             error if isinstance(error, CTraderError) else ClientClosedError("it was closed")
         )
+        self._close_journal()
         self.heartbeat.closed()
         self._context.timers.clear_everything()
         self._context.change_phase(Phase.FINISHED)

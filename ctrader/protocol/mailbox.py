@@ -55,6 +55,7 @@ class Mailbox:
         "limit",
         "merged",
         "name",
+        "taken",
     )
 
     def __init__(self, name: str, *, capacity: int = CAPACITY, limit: int = LIMIT) -> None:
@@ -77,6 +78,8 @@ class Mailbox:
         """Quotes that were merged into a newer one since the beginning."""
         self.dropped = 0
         """Events that did not fit any more after the failure."""
+        self.taken = 0
+        """Events that were taken out."""
         self.failure: SlowConsumerError | None = None
         """Why the consumer must end, None while it may go on."""
         self._events: list[object] = []
@@ -108,6 +111,7 @@ class Mailbox:
     def take(self) -> list[object]:
         """Take everything, in order."""
         events = self._events
+        self.taken += len(events)
         self._events = []
         self._spots = None
         self._urgent = 0

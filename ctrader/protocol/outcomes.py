@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import (
@@ -12,6 +13,7 @@ from ctrader.errors import (
     ProtocolError,
 )
 from ctrader.events import OrderResolvedEvent
+from ctrader.journal.record import Settlement
 from ctrader.models.deals import Deal
 from ctrader.models.orders import Order
 from ctrader.models.outcomes import (
@@ -22,20 +24,29 @@ from ctrader.models.outcomes import (
     UnresolvedOrder,
 )
 from ctrader.models.positions import Position
-from ctrader.proto import ProtoOAClosePositionReq, ProtoOAExecutionEvent
+from ctrader.proto import (
+    ProtoOAClosePositionReq,
+    ProtoOAExecutionEvent,
+    ProtoOAExecutionType,
+    ProtoOANewOrderReq,
+    ProtoOAOrderStatus,
+)
 from ctrader.protocol.answers import ending_of, refused_with
 from ctrader.protocol.commands import Resolve
-from ctrader.units import Nanos
+from ctrader.protocol.recovery import recovered_call
+from ctrader.units import Nanos, to_nanos
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from ctrader.journal.record import Intent
     from ctrader.protocol.auth import Authorization
     from ctrader.protocol.background import Background
     from ctrader.protocol.context import Context
     from ctrader.protocol.correlation import PendingCall
     from ctrader.protocol.decoding import EventDecoder
     from ctrader.protocol.executions import Executions
+    from ctrader.protocol.journaling import Journaling
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.protocol.terms import Terms
     from ctrader.protocol.work import Work
@@ -101,6 +112,7 @@ class Outcomes:
         "_taken",
         "_terms",
         "_work",
+        "journaling",
     )
 
     def __init__(
@@ -128,6 +140,8 @@ class Outcomes:
         self._heard: dict[tuple[int, int], int] = {}
         self._taken: dict[tuple[int, int], str | None] = {}
         self._heard_count = 0
+        self.journaling: Journaling | None = None
+        """Keeps how requests ended; None where there is no journal."""
         pending.serve(self, Resolve)
         pending.in_doubt = self._opened
 
@@ -136,10 +150,9 @@ class Outcomes:
     def handed_over(self, call: PendingCall) -> None:
         """Note what was known before a trading request went out."""
         call.server_ms = self._context.server_ms()
-        request = call.request
-        if isinstance(request, ProtoOAClosePositionReq):
-            position = self._terms.position(request.ctidTraderAccountId, request.positionId)
-            call.open_volume = None if position is None else position.volume
+        if (position := self._terms.closed_by(call.request)) is not None:
+            call.open_volume = position.volume
+            call.position_updated_ms = position.updated_ms or None
         call.heard_before = self._heard_count
 
     def find(self, client_msg_id: str | None) -> OpenRequest | None:
@@ -176,8 +189,33 @@ class Outcomes:
             self._take(message.ctidTraderAccountId, order.orderId, call.message_id)
         for open_request in self.open_requests(message.ctidTraderAccountId):
             own_id = open_request.told.client_order_id
-            if own_id is not None and order.clientOrderId == own_id:
+            if own_id is not None and order.clientOrderId == own_id and _is_about(message):
                 self._conclude(open_request, message, Evidence.EVENT)
+
+    def recover(self, intents: tuple[Intent, ...]) -> None:
+        """Take up what an earlier process has left: each may or may not have been sent."""
+        for intent in intents:
+            call = recovered_call(intent)
+            if call is None:
+                self._context.warn(
+                    f"The journal holds a {intent.request_type} of account {intent.account_id} "
+                    "that cannot be read here, from an earlier process. Look up in the account "
+                    "what became of it."
+                )
+                continue
+            told = UnresolvedOrder(
+                client_msg_id=intent.intent_id,
+                account_id=intent.account_id,
+                request_type=intent.request_type,
+                sent_at=datetime.fromtimestamp(intent.unix_ms / 1000, UTC),
+                client_order_id=intent.client_order_id,
+                order_id=intent.order_id,
+                position_id=intent.position_id,
+                cause="its process ended before it was known",
+                is_from_journal=True,
+            )
+            self._open[told.client_msg_id] = OpenRequest(call, told, self._context.now)
+            self._search(told.account_id)
 
     # What the search for an outcome needs
 
@@ -185,6 +223,11 @@ class Outcomes:
     def now(self) -> Nanos:
         """The present moment."""
         return self._context.now
+
+    @property
+    def absence_wait(self) -> Nanos:
+        """How long after the last hope of an answer a request is absent at the earliest."""
+        return to_nanos(self._context.config.absence_wait)
 
     def server_now_ms(self) -> int:
         """Return a Unix ms that the server's clock has not passed yet, and hardly more.
@@ -211,11 +254,14 @@ class Outcomes:
         """Whether an order may have come of a request, by all that is known of it.
 
         One that was opened or heard of before the request went out came of another, and so did one
-        that answered or settled another. A foreign id on its events proves nothing: to take the
-        effect of a request for somebody else's would have it repeated.
+        that is older than what was known of the position, or that answered or settled another. A
+        foreign id on its events proves nothing: to take the effect of a request for somebody else's
+        would have it repeated.
         """
         sent_ms = open_request.call.server_ms
         if sent_ms is not None and opened_ms and opened_ms < sent_ms - CLOCK_DRIFT:
+            return False
+        if 0 < opened_ms < (open_request.call.position_updated_ms or 0):
             return False
         key = (open_request.told.account_id, order_id)
         if key in self._taken:
@@ -356,7 +402,14 @@ class Outcomes:
         if self._open.pop(open_request.key, None) is None:
             return
         self._settled[open_request.key] = outcome
-        if outcome.took_effect and outcome.order is not None:
+        if open_request.call.record is not None:
+            assert self.journaling is not None
+            self.journaling.settle(open_request.call.record, *_settlement_of(outcome))
+        is_its_own = outcome.took_effect or isinstance(
+            open_request.request, ProtoOANewOrderReq | ProtoOAClosePositionReq
+        )
+        if is_its_own and outcome.order is not None:
+            # One that was rejected is the end of this request, and of no other like it.
             self._take(outcome.request.account_id, outcome.order.order_id, open_request.key)
         while len(self._settled) > SETTLED_REMEMBERED:
             del self._settled[next(iter(self._settled))]
@@ -365,3 +418,23 @@ class Outcomes:
             assert isinstance(pending.command, Resolve)
             if pending.command.client_msg_id == open_request.key:
                 self._pending.end(pending.call_id, outcome)
+
+
+def _is_about(message: ProtoOAExecutionEvent) -> bool:
+    """Whether an event that names an order tells of the order, and not of a change refused.
+
+    A refused amendment or cancellation, perhaps of another terminal, names the order too. To read
+    it as the order's own rejection would have the order placed again.
+    """
+    is_refusal = message.executionType == ProtoOAExecutionType.ORDER_REJECTED
+    is_rejected = message.order.orderStatus == ProtoOAOrderStatus.ORDER_STATUS_REJECTED
+    return is_rejected or not is_refusal
+
+
+def _settlement_of(outcome: OrderOutcome) -> tuple[Settlement, int | None]:
+    """Return what a journal keeps of an outcome."""
+    order_id = None if outcome.order is None else outcome.order.order_id
+    if outcome.took_effect:
+        return Settlement.DONE, order_id
+    is_refused = isinstance(outcome, NoEffect) and outcome.error is not None
+    return Settlement.REJECTED if is_refused else Settlement.NO_EFFECT, order_id

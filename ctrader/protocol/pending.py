@@ -278,7 +278,7 @@ class Waits:
         command = pending.command
         if isinstance(command, NextEvent):
             self._events[pending.call_id] = command
-            self._context.watch = self._watch
+            self._context.watch_for(self, self._watch)
             self._decoder.wait_for(command.kinds)
         else:
             assert isinstance(command, Pause)
@@ -295,7 +295,7 @@ class Waits:
         if command is not None:
             self._decoder.wait_over(command.kinds)
             if not self._events:
-                self._context.watch = None
+                self._context.watch_for(self, None)
 
     def undo(self, pending: Pending) -> None:
         """Do nothing: waiting wants nothing of the server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import Message
@@ -16,6 +17,8 @@ from ctrader.errors import (
     OrderOutcomeUnknownError,
     ProtocolError,
 )
+from ctrader.events import ExecutionEvent
+from ctrader.journal.record import Settlement
 from ctrader.models.wire import missing_fields
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
@@ -23,6 +26,7 @@ from ctrader.proto import (
     ProtoOAAmendOrderReq,
     ProtoOAAmendPositionSLTPReq,
     ProtoOAApplicationAuthReq,
+    ProtoOAExecutionEvent,
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetCtidProfileByTokenReq,
     ProtoOARefreshTokenReq,
@@ -31,6 +35,7 @@ from ctrader.proto import (
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.protocol.answers import ending_of, refused_with
 from ctrader.protocol.commands import Call, CallId, Lacking, Subject, Thing
+from ctrader.protocol.completion import usual_completion
 from ctrader.protocol.correlation import Correlator, PendingCall
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.envelope import encode_message
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.auth import Authorization
     from ctrader.protocol.commands import Guard
     from ctrader.protocol.context import Context
+    from ctrader.protocol.journaling import Journaling
     from ctrader.protocol.pending import Pending, PendingCommands
     from ctrader.units import Nanos
 
@@ -87,7 +93,9 @@ class Requests:
         "_outbox",
         "_parked",
         "_pending",
+        "_uncommitted",
         "handed_over",
+        "journaling",
         "terms",
         "unsettled",
     )
@@ -102,6 +110,9 @@ class Requests:
         self._outbox = Outbox(context.timers)
         self._orders = OrderRegistry(context.rng)
         self._parked: dict[CallId, PendingCall] = {}
+        self._uncommitted: dict[CallId, PendingCall] = {}
+        self.journaling: Journaling | None = None
+        """Commits each trading request before it is sent; None where there is no journal."""
         self.unsettled = Unsettled(context, pending)
         """What is under way, to be waited for by who depends on it."""
         self.terms = Terms(context, self.unsettled)
@@ -121,7 +132,8 @@ class Requests:
     def lost(self, cause: Exception) -> None:
         """End what cannot be sent on a later link, and park the rest for it."""
         self.terms.lost()
-        calls = self._correlator.lost() + self._outbox.drain()
+        calls = self._correlator.lost() + self._outbox.drain() + list(self._uncommitted.values())
+        self._uncommitted.clear()
         self._sort_out(calls + list(self._parked.values()), cause)
 
     def account_lost(self, account_id: int, cause: Exception, *, is_denied: bool = False) -> None:
@@ -172,6 +184,11 @@ class Requests:
             if call.is_immediate and call.call.account_id == account_id:
                 self._pending.end(call.call_id, error=trading_failure(call, reason))
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether any request waits to go out."""
+        return self._outbox.has_waiting
+
     def take_frame(self) -> bytes | None:
         """Return the frame that goes out now, handed over with this; None where none may."""
         context = self._context
@@ -194,6 +211,10 @@ class Requests:
         patience = call.call.patience
         if not call.expects_answer:
             self._pending.end(call.call_id)
+            if call.record is not None:
+                # The journal wants to know its end, which is that of any request of its kind.
+                call.call = replace(call.call, completion=usual_completion(request))
+                self._pending.in_doubt(call, None)
         elif patience is not None and context.after(patience) < call.deadline:
             self._pending.allow(call.call_id, patience)
         return frame
@@ -236,6 +257,9 @@ class Requests:
             self._pending.abandon(pending, NotConnectedError())
         elif call.is_immediate and (obstacle := self._obstacle(call)) is not None:
             self._pending.end(pending.call_id, error=trading_failure(call, obstacle))
+        elif self.journaling is not None and call.is_trading:
+            self._uncommitted[call.call_id] = call
+            self.journaling.begin(call, self.terms.closed_by(call.request), self._committed)
         else:
             self._enqueue(call)
 
@@ -245,6 +269,9 @@ class Requests:
         if call is None:
             return
         self._take_out(call)
+        if call.record is not None and not call.is_sent:
+            assert self.journaling is not None
+            self.journaling.not_sent(call.record)
         may_be_late = call.is_trading and call.is_sent and self._context.is_connected
         self.unsettled.ended(pending.call_id, _LATE_EFFECT if may_be_late else None)
 
@@ -259,6 +286,16 @@ class Requests:
     def find(self, client_msg_id: str | None) -> PendingCall | None:
         """Return the request that waits for frames with this id."""
         return None if client_msg_id is None else self._correlator.find(client_msg_id)
+
+    def only_exchange(self) -> PendingCall | None:
+        """Return the one exchange of tokens that waits; None where none does, or several.
+
+        A new pair that came under another id is its answer all the same: the old one is dead, and
+        on this link nobody else asks for one.
+        """
+        sent = self._correlator.sent_calls()
+        waiting = [each for each in sent if isinstance(each.request, ProtoOARefreshTokenReq)]
+        return waiting[0] if len(waiting) == 1 else None
 
     def refused(self, call: PendingCall, error: APIError) -> None:
         """Take an error answer: it ends the request, or delays a read sent too fast."""
@@ -288,9 +325,10 @@ class Requests:
         ending = ending_of(call, message)
         if ending is None:
             return
-        if ending.is_nonsense:
-            assert isinstance(ending.error, CTraderError)
-            self.failed(call, ending.error)
+        nonsense = ending.error if ending.is_nonsense else _nonsense(call, ending.result)
+        if nonsense is not None:
+            assert isinstance(nonsense, CTraderError)
+            self.failed(call, nonsense)
         else:
             self._end(call, ending.result, error=ending.error)
 
@@ -306,7 +344,32 @@ class Requests:
         """End a request that the server answered."""
         if not isinstance(error, OrderOutcomeUnknownError):
             self.unsettled.ended(call.call_id)
+            self._settle(call, result)
         self._pending.end(call.call_id, result, error=error)
+
+    def _settle(self, call: PendingCall, result: object) -> None:
+        """Keep the definite answer to a trading request."""
+        if call.record is None:
+            return
+        assert self.journaling is not None
+        if isinstance(result, ProtoOAExecutionEvent):
+            self.journaling.settle(call.record, Settlement.DONE, result.order.orderId or None)
+        else:
+            self.journaling.settle(call.record, Settlement.REJECTED)
+
+    def _committed(self, call: PendingCall, error: Exception | None) -> None:
+        """Let a trading request go out that the journal has kept, or end it."""
+        if self._uncommitted.pop(call.call_id, None) is None:
+            return  # it has ended meanwhile, and so will its entry
+        if isinstance(error, OrderError):
+            self._pending.end(call.call_id, error=error)
+        elif error is not None:
+            failure = trading_failure(call, "the journal could not keep it", error)
+            self._pending.end(call.call_id, error=failure)
+        elif (obstacle := self._obstacle(call)) is not None:
+            self._pending.end(call.call_id, error=trading_failure(call, obstacle))
+        else:
+            self._enqueue(call)
 
     def _rival(self, request: Message) -> Lacking | None:
         """Say what a change has to wait for: another change of the same thing."""
@@ -349,6 +412,8 @@ class Requests:
             if isinstance(error, APIError) and error.is_token_failure():
                 why += "; hand its new tokens to client.auth.authenticate_account()"
             return f"account {account_id} is not ready{why}"
+        if call.call_id in self._uncommitted:
+            return "the journal has not kept it yet"
         until = self._outbox.blocked_until(call.payload_type, self._context.now)
         return None if until is None else self._block(until)
 
@@ -390,7 +455,7 @@ class Requests:
         )
 
     def _take_out(self, call: PendingCall) -> None:
-        if self._parked.pop(call.call_id, None) is not None:
+        if self._parked.pop(call.call_id, None) or self._uncommitted.pop(call.call_id, None):
             return
         if call.is_sent:
             self._correlator.forget(call)
@@ -443,6 +508,16 @@ def _subject(call: Call) -> Subject | None:
     if isinstance(request, ProtoOASymbolByIdReq) and call.guard is not None:
         return Subject(request.ctidTraderAccountId, Thing.SYMBOL, request.symbolId[0])
     return _changed(request)
+
+
+def _nonsense(call: PendingCall, result: Message | None) -> ProtocolError | None:
+    """Return why an answer tells nothing to a caller who wants an event made of it."""
+    if call.call.fills_in_digits and isinstance(result, ProtoOAExecutionEvent):
+        try:
+            ExecutionEvent.from_proto(result)
+        except ProtocolError as error:
+            return error
+    return None
 
 
 def _lost_link(cause: Exception) -> CTraderConnectionClosedError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctrader.events import Event, SpotEvent
+from ctrader.models.handlers import HandlerReport
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.units import integer_of
 
@@ -23,6 +24,27 @@ class Route:
     mailbox: Mailbox
     account_id: int | None = None
     symbol_id: int | None = None
+
+    def report(self, *, delivered: int, failed: int) -> HandlerReport:
+        """Say how the handler is doing whose wish it is.
+
+        Args:
+            delivered: How often it was called.
+            failed: How often it raised.
+        """
+        mailbox = self.mailbox
+        return HandlerReport(
+            name=mailbox.name,
+            event_type=self.event_type,
+            account_id=self.account_id,
+            symbol_id=self.symbol_id,
+            delivered=delivered,
+            waiting=len(mailbox) + mailbox.taken - delivered,
+            merged=mailbox.merged,
+            dropped=mailbox.dropped,
+            failed=failed,
+            error=mailbox.failure,
+        )
 
 
 class Router:

@@ -30,11 +30,13 @@ from ctrader.proto import (
     ProtoOAClientDisconnectEvent,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
+    ProtoOARefreshTokenRes,
     ProtoOASpotEvent,
 )
 from ctrader.proto.registry import (
     ACCOUNT_DISCONNECT_EVENT,
     CLIENT_DISCONNECT_EVENT,
+    EXECUTION_EVENT,
     SPOT_EVENT,
 )
 from ctrader.protocol.auth import (
@@ -51,7 +53,10 @@ from ctrader.protocol.decoding import SERVER_TEXTS, EventDecoder, bare_spot, ope
 from ctrader.protocol.effects import Effect, Phase
 from ctrader.protocol.envelope import HEARTBEAT_FRAME, Envelope, open_envelope
 from ctrader.protocol.executions import Executions
+from ctrader.protocol.following import Following
 from ctrader.protocol.framing import FrameBuffer
+from ctrader.protocol.grants import Grants
+from ctrader.protocol.journaling import Journaling
 from ctrader.protocol.link import Link
 from ctrader.protocol.money_digits import MoneyInquiry
 from ctrader.protocol.outcomes import Outcomes
@@ -72,11 +77,14 @@ if TYPE_CHECKING:
 
     from ctrader.config import ClientConfig
     from ctrader.credentials import AccountCredentials
+    from ctrader.journal.store import OrderJournal
     from ctrader.models.outcomes import UnresolvedOrder
     from ctrader.protocol.background import Operation
     from ctrader.protocol.correlation import PendingCall
+    from ctrader.protocol.grants import TokenCallback
     from ctrader.protocol.terms import Sides
     from ctrader.protocol.work import Work
+    from ctrader.tokens.store import TokenStore
     from ctrader.units import Nanos
 
 __all__ = ["Session"]
@@ -102,13 +110,27 @@ class Session:
     old epoch change nothing. After the effect `Finished` nothing comes out.
     """
 
-    def __init__(self, config: ClientConfig, *, rng: Random, work: Work | None = None) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        rng: Random,
+        work: Work | None = None,
+        journal: OrderJournal | None = None,
+        token_store: TokenStore | None = None,
+        token_callbacks: list[TokenCallback] | None = None,
+    ) -> None:
         """Put the machines together.
 
         Args:
             config: The client's settings.
             rng: Source of jitter and ids; seeded, it makes the session repeatable.
             work: Makes the operations that the session begins by itself; None begins none.
+            journal: Keeps trading requests before they are sent; it is opened with the first
+                attempt to connect, and closed at the end.
+            token_store: Keeps the tokens of every account; None keeps them in memory.
+            token_callbacks: Functions of the user that keep them, called with each new pair; some
+                may be added later.
         """
         self._context = context = Context(config, rng)
         self._pending = pending = PendingCommands(context)
@@ -132,7 +154,21 @@ class Session:
             work,
         )
         self._requests.handed_over = self._outcomes.handed_over
+        self._journaling: Journaling | None = None
+        if journal is not None:
+            self._journaling = Journaling(context, pending, self._background, journal)
+            self._journaling.recover = self._outcomes.recover
+            self._requests.journaling = self._outcomes.journaling = self._journaling
         self._subscriber = Subscriber(context, pending, authorization)
+        self._grants = Grants(
+            context,
+            pending,
+            authorization,
+            self._background,
+            work,
+            token_store,
+            [] if token_callbacks is None else token_callbacks,
+        )
         self._authentication = Authentication(
             context,
             pending,
@@ -140,8 +176,22 @@ class Session:
             self._requests,
             self._subscriber,
             self._executions,
+            self._grants,
         )
+        self._following = Following(
+            context,
+            pending,
+            authorization,
+            self._background,
+            self._decoder,
+            self._subscriber,
+            work,
+        )
+        self._authentication.account_ended = self._following.lost
+        self._authentication.account_removed = self._following.removed
         self._subscriber.quoted_at = self._decoder.quoted_at
+        self._subscriber.book_ended = self._decoder.book_ended
+        self._subscriber.book_went_on = self._decoder.book_began
         self._subscriber.account_answered = self._account_answered
         self._quiet = QuietWatch(context, pending, self._subscriber)
         self._link = Link(
@@ -153,6 +203,7 @@ class Session:
             self._subscriber,
             self._decoder,
             self._quiet,
+            self._journaling,
         )
         self._requests.terms.quote = self._quote
         self._frames = FrameBuffer()
@@ -230,6 +281,8 @@ class Session:
                 self._link.drop(error)
                 return
             self._envelope_received(envelope)
+            # What goes on with this answer takes it before the next frame counts.
+            self._background.step()
             self._deliver_held()
             if not self._link.is_open():
                 return
@@ -337,6 +390,11 @@ class Session:
         self._context.now = now
         self._background.spawn(operation)
 
+    def keep_refreshed(self, now: Nanos, *, is_wanted: bool) -> None:
+        """Resume or end the exchange of tokens by the clock."""
+        self._context.now = now
+        self._grants.keep_refreshed(is_wanted=is_wanted)
+
     def close(self, now: Nanos, *, grace: float = 2.0) -> None:
         """End the session; `Finished` follows.
 
@@ -349,6 +407,8 @@ class Session:
         """
         self._context.now = now
         self._let_go()
+        if self.phase is not Phase.FINISHED:
+            self._following.closing()
         self._link.close(grace)
 
     def abandon(self, error: CTraderError, now: Nanos) -> None:
@@ -359,8 +419,16 @@ class Session:
         self._context.now = now
         try:
             self._let_go()
+            if self.phase is not Phase.FINISHED:
+                self._following.closing()
         finally:
             self._link.abandon(error)
+
+    def leave(self, now: Nanos) -> None:
+        """Let go of the journal, where another session takes the place of this one."""
+        self._context.now = now
+        if self._journaling is not None:
+            self._journaling.close()
 
     # Outputs
 
@@ -386,6 +454,9 @@ class Session:
         if not self._link.is_open():
             return b""
         self._context.now = now
+        if not (self._requests.has_waiting or self._link.heartbeat.is_due):
+            self._deliver_held()
+            return b""
         frames = [HEARTBEAT_FRAME] if self._link.heartbeat.is_due else []
         size = 0
         while size < max_bytes and (frame := self._requests.take_frame()) is not None:
@@ -504,10 +575,16 @@ class Session:
                 self._authentication.retry_account(key)
             case Timer.RESTORE_RETRY:
                 self._subscriber.retry(key)
+            case Timer.REFRESH:
+                self._grants.due(key)
             case Timer.QUIET:
                 self._quiet.look()
             case Timer.SETTLED:
                 self._requests.unsettled.heard(key)
+            case Timer.FOLLOW:
+                self._following.read_again(key)
+            case Timer.CHECK:
+                self._following.check(key)
             case Timer.CLOSE:
                 self._link.grace_over()
             case _:
@@ -525,6 +602,8 @@ class Session:
                 self._requests.failed(call, error)
             if envelope.payload_type in _ENDINGS:
                 self._link.drop(error)
+            elif envelope.payload_type == EXECUTION_EVENT:
+                self._executions.unreadable()
             return
         if message is None:
             self._context.emit(UnknownMessageEvent(*envelope))
@@ -532,10 +611,17 @@ class Session:
         if self._money.asks_first(message, envelope, call):
             return
         self._scrub(message)
+        if call is None and isinstance(message, ProtoOARefreshTokenRes):
+            call = self._requests.only_exchange()
         late = self._outcomes.find(envelope.client_msg_id) if call is None else None
         # An event comes out before the completion that the same frame brings.
         if not isinstance(message, ProtoOAExecutionEvent) or self._executions.is_new(message):
-            self._emit(self._decoder.events(message, envelope))
+            events = self._decoder.events(message, envelope)
+            self._emit(events)
+            if isinstance(message, ProtoOAExecutionEvent) and any(
+                isinstance(event, UndecodableMessageEvent) for event in events
+            ):
+                self._executions.not_told(message)
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
             self._link.heed(refusal)
@@ -626,6 +712,7 @@ class Session:
             for envelope in held:
                 if self._link.is_open():
                     self._envelope_received(envelope)
+                    self._background.step()
 
     def _let_go(self) -> None:
         """Take up what waits for an account's decimals, told or not."""

@@ -12,7 +12,15 @@ from ctrader.errors import (
 )
 from ctrader.events import SubscriptionRestoreFailedEvent
 from ctrader.protocol.auth import AuthState
-from ctrader.protocol.commands import PnLTopic, SpotTopic, Subscribe, Topic, Unsubscribe
+from ctrader.protocol.commands import (
+    DepthTopic,
+    PnLTopic,
+    SpotTopic,
+    Subscribe,
+    Topic,
+    TrendbarTopic,
+    Unsubscribe,
+)
 from ctrader.protocol.effects import Phase
 from ctrader.protocol.subscriptions import (
     LedgerEntry,
@@ -48,6 +56,8 @@ class Subscriber:
         "_ledger",
         "_pending",
         "account_answered",
+        "book_ended",
+        "book_went_on",
         "quoted_at",
     )
 
@@ -63,6 +73,10 @@ class Subscriber:
         """Called with an account when the server has answered for a topic of it."""
         self.quoted_at: Callable[[int, int], Nanos] = lambda _, __: 0
         """Returns when the last quote of a symbol came on this link; 0 where none did."""
+        self.book_ended: Callable[[int, int], None] = lambda _, __: None
+        """Called with an account and a symbol whose depth is not sent any more."""
+        self.book_went_on: Callable[[int, int], object] = lambda _, __: None
+        """Called with those whose depth the server has been sending all along."""
         pending.serve(self, Subscribe, Unsubscribe)
 
     # The link
@@ -212,9 +226,12 @@ class Subscriber:
             # A refused unsubscription leaves nothing to do: the server does not send the topic,
             # or goes on sending what nobody listens to.
             self._ledger.removed(entries)
+            _about_books(entries, self.book_ended)
         elif error is None or (_is_already_subscribed(error) and len(entries) == 1):
             self._ledger.added(entries)
             self._backoffs.pop(account_id, None)
+            if error is not None:
+                _about_books(entries, self.book_went_on)
         elif isinstance(error, APIError) and len(entries) > 1:
             self._ledger.split(entries)
         else:
@@ -247,7 +264,7 @@ class Subscriber:
                     symbol_id=(
                         None if isinstance(entry.topic, PnLTopic) else entry.topic.symbol_id
                     ),
-                    topic=type(entry.topic).__name__,
+                    topic=_in_words(entry.topic),
                 )
             )
         if kept:
@@ -256,8 +273,12 @@ class Subscriber:
             if backoff is None:
                 backoff = self._context.backoff(policy.min_wait, policy.max_wait)
                 self._backoffs[account_id] = backoff
-            at = self._context.patience(backoff, error)
-            self._context.timers.set(Timer.RESTORE_RETRY, at, account_id)
+            # What is refused together is tried again together: it is one failure, however many
+            # symbols it concerns.
+            due = self._context.timers.get(Timer.RESTORE_RETRY, account_id)
+            asked = self._context.asked_until(error, backoff)
+            if due is None or asked > due:
+                self._context.timers.set(Timer.RESTORE_RETRY, asked + backoff.next(), account_id)
 
     def _end_settled(self) -> None:
         """End the commands whose topics the server has answered for."""
@@ -268,6 +289,16 @@ class Subscriber:
                 _topics(pending)
             ):
                 self._pending.end(pending.call_id)
+
+
+def _in_words(topic: Topic) -> str:
+    return f"{topic.words} {topic.period.name}" if isinstance(topic, TrendbarTopic) else topic.words
+
+
+def _about_books(entries: Iterable[LedgerEntry], tell: Callable[[int, int], object]) -> None:
+    for entry in entries:
+        if isinstance(entry.topic, DepthTopic):
+            tell(entry.topic.account_id, entry.topic.symbol_id)
 
 
 def _topics(pending: Pending) -> tuple[Topic, ...]:

@@ -3,6 +3,8 @@
 Requests are checked against it before they are sent. Nothing here is asked for: it is what passes
 by in answers and events, and it holds for as long as the server would tell of a change, which is
 until the link or the account's session ends, or a new session of the account begins.
+
+An answer may be older than an event that overtook it: what was last updated later counts.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ctrader.models.positions import Protection
 from ctrader.models.symbols import TradingRules
 from ctrader.proto import (
     ProtoOAAccountAuthRes,
+    ProtoOAClosePositionReq,
     ProtoOAExecutionEvent,
     ProtoOAExecutionType,
     ProtoOAOrder,
@@ -30,6 +33,7 @@ from ctrader.proto import (
     ProtoOATrailingSLChangedEvent,
 )
 from ctrader.protocol.commands import Subject, Thing
+from ctrader.protocol.context import END_OF_TIME
 from ctrader.units import PRICE_DIGITS, SECOND, price_from_wire
 
 if TYPE_CHECKING:
@@ -79,6 +83,15 @@ class OpenPosition(NamedTuple):
     """Its levels; None where they make no sense."""
     promise: Promise | None = None
     """What it is about to get; None for nothing."""
+    updated_ms: int = 0
+    """When it was last updated, in Unix ms; 0 where that was not told."""
+
+
+class _WorkingOrder(NamedTuple):
+    """A pending order, and when it was last updated, in Unix ms."""
+
+    terms: OrderTerms | None
+    updated_ms: int
 
 
 def is_open(position: ProtoOAPosition) -> bool:
@@ -92,6 +105,8 @@ class Terms:
 
     __slots__ = (
         "_context",
+        "_ended_orders",
+        "_ended_positions",
         "_links",
         "_orders",
         "_positions",
@@ -106,7 +121,9 @@ class Terms:
         self._unsettled = unsettled
         self._symbols: dict[_Key, TradingRules] = {}
         self._positions: dict[_Key, OpenPosition] = {}
-        self._orders: dict[_Key, OrderTerms | None] = {}
+        self._orders: dict[_Key, _WorkingOrder] = {}
+        self._ended_positions: dict[_Key, int] = {}
+        self._ended_orders: dict[_Key, int] = {}
         self._links = 0
         self._sessions: dict[int, int] = {}
         self.quote: Callable[[int, int], Sides] = _no_quote
@@ -129,9 +146,16 @@ class Terms:
         """Return an open position, None if it must be asked for."""
         return self._positions.get((account_id, position_id))
 
+    def closed_by(self, request: Message) -> OpenPosition | None:
+        """Return the position that a request closes; None if unknown, or for others."""
+        if not isinstance(request, ProtoOAClosePositionReq):
+            return None
+        return self.position(request.ctidTraderAccountId, request.positionId)
+
     def order(self, account_id: int, order_id: int) -> OrderTerms | None:
         """Return a pending order, None if it must be asked for."""
-        return self._orders.get((account_id, order_id))
+        order = self._orders.get((account_id, order_id))
+        return None if order is None else order.terms
 
     def is_unsettled(self, subject: Subject) -> bool:
         """Whether something is under way that changes a subject, or asks for it."""
@@ -169,6 +193,8 @@ class Terms:
         _drop(self._symbols, account_id)
         _drop(self._positions, account_id)
         _drop(self._orders, account_id)
+        _drop(self._ended_positions, account_id)
+        _drop(self._ended_orders, account_id)
         self._unsettled.lost(account_id)
 
     # Private
@@ -200,21 +226,33 @@ class Terms:
 
     def _learn_state(self, message: ProtoOAReconcileRes) -> None:
         account_id = message.ctidTraderAccountId
-        known = dict(self._positions)
+        known = dict(self._positions), dict(self._orders)
         _drop(self._positions, account_id)
         _drop(self._orders, account_id)
         for position in message.position:
-            before = known.get((account_id, position.positionId))
-            self._learn_position(account_id, position, None if before is None else before.promise)
+            key = account_id, position.positionId
+            if (held := known[0].get(key)) is not None:
+                self._positions[key] = held
+            self._learn_position(account_id, position, None if held is None else held.promise)
         for order in message.order:
+            key = account_id, order.orderId
+            if (working := known[1].get(key)) is not None:
+                self._orders[key] = working
             self._learn_order(account_id, order)
 
     def _learn_position(
         self, account_id: int, position: ProtoOAPosition, promise: Promise | None
     ) -> None:
         key = account_id, position.positionId
+        updated_ms = _sensible(position.utcLastUpdateTimestamp)
+        known = self._positions.get(key)
+        told_ms = self._ended_positions.get(key, 0) if known is None else known.updated_ms
+        if 0 < updated_ms < told_ms:
+            return
         if not is_open(position):
             self._positions.pop(key, None)
+            if updated_ms:
+                _put(self._ended_positions, key, updated_ms)
             return
         trade = position.tradeData
         try:
@@ -226,27 +264,37 @@ class Terms:
         _put(
             self._positions,
             key,
-            OpenPosition(trade.symbolId, trade.volume, protection, promise),
+            OpenPosition(trade.symbolId, trade.volume, protection, promise, updated_ms),
         )
 
     def _learn_order(self, account_id: int, order: ProtoOAOrder) -> None:
-        key = account_id, order.orderId
+        key, updated_ms = (account_id, order.orderId), _sensible(order.utcLastUpdateTimestamp)
+        known = self._orders.get(key)
+        told_ms = self._ended_orders.get(key, 0) if known is None else known.updated_ms
+        if 0 < updated_ms < told_ms:
+            return
         if order.orderStatus != ProtoOAOrderStatus.ORDER_STATUS_ACCEPTED:
             self._orders.pop(key, None)
+            if updated_ms:
+                _put(self._ended_orders, key, updated_ms)
             return
         try:
             terms = OrderTerms.from_proto(order)
         except ProtocolError:
             terms = None  # who needs it will find out when it is read
-        _put(self._orders, key, terms)
+        _put(self._orders, key, _WorkingOrder(terms, updated_ms))
 
     def _learn_trailing(self, message: ProtoOATrailingSLChangedEvent) -> None:
         key = message.ctidTraderAccountId, message.positionId
         known = self._positions.get(key)
         if known is None or known.protection is None:
             return
+        updated_ms = _sensible(message.utcLastUpdateTimestamp)
+        if 0 < updated_ms < known.updated_ms:
+            return
         protection = known.protection._replace(stop_loss=message.stopPrice)
-        self._positions[key] = known._replace(protection=protection)
+        updated_ms = max(updated_ms, known.updated_ms)
+        self._positions[key] = known._replace(protection=protection, updated_ms=updated_ms)
 
     def _promise(self, message: ProtoOAExecutionEvent) -> Promise | None:
         """Compute the levels that a filled order will give its position, None for none."""
@@ -272,6 +320,11 @@ class Terms:
             order.tradeData.guaranteedStopLoss,
         )
         return None if promise.stop_loss is None and promise.take_profit is None else promise
+
+
+def _sensible(unix_ms: int) -> int:
+    """Return a time that the server told, 0 for one that nothing later could follow."""
+    return unix_ms if 0 < unix_ms < END_OF_TIME else 0
 
 
 def _left_of(promise: Promise, protection: Protection | None) -> Promise | None:

@@ -22,6 +22,10 @@ _TIDY_ABOVE: Final = 256
 class Timer(Enum):
     """What the core may wait for."""
 
+    # Members are compared by identity. An enum hashes their names, in Python, and the table looks
+    # timers up several times at every read and write.
+    __hash__ = object.__hash__
+
     CONNECT = "connect"
     """When to give up an attempt to connect: DNS, TCP and TLS together."""
     RECONNECT = "reconnect"
@@ -46,10 +50,16 @@ class Timer(Enum):
     """When to authenticate an account again after a refusal; the key is the account."""
     RESTORE_RETRY = "restore retry"
     """When to subscribe again to what was refused; the key is the account."""
+    REFRESH = "refresh"
+    """When to exchange a pair of tokens; the key is the grant's number."""
     QUIET = "quiet"
     """When to look for subscribed symbols whose prices stay away."""
     SETTLED = "settled"
     """When to expect no event of a subject any more; the key is the subject."""
+    FOLLOW = "follow"
+    """When to read a followed account again; the key is the account."""
+    CHECK = "check"
+    """When to compare a followed account's profits; the key is the account."""
     CLOSE = "close"
     """When to stop waiting for the last answers and for the transport to end."""
 
@@ -70,7 +80,7 @@ class Deadline:
 class TimerTable:
     """Hold at most one moment for each timer and key."""
 
-    __slots__ = ("_at", "_count", "_heap", "_queued")
+    __slots__ = ("_at", "_count", "_first", "_heap", "_queued")
 
     def __init__(self) -> None:
         self._at: dict[tuple[Timer, Hashable], Nanos] = {}
@@ -80,10 +90,15 @@ class TimerTable:
         # comes up, so that moving costs one dictionary write.
         self._queued: dict[tuple[Timer, Hashable], Nanos] = {}
         self._count = 0
+        self._first: Deadline | None = None
+        """What `next` returned last, as long as it stands."""
 
     def set(self, timer: Timer, at: Nanos, key: Hashable = None) -> None:
         """Set or move a timer."""
         name = (timer, key)
+        first = self._first
+        if first is not None and (at < first.at or (timer is first.timer and key == first.key)):
+            self._first = None
         self._at[name] = at
         queued = self._queued.get(name)
         if queued is None or at < queued:
@@ -91,16 +106,19 @@ class TimerTable:
 
     def clear(self, timer: Timer, key: Hashable = None) -> None:
         """Forget a timer; one that is not set is fine."""
-        self._at.pop((timer, key), None)
+        if self._at.pop((timer, key), None) is not None:
+            self._first = None
 
     def clear_all(self, timer: Timer) -> None:
         """Forget a timer under every key."""
         for name in [name for name in self._at if name[0] is timer]:
             del self._at[name]
+        self._first = None
 
     def clear_everything(self) -> None:
         """Forget all timers."""
         self._at.clear()
+        self._first = None
 
     def get(self, timer: Timer, key: Hashable = None) -> Nanos | None:
         """Return when a timer is set for, None where it is not."""
@@ -108,12 +126,15 @@ class TimerTable:
 
     def next(self) -> Deadline | None:
         """Return the earliest timer, None where none is set."""
+        if self._first is not None:
+            return self._first
         heap = self._heap
         while heap:
             queued, _, name = heap[0]
             at = self._at.get(name)
             if at is not None and at == queued:
-                return Deadline(at, *name)
+                self._first = Deadline(at, *name)
+                return self._first
             heappop(heap)
             # A second entry of the same timer may stand for it: only the one noted counts.
             if self._queued.get(name) == queued:
@@ -128,6 +149,7 @@ class TimerTable:
         if deadline is None or deadline.at > now:
             return None
         del self._at[(deadline.timer, deadline.key)]
+        self._first = None
         return deadline
 
     def _push(self, name: tuple[Timer, Hashable], at: Nanos) -> None:

@@ -14,15 +14,17 @@ from ctrader.proto import (
     ProtoOAApplicationAuthReq,
     ProtoOACancelOrderReq,
     ProtoOAClosePositionReq,
+    ProtoOADealStatus,
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
     ProtoOASpotEvent,
+    ProtoOASubscribeDepthQuotesReq,
     ProtoOASubscribeLiveTrendbarReq,
     ProtoOASubscribeSpotsReq,
     ProtoOAVersionRes,
 )
-from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
+from ctrader.proto.registry import MESSAGE_BY_PAYLOAD_TYPE, PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.protocol.envelope import Envelope
 from ctrader.simulator.faults import (
     AccountDropped,
@@ -35,6 +37,7 @@ from ctrader.simulator.faults import (
     ConsumerSlow,
     EofInsideFrame,
     Fault,
+    FilledInParts,
     Finished,
     FrameAltered,
     FrameDuplicated,
@@ -44,6 +47,9 @@ from ctrader.simulator.faults import (
     Lost,
     Maintenance,
     Merged,
+    OrderAnsweredWithError,
+    OrderRejected,
+    OrdersRefused,
     RateLimited,
     Reset,
     ServerError,
@@ -82,6 +88,7 @@ _SESSION: Final[frozenset[type[Message]]] = frozenset(
     {
         ProtoOAAccountAuthReq,
         ProtoOAApplicationAuthReq,
+        ProtoOASubscribeDepthQuotesReq,
         ProtoOASubscribeLiveTrendbarReq,
         ProtoOASubscribeSpotsReq,
     }
@@ -173,14 +180,23 @@ class Adversity:
                 )
                 self._later(fault.seconds, rule.cancel)
             case FrameDuplicated() | AnswerLate() | AnswerWrong() | FrameAltered():
-                rule = _AimedRule(
-                    aim=fault.aim,
-                    any_frame=True,
-                    times_left=fault.times if isinstance(fault, FrameDuplicated) else 1,
-                    action=partial(_altered, fault),
+                times = fault.times if isinstance(fault, FrameDuplicated) else 1
+                self._aim(fault.aim, fault, fault.seconds, times)
+            case OrderAnsweredWithError():
+                self._aim("order", fault, fault.seconds)
+            case OrdersRefused():
+                for kind in sorted(_ORDERS, key=lambda each: each.__name__):
+                    pick = script.next_request(kind, times=fault.times)
+                    refusal = pick.refuse(fault.code, "Refused by a plan", frame=fault.frame)
+                    self._later(fault.seconds, refusal.cancel)
+            case OrderRejected():
+                script.reject_next_order(
+                    fault.code,
+                    deal_status=ProtoOADealStatus.REJECTED if fault.with_deal else None,
+                    account_id=fault.account_id,
                 )
-                world.exchange.interference.add(rule)
-                self._later(fault.seconds, rule.cancel)
+            case FilledInParts():
+                script.fill_next_order(*fault.volumes, account_id=fault.account_id)
             case _:
                 self._begin_lasting(fault)
 
@@ -188,6 +204,13 @@ class Adversity:
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         self.world.at(self.world.now + to_nanos(seconds), action)
+
+    def _aim(self, aim: Aim, fault: _FrameFault, seconds: float, times: int = 1) -> None:
+        """Let a fault wait for the frames that it is for."""
+        action = partial(_altered, fault)
+        rule = _AimedRule(aim=aim, any_frame=True, times_left=times, action=action)
+        self.world.exchange.interference.add(rule)
+        self._later(seconds, rule.cancel)
 
     def _begin_lasting(self, fault: _Lasting) -> None:
         """Change the state of something for a time; of two of a kind the later one counts."""
@@ -318,7 +341,9 @@ _Lasting: TypeAlias = (
     | HistoryLags
 )
 """Faults that change the state of something for a time."""
-_FrameFault: TypeAlias = FrameDuplicated | AnswerLate | AnswerWrong | FrameAltered
+_FrameFault: TypeAlias = (
+    FrameDuplicated | AnswerLate | AnswerWrong | FrameAltered | OrderAnsweredWithError
+)
 """Faults that change single frames."""
 
 
@@ -368,11 +393,34 @@ def _altered(fault: _FrameFault, frame: OutgoingFrame) -> Verdict:
             wrong = Envelope(*_OTHER, envelope.client_msg_id)
             return Verdict((Delivery(wrong),))
         case FrameAltered():
-            payload = _NONSENSE if fault.how == "undecodable" else b""
-            altered = Envelope(envelope.payload_type, payload, envelope.client_msg_id)
+            altered = Envelope(
+                envelope.payload_type, _senseless(fault, envelope), envelope.client_msg_id
+            )
             return Verdict((Delivery(altered),))
+        case OrderAnsweredWithError():
+            error = ProtoErrorRes() if fault.common else ProtoOAErrorRes()
+            error.errorCode = fault.code
+            error.description = "Answered by a plan"
+            payload_type = PAYLOAD_TYPE_BY_MESSAGE[type(error)]
+            told = Envelope(payload_type, error.SerializeToString(), envelope.client_msg_id)
+            return Verdict((Delivery(told), Delivery(envelope, fault.delay)))
         case _:
             assert_never(fault)
+
+
+def _senseless(fault: FrameAltered, envelope: Envelope) -> bytes:
+    """Return a payload that no client may take for what the frame says it is."""
+    if fault.how == "undecodable":
+        return _NONSENSE
+    if fault.how == "missing fields":
+        return b""
+    kind = MESSAGE_BY_PAYLOAD_TYPE[envelope.payload_type]
+    message = kind.FromString(envelope.payload)
+    # The stubs do not know the method that names the fields; an empty message lacks all of them.
+    required: list[str] = getattr(kind(), "FindInitializationErrors")()  # noqa: B009
+    if required:
+        message.ClearField(required[-1])  # the ids come first
+    return message.SerializePartialToString()
 
 
 def _renamed(envelope: Envelope) -> Envelope:

@@ -23,6 +23,7 @@ __all__ = [
     "EofInsideFrame",
     "Fault",
     "FaultBase",
+    "FilledInParts",
     "Finished",
     "FrameAltered",
     "FrameDuplicated",
@@ -32,6 +33,9 @@ __all__ = [
     "Lost",
     "Maintenance",
     "Merged",
+    "OrderAnsweredWithError",
+    "OrderRejected",
+    "OrdersRefused",
     "Plan",
     "RateLimited",
     "Reset",
@@ -52,6 +56,9 @@ LONGEST: Final = 120.0
 Aim: TypeAlias = Literal["execution", "order", "read", "session", "quote"]
 """Which frames of the server a fault is for: execution events, answers to trading requests, to
 reads, to authentication and subscriptions, or quotes."""
+
+ErrorFrame: TypeAlias = Literal["error", "common", "order"]
+"""How an error is told: `ProtoOAErrorRes`, `ProtoErrorRes` or `ProtoOAOrderErrorEvent`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -312,7 +319,59 @@ class FrameAltered(FaultBase):
 
     seconds: float
     aim: Aim
-    how: Literal["undecodable", "missing fields"]
+    how: Literal["undecodable", "missing fields", "one field missing"]
+
+
+# Trading
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OrdersRefused(FaultBase):
+    """Trading requests are refused and not done, whatever the code sounds like."""
+
+    seconds: float
+    """How long it waits for them at most."""
+    times: int
+    """How many of each kind."""
+    code: str
+    frame: ErrorFrame = "error"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OrderAnsweredWithError(FaultBase):
+    """A trading request is done, but first comes an error that proves nothing."""
+
+    seconds: float
+    """How long it waits for one at most."""
+    code: str
+    delay: float = 0.0
+    """How many seconds later the true answer comes."""
+    common: bool = False
+    """Whether it comes as `ProtoErrorRes`, not as `ProtoOAErrorRes`."""
+
+    @property
+    def end(self) -> float:
+        """When the last true answer has come."""
+        return self.at + self.seconds + self.delay
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OrderRejected(FaultBase):
+    """The next order that comes to be filled is rejected, after it was accepted."""
+
+    account_id: int
+    code: str
+    with_deal: bool = False
+    """Whether an empty deal goes with it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FilledInParts(FaultBase):
+    """The next order that comes to be filled gets these parts, and nothing more."""
+
+    account_id: int
+    volumes: tuple[int, ...]
+    """In hundredths of a unit."""
 
 
 Fault: TypeAlias = (
@@ -343,6 +402,10 @@ Fault: TypeAlias = (
     | AnswerLate
     | AnswerWrong
     | FrameAltered
+    | OrdersRefused
+    | OrderAnsweredWithError
+    | OrderRejected
+    | FilledInParts
 )
 """One fault of any kind."""
 
@@ -396,6 +459,21 @@ _Draw: TypeAlias = "Callable[[Random, Sequence[int]], Fault]"
 
 _AIMS: Final[tuple[Aim, ...]] = ("execution", "order", "read", "session", "quote")
 _ANSWERS: Final[tuple[Aim, ...]] = ("order", "read", "session")
+_PROVING_NOTHING: Final = (
+    "TIMEOUT_ERROR",
+    "UNKNOWN_ERROR",
+    "CANT_ROUTE_REQUEST",
+    "CH_SERVER_NOT_REACHABLE",
+    "BRAND_NEW",
+)
+"""Codes of errors after which a trading request may have been done all the same."""
+_REFUSALS: Final = (
+    *_PROVING_NOTHING,
+    "NOT_ENOUGH_MONEY",
+    "MARKET_CLOSED",
+    "TRADING_DISABLED",
+    "INVALID_REQUEST",
+)
 
 
 def _seconds(rng: Random, least: float, most: float) -> float:
@@ -516,8 +594,34 @@ def _altered(rng: Random, _: Sequence[int]) -> Fault:
         0.0,
         _seconds(rng, 10, LONGEST),
         rng.choice(_AIMS),
-        rng.choice(("undecodable", "missing fields")),
+        rng.choice(("undecodable", "missing fields", "one field missing")),
     )
+
+
+def _refused(rng: Random, _: Sequence[int]) -> Fault:
+    frame: ErrorFrame = rng.choice(("error", "common", "order"))
+    return OrdersRefused(
+        0.0, _seconds(rng, 10, LONGEST), rng.randint(1, 2), rng.choice(_REFUSALS), frame
+    )
+
+
+def _denied(rng: Random, _: Sequence[int]) -> Fault:
+    code = rng.choice(_PROVING_NOTHING)
+    delay = rng.choice((0.0, 0.0, 2.0, 15.0))
+    return OrderAnsweredWithError(
+        0.0, _seconds(rng, 10, LONGEST - delay), code, delay, common=rng.random() < 0.3
+    )
+
+
+def _rejected(rng: Random, account_ids: Sequence[int]) -> Fault:
+    return OrderRejected(
+        0.0, rng.choice(account_ids), rng.choice(_REFUSALS), with_deal=rng.random() < 0.5
+    )
+
+
+def _in_parts(rng: Random, account_ids: Sequence[int]) -> Fault:
+    parts = tuple(100_000 * rng.randint(1, 3) for _ in range(rng.randint(1, 3)))
+    return FilledInParts(0.0, rng.choice(account_ids), parts)
 
 
 _DRAWS: Final[tuple[_Draw, ...]] = (
@@ -548,4 +652,8 @@ _DRAWS: Final[tuple[_Draw, ...]] = (
     _late,
     _wrong,
     _altered,
+    _refused,
+    _denied,
+    _rejected,
+    _in_parts,
 )

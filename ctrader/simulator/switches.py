@@ -320,6 +320,9 @@ class Switches:
     trailing_holds_stop: bool = False
     """Whether the stop loss of a position cannot be removed while it trails the price, so that
     trailing has to be switched off before, as one client observed."""
+    removed_protection: Literal["cancelled", "replaced"] = "cancelled"
+    """How it is told that a position lost both its levels: by the end of their order, or by a
+    change of it that leaves it none."""
     guaranteed_charge_at: Literal["placing", "hit"] = "placing"
     """When a guaranteed stop loss is paid for: when it is set, or when it closes the position."""
     conversion_side: Literal["bid", "ask", "mid"] = "bid"

@@ -113,6 +113,10 @@ OTHER_SETTINGS: Final[dict[str, tuple[object, ...]]] = {
     "margin_call_update_ends_pause": (False,),
     "v1_pnl_stream": (True, "silent"),
     "version": ("91",),
+    "historical_quota": (30, 60),
+    "historical_rate_limit": (2,),
+    "historical_rate_burst": (1,),
+    "removed_protection": ("replaced",),
 }
 """Values of each switch besides its default, with all of which the client must hold."""
 
@@ -123,11 +127,8 @@ SETTLED: Final[dict[str, str]] = {
     "glue_interval": "the network merges",
     "connections_limit": "a limit that is reached keeps the client out, as it should",
     "connections_limit_closes": "goes with the limit",
-    "historical_rate_limit": "half of it would make recovery slow, not wrong",
-    "historical_rate_burst": "half of it would make recovery slow, not wrong",
     "rate_limit_text": "is for people",
-    "historical_quota": "a quota that is spent keeps history away for minutes",
-    "historical_quota_window": "goes with the quota",
+    "historical_quota_window": "is a duration, not a behaviour",
     "view_scope_code": "every grant may trade",
     "token_life": "belongs to the story that a test tells",
     "authorisation_code_life": "nobody consents here",

@@ -37,9 +37,11 @@ from ctrader.units import SECOND, to_nanos
 
 if TYPE_CHECKING:
     from ctrader.config import ClientConfig
+    from ctrader.journal.store import OrderJournal
     from ctrader.operations.base import Op
     from ctrader.protocol.commands import CallId
     from ctrader.simulator.exchange import Exchange
+    from ctrader.tokens import TokenStore
     from ctrader.units import Nanos
 
 __all__ = ["Task", "World", "WorldStoppedError"]
@@ -94,6 +96,8 @@ class World:
         latency: Nanos = DEFAULT_LATENCY,
         is_live: bool = False,
         unix_ms: int = 1_700_000_000_000,
+        journal: OrderJournal | None = None,
+        token_store: TokenStore | None = None,
     ) -> None:
         """Make a world in which nothing has happened yet.
 
@@ -104,11 +108,15 @@ class World:
             latency: Nanoseconds that bytes take, in either direction.
             is_live: Whether the server's listener is the one for live accounts.
             unix_ms: The time of day at time 0; give the exchange the same.
+            journal: Where the client keeps its trading requests, through restarts of its process.
+            token_store: Where it keeps its tokens, likewise.
         """
         self.now: Nanos = 0
         self.exchange = exchange
         self.config = config
-        self.session = Session(config, rng=Random(seed), work=BackgroundWork())
+        self._journal = journal
+        self._token_store = token_store
+        self.session = self._new_session(Random(seed))
         self.network = Network(Random(seed), Way(latency), Way(latency))
         """How the network treats what passes it."""
         self.events: list[object] = []
@@ -129,13 +137,19 @@ class World:
         """Called with True when stores begin to fail, and with False when they work again."""
         self.clock_offset = 0.0
         """Seconds by which the client's wall clock is wrong; its monotonic one never is."""
+        self.tells_sleep = True
+        """Whether the client's system says for how long it has slept, as Linux does."""
         self.is_asleep = False
         """Whether the client's process sleeps: it is given nothing, and does nothing."""
         self.is_consumer_slow = False
         """Whether handlers take no events; see `set_consumer_slow`."""
+        self.job_seconds = 0.0
+        """Seconds that each job takes that the client has done outside of its session."""
         self.life = 0
         """Which process of the client it is, counted from 0."""
         self._seed = seed
+        self._jobs_done_at: Nanos = 0
+        self._open_jobs = 0
         self._is_live = is_live
         self._unix_ms = unix_ms
         self._kinds: frozenset[type] = frozenset()
@@ -146,6 +160,7 @@ class World:
         self._carrying = False
         self._slept: Nanos = 0
         self._fell_asleep: Nanos = 0
+        self._arrived: list[Callable[[], None]] = []
         self._backlog: list[Callable[[], None]] = []
         self._untaken: list[object] = []
         # When either side wants to be woken, as it was found by `_next`.
@@ -224,7 +239,7 @@ class World:
         self._refuse_while_asleep()
         self.session.close(self.client_now, grace=grace)
         self._settle()
-        self.run_until(lambda: self.finished is not None)
+        self.run_until(lambda: self.finished is not None and not self._open_jobs)
 
     def listen(self, *kinds: type) -> None:
         """Collect events of these types, of every symbol, in `events`."""
@@ -240,6 +255,7 @@ class World:
         while (at := self._next()) is not None and at <= end:
             self._advance(at)
         self.now = end
+        self.exchange.advance(end)  # whoever acts at the broker's next acts at this moment
 
     def run_until(self, condition: Callable[[], bool], limit: float = PATIENCE) -> None:
         """Run until a condition holds.
@@ -356,8 +372,12 @@ class World:
         self.is_asleep = False
         if clock_stood:
             self._slept += self.now - self._fell_asleep
+        # A driver reads what has arrived, then the clocks, before it begins anything new.
+        arrived, self._arrived = self._arrived, []
+        for action in arrived:
+            action()
+        self._check_clocks()
         backlog, self._backlog = self._backlog, []
-        # A driver reads what has arrived before it looks at the clock.
         for action in backlog:
             action()
         self.session.handle_timer(self.client_now)
@@ -378,6 +398,7 @@ class World:
         """
         killed = list(self._waiting.values())
         self._waiting.clear()
+        self._arrived.clear()
         self._backlog.clear()
         self._untaken.clear()
         self.is_asleep = False
@@ -385,9 +406,11 @@ class World:
             self._abandon(self._wire)
         self.life += 1
         self.note("client restarted")
-        self.session = Session(
-            self.config, rng=Random(f"{self._seed}/{self.life}"), work=BackgroundWork()
-        )
+        self._open_jobs = 0
+        self._jobs_done_at = self.now
+        if self._journal is not None:
+            self._journal.close()  # as the system lets go of a dead process's lock
+        self.session = self._new_session(Random(f"{self._seed}/{self.life}"))
         self.session.listen(self._kinds, None)
         self.finished = None
         for task in killed:
@@ -423,6 +446,11 @@ class World:
         if self.is_asleep:
             raise WorldStoppedError("the client's process sleeps: use when_awake()")
 
+    def _check_clocks(self) -> None:
+        """Show the session its clocks, as drivers do whenever they wake."""
+        suspended = self._slept if self.tells_sleep else None
+        self.session.check_clocks(self.client_now, unix_now=self._unix(), suspended=suspended)
+
     def _next(self) -> Nanos | None:
         first = self._client_due = None
         if not self.is_asleep:
@@ -452,6 +480,7 @@ class World:
             heappop(self._heap)[2]()
             concerns_client = True
         if concerns_client and not self.is_asleep:
+            self._check_clocks()
             self.session.handle_timer(self.client_now)
             self._settle()
         else:
@@ -482,6 +511,11 @@ class World:
     def _carry_out(self, effect: Effect) -> None:
         self.note(type(effect).__name__)
         match effect:
+            case EventsReceived(events):  # first, as it is by far the most frequent
+                now = self.now
+                for event in events:
+                    self.trace.append((now, type(event).__name__))
+                    self._consume(event)
             case OpenConnection(epoch):
                 self._attempt(epoch)
             case CloseConnection(epoch):
@@ -494,24 +528,42 @@ class World:
                 self._step(self._waiting.pop(call_id), result, None)
             case CallFailed(call_id, error):
                 self._step(self._waiting.pop(call_id), None, error)
-            case EventsReceived(events):
-                for event in events:
-                    self.note(type(event).__name__)
-                    self._consume(event)
             case JobRequested(call_id, job):
-                self.at(self.now, lambda: self._do(call_id, job))
+                self._begin_job(call_id, job)
             case PhaseChanged() | Warned():
                 pass
             case Finished():
                 self.finished = effect
 
+    def _new_session(self, rng: Random) -> Session:
+        return Session(
+            self.config,
+            rng=rng,
+            work=BackgroundWork(),
+            journal=self._journal,
+            token_store=self._token_store,
+        )
+
+    def _begin_job(self, call_id: CallId, job: Callable[[], object]) -> None:
+        """Do a job behind those before it, unless the client's process is killed first."""
+        life = self.life
+        self._open_jobs += 1
+        self._jobs_done_at = max(self._jobs_done_at, self.now) + to_nanos(self.job_seconds)
+
+        def do() -> None:
+            if life == self.life:
+                self._open_jobs -= 1
+                self._do(call_id, job)
+
+        self.at(self._jobs_done_at, lambda: self.when_awake(do))
+
     def _do(self, call_id: CallId, job: Callable[[], object]) -> None:
         try:
             result = job()
         except Exception as error:  # noqa: BLE001 - whatever it is, the session is told
-            self.session.job_done(call_id, self.now, error=error)
+            self.session.job_done(call_id, self.client_now, error=error)
         else:
-            self.session.job_done(call_id, self.now, result)
+            self.session.job_done(call_id, self.client_now, result)
 
     def _consume(self, event: object) -> None:
         if self.is_consumer_slow:
@@ -532,6 +584,7 @@ class World:
                 timeout = (
                     None if task.deadline is None else max(0.0, (task.deadline - now) / SECOND)
                 )
+                self._check_clocks()
                 try:
                     call_id = self.session.submit(command, now, timeout=timeout)
                 except CTraderError as refusal:
@@ -688,7 +741,7 @@ class World:
 
     def _to_client(self, wire: Wire, data: bytes) -> None:
         if self.is_asleep:
-            self._backlog.append(partial(self._to_client, wire, data))
+            self._arrived.append(partial(self._to_client, wire, data))
         elif wire.is_up and not wire.is_torn:
             self.note(f"{len(data)} bytes")
             if self.on_received is not None:

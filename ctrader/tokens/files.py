@@ -24,9 +24,9 @@ import platformdirs
 
 from ctrader.errors import TokenStoreError
 from ctrader.file_lock import locked_file
-from ctrader.tokens.record import GrantKey, StoredGrant
+from ctrader.tokens.record import GrantKey, StoredGrant, best_of
 from ctrader.tokens.store import LOCK_TIMEOUT
-from ctrader.tokens.text import Kept, kept_in, text_of
+from ctrader.tokens.text import Kept, kept_in, key_in, text_of
 
 _TRIES: Final = 20
 _PAUSE: Final = 0.05
@@ -106,6 +106,30 @@ class FileTokenStore:
             except OSError as error:
                 raise self._failed("lock", path, error) from error
             yield
+
+    def find(self, client_id: str, refresh_token: str) -> GrantKey | None:
+        """Return which grant has, or had, the refresh token with this fingerprint.
+
+        Raises:
+            TokenStoreError: a file cannot be read, or others could read it.
+        """
+        found: list[GrantKey] = []
+        for path in sorted(self._folder.glob("grant-*.json*")):
+            if path.suffix not in (".json", _NEW):
+                continue
+            try:
+                text = self._read(path)
+            except FileNotFoundError:
+                continue  # another process has just put it in its place
+            except OSError as error:
+                raise self._failed("read", path, error) from error
+            key = key_in(text)
+            if key is None or key.client_id != client_id:
+                continue
+            kept = kept_in(key, text)
+            if kept is not None and kept.grant.has_had(refresh_token):
+                found.append(key)
+        return best_of(found)
 
     def load(self, key: GrantKey) -> StoredGrant | None:
         """Return what was saved last, None where nothing was.

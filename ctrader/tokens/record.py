@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_SUPERSEDED", "GrantKey", "StoredGrant", "TokenPair", "fingerprint"]
+__all__ = ["MOST_SUPERSEDED", "GrantKey", "StoredGrant", "TokenPair", "best_of", "fingerprint"]
 
 import hashlib
+from collections.abc import Iterable
 from typing import ClassVar, Final, NamedTuple
 
 from pydantic import Field
@@ -24,7 +25,11 @@ class GrantKey(NamedTuple):
     client_id: str
     """The application."""
     user_id: int
-    """The user's cTrader ID (`CtidProfile.user_id`)."""
+    """The user's cTrader ID (`CtidProfile.user_id`).
+
+    Below 0 where that is not known yet: a pair whose access token has ended tells it only once it
+    was exchanged.
+    """
 
     @property
     def name(self) -> str:
@@ -64,6 +69,11 @@ class StoredGrant(GuardedModel):
     """The pair before it, None where there was none."""
     superseded: tuple[str, ...] = ()
     """Fingerprints of refresh tokens that were exchanged, newest first."""
+    origin: str | None = None
+    """Fingerprint of the refresh token that was handed in; None where that is the newest.
+
+    It is kept however often it was exchanged since: it stays in the user's configuration.
+    """
     exchanging: str | None = None
     """Fingerprint of the refresh token whose exchange was begun; None where none is open."""
 
@@ -82,8 +92,13 @@ class StoredGrant(GuardedModel):
             tokens=tokens,
             previous=self.tokens,
             superseded=(spent, *others)[:MOST_SUPERSEDED],
+            origin=self.origin or spent,
             exchanging=None,
         )
+
+    def replaced(self, tokens: TokenPair) -> StoredGrant:
+        """Return what to keep once the user has handed in the pair of a new consent."""
+        return self.rotated(tokens)._changed(origin=None)
 
     def settled(self) -> StoredGrant:
         """Return what to keep once an exchange turned out not to have happened."""
@@ -91,13 +106,24 @@ class StoredGrant(GuardedModel):
 
     def supersedes(self, refresh_token: str) -> bool:
         """Tell whether a refresh token was exchanged for a newer one."""
-        return fingerprint(refresh_token) in self.superseded
+        spent = fingerprint(refresh_token)
+        return spent in self.superseded or spent == self.origin
+
+    def has_had(self, spent: str) -> bool:
+        """Tell whether the refresh token with this fingerprint is, or was, the grant's."""
+        mine = (*self.superseded, self.origin, fingerprint(self.tokens.refresh_token))
+        return spent in mine
 
     # Private
 
     def _changed(self, **fields: object) -> StoredGrant:
         kept = {name: getattr(self, name) for name in type(self).model_fields}
         return StoredGrant.model_validate({**kept, **fields})
+
+
+def best_of(keys: Iterable[GrantKey]) -> GrantKey | None:
+    """Return one of several grants: rather a user's than one whose user was not known."""
+    return max(keys, key=lambda key: key.user_id, default=None)
 
 
 def fingerprint(refresh_token: str) -> str:

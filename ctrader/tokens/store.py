@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ctrader.errors import TokenStoreError
+from ctrader.tokens.record import best_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,6 +36,21 @@ class TokenStore(Protocol):
 
         Raises:
             TokenStoreError: somebody else holds it for too long.
+        """
+        ...
+
+    def find(self, client_id: str, refresh_token: str) -> GrantKey | None:
+        """Return which grant has a refresh token, or had it; None where none is known.
+
+        A pair that somebody else has exchanged opens nothing any more, not even the question
+        whose it was.
+
+        Args:
+            client_id: The application.
+            refresh_token: The token's `fingerprint`, as in `StoredGrant.superseded`.
+
+        Raises:
+            TokenStoreError: the store cannot be read.
         """
         ...
 
@@ -92,6 +108,15 @@ class MemoryTokenStore:
             yield
         finally:
             lock.release()
+
+    def find(self, client_id: str, refresh_token: str) -> GrantKey | None:
+        """Return which grant has, or had, the refresh token with this fingerprint."""
+        with self._guard:
+            return best_of(
+                key
+                for key, grant in self._grants.items()
+                if key.client_id == client_id and grant.has_had(refresh_token)
+            )
 
     def load(self, key: GrantKey) -> StoredGrant | None:
         """Return what was saved last, None where nothing was."""

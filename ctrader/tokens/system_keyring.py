@@ -4,14 +4,16 @@ from __future__ import annotations
 
 __all__ = ["Keyring", "KeyringTokenStore"]
 
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final, Protocol, TypeVar, cast
 
 from ctrader.errors import ConfigurationError, TokenStoreError
 from ctrader.tokens.files import FileTokenStore, default_folder
-from ctrader.tokens.record import GrantKey, StoredGrant
+from ctrader.tokens.record import GrantKey, StoredGrant, fingerprint
 from ctrader.tokens.store import LOCK_TIMEOUT
 from ctrader.tokens.text import kept_in, text_of
 
@@ -84,6 +86,26 @@ class KeyringTokenStore:
         """
         return self._locks.lock(key)
 
+    def find(self, client_id: str, refresh_token: str) -> GrantKey | None:
+        """Return which grant has, or had, the refresh token with this fingerprint.
+
+        A keyring lists no entries, so each refresh token has a small one of its own, which names
+        the user and holds no secret.
+
+        Raises:
+            TokenStoreError: the keyring is locked, or what it holds makes no sense.
+        """
+        name = _alias(client_id, refresh_token)
+        text = self._ask("read", lambda: self._backend.get_password(self._service, name))
+        if text is None:
+            return None
+        try:
+            return GrantKey(client_id, int(text))
+        except ValueError:
+            raise TokenStoreError(
+                f"The entry {name!r} of {self._service!r} in the keyring names no user. Remove it"
+            ) from None
+
     def load(self, key: GrantKey) -> StoredGrant | None:
         """Return what was saved last, None where nothing was.
 
@@ -110,6 +132,9 @@ class KeyringTokenStore:
         """
         text = text_of(key, 1, grant)
         self._ask("save", lambda: self._backend.set_password(self._service, key.name, text))
+        for spent in (fingerprint(grant.tokens.refresh_token), *grant.superseded[:1]):
+            name, user = _alias(key.client_id, spent), str(key.user_id)
+            self._ask("save", partial(self._backend.set_password, self._service, name, user))
 
     # Private
 
@@ -126,6 +151,12 @@ class KeyringTokenStore:
 
 
 # Private
+
+
+def _alias(client_id: str, refresh_token: str) -> str:
+    """Return the name of the entry that says whose a refresh token is."""
+    application = hashlib.sha256(client_id.encode()).hexdigest()[:12]
+    return f"token-{refresh_token}-{application}"
 
 
 def _keyring_of_the_system() -> Keyring:

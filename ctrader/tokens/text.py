@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Kept", "kept_in", "text_of"]
+__all__ = ["Kept", "kept_in", "key_in", "text_of"]
 
 import json
 from typing import Any, Final, NamedTuple
@@ -35,6 +35,7 @@ def text_of(key: GrantKey, serial: int, grant: StoredGrant) -> str:
             "tokens": _fields_of(grant.tokens),
             "previous": None if grant.previous is None else _fields_of(grant.previous),
             "superseded": list(grant.superseded),
+            "origin": grant.origin,
             "exchanging": grant.exchanging,
         },
         separators=(",", ":"),
@@ -55,6 +56,7 @@ def kept_in(key: GrantKey, text: str) -> Kept | None:
             tokens=TokenPair(**found["tokens"]),
             previous=None if previous is None else TokenPair(**previous),
             superseded=tuple(found["superseded"]),
+            origin=found["origin"],
             exchanging=found["exchanging"],
         )
         serial = int(found["serial"])
@@ -63,6 +65,18 @@ def kept_in(key: GrantKey, text: str) -> Kept | None:
     # A ConfigurationError is a ValueError; what is nested too deeply ends the recursion.
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return None
+
+
+def key_in(text: str) -> GrantKey | None:
+    """Read whose tokens a file holds; None if it does not say."""
+    try:
+        found = json.loads(text)
+        client_id, user_id = found["client_id"], found["user_id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if isinstance(client_id, str) and isinstance(user_id, int):
+        return GrantKey(client_id, user_id)
+    return None
 
 
 # Private

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from ctrader.errors import ConfigurationError
 from ctrader.operations import accounts, auth
 from ctrader.operations.arguments import account_id_of
-from ctrader_sync.api.base import BaseAPI, report_tokens
+from ctrader_sync.api.base import BaseAPI
 
 if TYPE_CHECKING:
     from ctrader.credentials import AccountCredentials
@@ -35,7 +34,7 @@ class AuthManager(BaseAPI):
     - `CTraderConnectionError`: the client is not connected, or gave up reconnecting.
     """
 
-    __slots__ = ("_on_tokens_refreshed",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -50,8 +49,8 @@ class AuthManager(BaseAPI):
             protocol: The client's `protocol`.
             client_id: The application's id; it must be the one that the client was made with.
             client_secret: The application's secret. It is not kept: the session has its own.
-            on_tokens_refreshed: Called with the new credentials when `refresh` of this object got
-                them.
+            on_tokens_refreshed: Called, besides the client's own, once per account with the new
+                credentials whenever tokens were refreshed.
 
         Raises:
             ConfigurationError: the session authenticates another application.
@@ -62,7 +61,8 @@ class AuthManager(BaseAPI):
                 "carries one application, so make another client for the other one"
             )
         super().__init__(protocol._runner)
-        self._on_tokens_refreshed = on_tokens_refreshed
+        if on_tokens_refreshed is not None:
+            protocol._runner.token_callbacks.append(on_tokens_refreshed)
 
     @property
     def is_app_authenticated(self) -> bool:
@@ -108,6 +108,25 @@ class AuthManager(BaseAPI):
         """
         known = account_id_of(account_id)
         return self._runner.change(lambda session, now: session.remove_account(known, now))
+
+    def start(self) -> None:
+        """Resume the refresh of tokens by the clock; it is on from the beginning.
+
+        Raises:
+            CTraderConnectionError: the client is not connected.
+        """
+        self._runner.change(lambda session, now: session.keep_refreshed(now, is_wanted=True))
+
+    def stop(self) -> None:
+        """End the refresh of tokens by the clock; `refresh` still does it.
+
+        Accounts whose access token the server refuses are still given new ones: they could not be
+        authenticated again otherwise.
+
+        Raises:
+            CTraderConnectionError: the client is not connected.
+        """
+        self._runner.change(lambda session, now: session.keep_refreshed(now, is_wanted=False))
 
     def authenticate_app(self, timeout: float | None = None) -> ProtoOAApplicationAuthRes:
         """Wait until the application is authenticated; calling it again is fine.
@@ -258,26 +277,21 @@ class AuthManager(BaseAPI):
     ) -> AccountCredentials:
         """Exchange a refresh token for a new pair, at once.
 
-        Backed by `ProtoOARefreshTokenReq`, which is never sent a second time by itself. The
-        refresh token works once, and the old access token is dead from the answer on: store what
-        comes back before anything else, and do not cancel the call. The server then ends the
-        session of every account that used the old token; hand the new pair to
-        `authenticate_account` for each of them.
-
-        The callback `on_tokens_refreshed` is called with the new credentials before they are
-        returned. If it raises, that is logged and the credentials are returned all the same.
+        Backed by `ProtoOARefreshTokenReq`. The client does it by itself in time; this is for those
+        who want it now. The refresh token works once, and the old access token is dead from the
+        answer on: before anything else the new pair is saved in the client's `token_store`, and
+        told to `on_tokens_refreshed`. Then every account that used the old pair is authenticated
+        with the new one. A caller that goes away does not end it. Tokens that were exchanged
+        before are not sent again: the newest pair of the same consent is returned.
 
         Args:
             credentials: Whose refresh token is used.
-            timeout: Seconds; None takes the client's default.
+            timeout: Seconds to wait for it; None takes the client's default.
 
         Returns: Credentials of the same account with the new pair.
 
         Raises:
-            TokenRefreshError: no new pair came; `cause` says why. After a lost answer the old
-                pair may be dead already.
+            ReauthorizationRequiredError: the server does not take the refresh token any more.
+            TokenRefreshError: no new pair came; `cause` says why.
         """
-        return report_tokens(
-            self._on_tokens_refreshed,
-            self._runner.run(auth.refresh_tokens(credentials, unix_now=time.time()), timeout),
-        )
+        return self._runner.run(auth.refresh_tokens(credentials), timeout)

@@ -49,6 +49,7 @@ from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.mailbox import CAPACITY, Mailbox
 from ctrader.protocol.session import Session
 from ctrader.simulator import Simulator
+from tests.journal.in_memory import MemoryJournal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -544,6 +545,21 @@ def test_event_loop_that_ends_without_close_leaves_nothing(server, run: Callable
     start(again)
 
 
+async def test_journal_does_not_wait_for_the_threads_of_the_user(server):
+    client = CTraderClient(server.config(), journal=MemoryJournal())
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    tokens = limiter.available_tokens
+    for borrower in range(int(tokens)):  # as forty slow calls of the program's own do
+        limiter.acquire_on_behalf_of_nowait(borrower)
+    try:
+        with anyio.fail_after(PATIENCE):
+            await client.connect()
+            await client.close()
+    finally:
+        for borrower in range(int(tokens)):
+            limiter.release_on_behalf_of(borrower)
+
+
 # Calls
 
 
@@ -783,6 +799,29 @@ async def test_waiting_handler_delays_only_itself(server):
     assert waiting == quick == [1, 2]
 
 
+async def test_handler_that_waits_does_not_keep_the_next_read_from_others(server):
+    client = CTraderClient(server.config())
+    release, waits, done = anyio.Event(), anyio.Event(), anyio.Event()
+
+    @client.on(SpotEvent)
+    async def wait(_: SpotEvent) -> None:
+        waits.set()
+        await release.wait()
+
+    @client.on(SpotEvent)
+    async def go(event: SpotEvent) -> None:
+        if event.symbol_id == 2:
+            done.set()
+
+    async with client:
+        server.send(spot(1))
+        with anyio.fail_after(PATIENCE):
+            await waits.wait()
+            server.send(spot(2))  # another read: the first one has been handed out
+            await done.wait()
+        release.set()
+
+
 async def test_plain_function_that_blocks_is_reported_once(server, caplog, monkeypatch):
     monkeypatch.setattr("ctrader.dispatcher.SLOW_HANDLER", -1)
     client = CTraderClient(server.config())
@@ -871,7 +910,12 @@ async def test_handler_too_slow_for_what_must_not_be_lost_ends(server, caplog, m
             while "fell behind" not in caplog.text:
                 await anyio.lowlevel.checkpoint()
         assert seen == [1, 2, 3]
+        # It gets nothing any more, which whoever looks can see.
+        (report,) = client.handlers
+        assert isinstance(report.error, SlowConsumerError)
+        assert (report.delivered, report.waiting, report.dropped) == (3, 0, 2)
         assert not client.off(ProtoOASpotEvent, slow)
+        assert client.handlers == ()
 
 
 # Streams

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import select
@@ -47,15 +48,19 @@ from ctrader.proto import (
     ProtoOAVersionRes,
 )
 from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
+from ctrader.protocol.effects import JobRequested
 from ctrader.protocol.envelope import encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer
 from ctrader.protocol.mailbox import Mailbox
 from ctrader.protocol.routing import Route
 from ctrader.protocol.session import Session
+from ctrader.simulator import Simulator
+from ctrader_sync.clerk import Clerk
 from ctrader_sync.client import SyncCTraderClient
 from ctrader_sync.connection import Link
 from ctrader_sync.dispatcher import MAX_THREADS, Consumer, Dispatcher
 from ctrader_sync.driver import Driver
+from tests.journal.in_memory import MemoryJournal
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -631,9 +636,39 @@ def test_consumer_that_is_far_too_slow_ends_with_an_error(caplog: pytest.LogCapt
     assert seen == [0, 1]
     assert retired == [consumer]
     assert consumer.ended
+    report = consumer.report()
+    assert isinstance(report.error, SlowConsumerError)
+    assert (report.delivered, report.waiting, report.dropped) == (2, 0, 2)
     with lock:
         dispatcher.stop()
     dispatcher.join(3)
+
+
+def test_handler_that_is_far_too_slow_is_told_of_as_ended(
+    peer: Peer, client: SyncCTraderClient, monkeypatch: pytest.MonkeyPatch
+):
+    started, release = threading.Event(), threading.Event()
+
+    def slow(event: SymbolChangedEvent) -> None:
+        started.set()
+        release.wait(3)
+
+    small = functools.partial(Mailbox, capacity=2, limit=2)
+    monkeypatch.setattr("ctrader_sync.driver.Mailbox", small)
+    client.register_handler(SymbolChangedEvent, slow)
+    peer.send(changed(1))
+    assert started.wait(3)
+    with client.stream(SymbolChangedEvent) as changes:
+        for number in range(2, 6):
+            peer.send(changed(number))
+        while changes.get(3).symbol_ids[0] != 5:
+            pass
+    release.set()
+    assert eventually(lambda: [report.dropped for report in client.handlers] == [2])
+    assert eventually(lambda: client.handlers[0].delivered == 3)
+    assert isinstance(client.handlers[0].error, SlowConsumerError)
+    client.off(SymbolChangedEvent, slow)
+    assert client.handlers == ()
 
 
 def test_stream_that_is_far_too_slow_ends_with_an_error(
@@ -717,6 +752,48 @@ def test_handler_may_close_the_client(peer: Peer, client: SyncCTraderClient):
     peer.send(changed(1))
     assert client.wait(3)
     assert eventually(lambda: not client_threads())
+
+
+class SlowJournal(MemoryJournal):
+    """A journal whose disk is slow at the end."""
+
+    def close(self) -> None:
+        time.sleep(0.3)  # on a thread of the client; nobody else waits for the disk
+        super().close()
+
+
+@pytest.mark.parametrize("end", ["close", "exit"])
+def test_client_that_a_handler_closed_keeps_what_must_be_kept_before_the_end(peer: Peer, end: str):
+    journal = SlowJournal()
+    config = ClientConfig(
+        host="127.0.0.1", port=peer.port, use_ssl=False, client_id="id", client_secret="a-secret"
+    )
+    client = SyncCTraderClient(config, journal=journal)
+    client.register_handler(ConnectedEvent, lambda _: client.close())
+    with contextlib.suppress(ClientClosedError):
+        client.connect()
+    assert client.wait(3)
+    assert eventually(lambda: "ctrader-io" not in client_threads())
+    assert journal.is_open
+    if end == "close":
+        client.close()
+    else:
+        driver = client._driver  # pyright: ignore[reportPrivateUsage]  # as atexit does
+        driver.leave_interpreter()
+    assert not journal.is_open
+
+
+def test_job_is_done_although_the_system_has_no_thread_left(monkeypatch: pytest.MonkeyPatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    clerk, done = Clerk("clerk"), list[object]()
+    for number in (1, 2):
+        job = JobRequested(number, lambda: "kept", is_vital=True)
+        clerk.take(job, lambda call_id, result, error: done.append((call_id, result, error)))
+    clerk.finish(0)
+    assert done == [(1, "kept", None), (2, "kept", None)]
 
 
 def test_close_does_not_wait_for_a_handler_that_is_stuck(
@@ -971,6 +1048,91 @@ except Parent:
 """,
     )
     assert process.communicate(timeout=10) == ("0\n", "")
+
+
+SLOW_STORE = """
+import sys
+import threading
+import time
+
+from ctrader import AccountCredentials, ClientConfig, SpotEvent
+from ctrader.tokens import MemoryTokenStore
+from ctrader_sync import SyncCTraderClient
+
+port, account_id, access_token, refresh_token, kept_by = sys.argv[1:]
+saving = threading.Event()
+
+def keep(tokens):
+    if tokens.refresh_token != refresh_token:
+        saving.set()
+        time.sleep(0.4)  # as a disk does that is busy
+        print("kept", flush=True)
+
+class Slow(MemoryTokenStore):
+    def save(self, key, grant):
+        keep(grant.tokens)
+        super().save(key, grant)
+
+config = ClientConfig(
+    host="127.0.0.1", port=int(port), use_ssl=False, client_id="simulated", client_secret="s"
+)
+keeper = {"token_store": Slow()} if kept_by == "store" else {"on_tokens_refreshed": keep}
+client = SyncCTraderClient(config, **keeper)
+credentials = AccountCredentials(
+    account_id=int(account_id), access_token=access_token, refresh_token=refresh_token,
+    expires_at=time.time() + 1e6,
+)
+
+def refresh():
+    try:
+        client.auth.refresh(credentials)
+    except Exception:
+        pass  # the client is closed meanwhile
+"""
+
+
+@pytest.mark.parametrize(
+    ("closing", "kept_by"),
+    [
+        ("in a handler", "store"),
+        ("in a handler and at its place", "callback"),
+        ("at exit", "store"),
+        ("at exit", "callback"),
+    ],
+)
+def test_pair_that_is_being_saved_is_kept_though_the_process_ends(closing: str, kept_by: str):
+    with Simulator(tls=False) as simulator:
+        account = simulator.credentials()
+        script = SLOW_STORE.replace("simulated", simulator.client_id).replace(
+            'client_secret="s"', f"client_secret={simulator.client_secret!r}"
+        )
+        if closing != "at exit":
+            script += """
+client.register_handler(SpotEvent, lambda _: client.close() if saving.is_set() else None)
+"""
+        script += """
+client.connect()
+client.auth.authenticate_account(credentials)
+client.market_data.subscribe_spots(credentials.account_id, [1])
+threading.Thread(target=refresh, daemon=True).start()
+saving.wait()
+"""
+        if closing != "at exit":
+            script += "client.wait()\n"
+        if closing == "in a handler and at its place":
+            script += "client.close()\n"
+        process = subprocess.run(
+            [
+                *(sys.executable, "-c", script, str(simulator.port), str(account.account_id)),
+                *(account.access_token, account.refresh_token, kept_by),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    assert "kept\n" in process.stdout, process.stderr
 
 
 def test_whole_session_imports_no_event_loop(peer: Peer):

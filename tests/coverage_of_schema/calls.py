@@ -976,7 +976,7 @@ RESULTS: Final[Mapping[str, tuple[Result, ...]]] = {
                 "accessToken": lambda found, answer: (found.access_token, answer.accessToken),
                 "tokenType": lambda found, answer: (found.token_type, answer.tokenType),
                 "expiresIn": lambda found, answer: (
-                    abs(found.time_until_expiry() - answer.expiresIn) < 60,
+                    abs(found.expires_at - UNIX_START - answer.expiresIn) < 60,
                     True,
                 ),
                 "refreshToken": lambda found, answer: (found.refresh_token, answer.refreshToken),

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 import ctrader.api
 import ctrader_sync.api
 from ctrader import enums
+from ctrader.operations.rotation import rotate
 from ctrader.proto import (
     ProtoHeartbeatEvent,
     ProtoOAAccountDisconnectEvent,
@@ -26,10 +27,13 @@ from ctrader.proto import (
     ProtoOASymbolByIdRes,
 )
 from ctrader.proto.registry import RESPONSE_BY_REQUEST
+from ctrader.protocol.background import Operation
+from ctrader.protocol.grants import Grant, Grants
+from ctrader.protocol.work import Idle
 from tests.coverage_of_schema.filler import minimal
 from tests.protocol.peer import ACCOUNT, Peer
 
-__all__ = ["PACKAGES", "Stage", "SyncStage", "stage"]
+__all__ = ["PACKAGES", "Refreshing", "Stage", "SyncStage", "stage"]
 
 PACKAGES: Final = ("ctrader", "ctrader_sync")
 
@@ -42,11 +46,22 @@ _EXECUTIONS: Final[Mapping[type[Message], Sequence[str]]] = {
 }
 
 
+class Refreshing(Idle):
+    """Refreshes tokens when it is asked to, and begins nothing else."""
+
+    sees_to_tokens = True
+
+    def rotate(self, grant: Grant, grants: Grants) -> Operation[None]:
+        """Exchange a pair of tokens."""
+        return rotate(grant, grants)
+
+
 class Stage:
     """A session that is ready, its server, and the namespaces of a package in front of it."""
 
     def __init__(self, package: Any, settings: Mapping[str, object]) -> None:
-        self.peer = Peer(settings)
+        self.peer = Peer(settings, work=Refreshing())
+        self.token_callbacks: list[object] = []
         self.peer.make_ready()
         self.config = self.peer.config
         self.script: dict[str, list[Message]] = {}

@@ -29,7 +29,8 @@ def named(block: Block) -> str:
 
 @pytest.mark.usefixtures("in_environment")
 @pytest.mark.parametrize("block", blocks("python"), ids=named)
-def test_program_runs(block: Block):
+def test_program_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)  # what it writes is not the project's
     block.run({"__name__": "__main__"})
 
 

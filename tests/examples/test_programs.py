@@ -12,6 +12,7 @@ from tests.examples.documents import ROOT
 EXAMPLES = ROOT / "examples"
 
 ARGUMENTS = {
+    "account_watch": ["--seconds", "2"],
     "async_quotes": ["--count", "5"],
     "breakout_bot": [],
     "breakout_bot_async": [],

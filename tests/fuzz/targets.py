@@ -33,12 +33,14 @@ from ctrader.errors import (
     CTraderConnectionClosedError,
     CTraderError,
     DeserializationError,
+    JournalError,
     OrderError,
     OrderOutcomeUnknownError,
     ProtocolError,
     TokenStoreError,
 )
 from ctrader.events import DisconnectedEvent
+from ctrader.journal import Intent, Settlement, SqliteJournal
 from ctrader.models.wire import missing_fields
 from ctrader.operations import accounts, auth, history, symbols, trading
 from ctrader.operations.base import Op
@@ -54,6 +56,7 @@ from ctrader.protocol.decoding import EventDecoder, bare_spot, open_message
 from ctrader.protocol.envelope import Envelope, encode_envelope, encode_message, open_envelope
 from ctrader.protocol.framing import FrameBuffer, encode_frame
 from ctrader.protocol.orders import TRADING_REQUESTS
+from ctrader.protocol.recovery import recovered_call
 from ctrader.simulator.http_session import HttpSession
 from ctrader.tokens import FileTokenStore, GrantKey, StoredGrant, TokenPair
 from ctrader.tokens.text import kept_in, text_of
@@ -63,6 +66,8 @@ from tests.fuzz.mutation import Mutate, changed_frames, changed_message
 from tests.fuzz.oracle import can_decide_an_order
 from tests.fuzz.test_client import KINDS, Reader
 from tests.fuzz.volleys import CHUNKINGS
+from tests.journal.intents import cancel
+from tests.journal.intents import order as order_intent
 from tests.protocol.peer import Peer, credentials, trade_call
 from tests.simulator.peer import Peer as ServerPeer
 from tests.simulator.peer import log_in, scripted_exchange
@@ -240,7 +245,7 @@ _OPERATIONS: Final[tuple[Callable[[], Op[Any]], ...]] = (
     lambda: history.get_deal_offsets(ACCOUNT, 1),
     lambda: trading.reconcile(ACCOUNT),
     lambda: trading.get_unrealized_pnl_per_position(ACCOUNT),
-    lambda: auth.refresh_tokens(credentials(ACCOUNT), unix_now=1.6e9),
+    lambda: auth.refresh_tokens(credentials(ACCOUNT)),
     lambda: trading.place_order(ACCOUNT, _BUY),
     lambda: trading.place_order(ACCOUNT, _BUY, until="accepted"),
     lambda: trading.cancel_order(ACCOUNT, 1),
@@ -417,6 +422,64 @@ def token_file(data: bytes) -> None:
         assert loaded.tokens == _pair(2)
 
 
+# The journal
+
+
+@functools.cache
+def _journal_file() -> tuple[bytes, tuple[Intent, ...]]:
+    """Return the bytes of a journal, and what is unsettled in it."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-journal-") as folder:
+        Path(folder).chmod(0o700)
+        path = Path(folder) / "orders.journal"
+        journal = SqliteJournal(path, lock_timeout=0)
+        journal.open()
+        intents = [order_intent(1), cancel(2), order_intent(3), order_intent(4)]
+        for intent in intents:
+            journal.begin(intent)
+        journal.settle(intents[2].intent_id, Settlement.DONE, 7)
+        journal.settle(intents[3].intent_id, Settlement.NOT_SENT)
+        journal.close()
+        return path.read_bytes(), (intents[0], intents[1])
+
+
+def journal_file(data: bytes) -> None:
+    """Of a file with changed bytes all is read, or nothing: each change is a place and a byte."""
+    whole, unsettled = _journal_file()
+    changed = bytearray(whole)
+    for start in range(0, len(data) - 2, 3):
+        place = int.from_bytes(data[start : start + 2], "big") % len(changed)
+        changed[place] = data[start + 2]
+    with tempfile.TemporaryDirectory(prefix="fuzz-journal-") as folder:
+        Path(folder).chmod(0o700)
+        path = Path(folder) / "orders.journal"
+        path.write_bytes(changed)
+        path.chmod(0o600)
+        journal = SqliteJournal(path, lock_timeout=0)
+        try:
+            found = journal.open()
+        except JournalError as error:
+            _must(str(path) in str(error))
+        else:
+            assert found == unsettled
+        finally:
+            journal.close()
+
+
+_REQUESTS: Final = sorted(kind.__name__ for kind in TRADING_REQUESTS)
+
+
+def journal_request(data: bytes) -> None:
+    """A request that is read back from the journal is whole and of its account, or is none."""
+    name = [*_REQUESTS, "ProtoOAFutureReq"][data[0] % (len(_REQUESTS) + 1)] if data else ""
+    intent = Intent("an-id", ACCOUNT, name, data[1:], unix_ms=1_700_000_000_000)
+    call = recovered_call(intent)
+    if call is not None:
+        assert type(call.request).__name__ == name
+        assert call.request.ctidTraderAccountId == ACCOUNT  # type: ignore[attr-defined] # as all
+        assert call.request.IsInitialized()
+        assert call.is_trading
+
+
 # Where to begin
 
 
@@ -492,6 +555,17 @@ def _token_seeds() -> list[bytes]:
     return [text_of(_KEY, 3, grant).encode() for grant in _grants()]
 
 
+def _journal_request_seeds() -> list[bytes]:
+    rng = Random(14)
+    seeds: list[bytes] = []
+    kinds = sorted(TRADING_REQUESTS, key=lambda kind: kind.__name__)
+    for number, kind in enumerate(kinds * 4):
+        message: Any = plausible(kind, rng)  # Any: whichever it is, it has an account
+        message.ctidTraderAccountId = ACCOUNT
+        seeds.append(bytes((number % len(kinds),)) + message.SerializeToString())
+    return seeds
+
+
 def _changed_json(data: bytes, rng: Random, mutate: Mutate) -> bytes:
     """Put another value somewhere into a text of JSON, or change its bytes."""
     try:
@@ -538,4 +612,6 @@ TARGETS: Final[dict[str, Target]] = {
     "http": Target(http, _http_seeds),
     "token-text": Target(token_text, _token_seeds, _changed_json),
     "token-file": Target(token_file, _token_seeds, _changed_json),
+    "journal-file": Target(journal_file, lambda: [Random(n).randbytes(3 * n) for n in range(9)]),
+    "journal-request": Target(journal_request, _journal_request_seeds, _behind(1, changed_message)),
 }

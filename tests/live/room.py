@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ctrader.config import ClientConfig
 from ctrader.credentials import AccountCredentials
+from ctrader.errors import CTraderConnectionTimeoutError
 from ctrader.events import (
     AccountStateChangedEvent,
     DisconnectedEvent,
@@ -177,19 +178,33 @@ class Room:
             if isinstance(event, ReadyEvent) and event.account_id == live.account_id:
                 self.tasks.append(self.world.start(self._read(live)))
             elif not live.state.is_stale and not live.supply.is_complete:
-                self.tasks.append(self.world.start(account_state.provide(live)))
+                self.tasks.append(self.world.start(self._provide(live)))
 
     def _read(self, live: LiveAccount) -> Op[None]:
         changes = yield from account_state.rebuild(live, self.clock)
         if changes:
             away = len(changes) > 1
             self.told.append(AccountStateChangedEvent(live.account_id, changes, away))
-        yield from account_state.provide(live)
+        yield from self._provide(live)
+
+    def _provide(self, live: LiveAccount) -> Op[None]:
+        try:
+            yield from account_state.provide(live)
+        except CTraderConnectionTimeoutError:
+            # The link was away for longer than a request waits: the next reading asks again.
+            assert live.state.is_stale
 
     # The check
 
-    def check(self, account_id: int, *, profits: bool = True) -> None:
-        """Compare what is known of an account with the broker's books."""
+    def check(self, account_id: int, *, profits: bool = True, at_rest: bool = True) -> None:
+        """Compare what is known of an account with the broker's books.
+
+        Args:
+            account_id: The account.
+            profits: Whether everything is there to value the positions.
+            at_rest: Whether nothing is on its way. Otherwise orders may still be known that
+                protected what was closed a moment ago: their end is told after it.
+        """
         self.check_tasks()
         book, state = self.exchange.book_of(account_id), self.live[account_id].state
         digits, floor = book.spec.money_digits, self.exchange.floor
@@ -197,8 +212,13 @@ class Room:
         positions, orders, balance = self.books(account_id)
         assert not state.is_stale
         assert dict(state.positions) == positions
-        assert {**state.orders, **state.protection_orders} == orders
-        assert all(book.working[order_id].is_protective for order_id in state.protection_orders)
+        protection = {
+            order_id: order
+            for order_id, order in state.protection_orders.items()
+            if at_rest or order_id in orders
+        }
+        assert {**state.orders, **protection} == orders
+        assert all(book.working[order_id].is_protective for order_id in protection)
         assert not any(book.working[order_id].is_protective for order_id in state.orders)
         assert state.balance == balance
         assert (state.bonus or 0) == Decimal(book.manager_bonus + book.ib_bonus).scaleb(-digits)

@@ -8,13 +8,16 @@ a loss must be exactly what lies between the books before it and after it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ctrader.events import AccountStateChangedEvent
 from ctrader.live.state import AccountState
 from ctrader.models.changes import (
     AccountChange,
@@ -37,11 +40,14 @@ from ctrader.proto import (
     ProtoOAOrderType,
     ProtoOATradeSide,
 )
-from ctrader.simulator import DEFAULT_CATALOGUE, Exchange, Switches
+from ctrader.proto.registry import EXECUTION_EVENT
+from ctrader.protocol.envelope import encode_envelope
+from ctrader.simulator import DEFAULT_CATALOGUE, AccountSpec, Exchange, Switches
 from ctrader.simulator.catalogue import SymbolSpec
 from ctrader.simulator.refusals import Refusal
 from ctrader.units import MILLISECOND, SECOND
 from tests.live.room import ACCOUNTS, CALM, START, Room
+from tests.live.test_following import Followed
 
 SPEED: Final = 3600  # hours of the market in an hour of the client
 MOST_WAITS: Final = 20
@@ -84,10 +90,47 @@ ACTS: Final = st.lists(
 happened: Counter[str] = Counter()
 
 
+class FollowedRoom(Followed):
+    """A room whose accounts the client's own session follows, all of them from the beginning."""
+
+    def __init__(
+        self, accounts: Sequence[AccountSpec], *, latency: int, exchange: Exchange
+    ) -> None:
+        super().__init__(accounts, latency=latency, exchange=exchange)
+        self.exchange.recording.is_on = False
+        for spec in accounts:
+            self.follow(spec.account_id)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything has been read and subscribed, as far as the states show."""
+        return all(
+            profit is not None
+            for each in self.live.values()
+            for profit in each.state.profits.values()
+        )
+
+    def read(self, account_id: int) -> None:
+        """Make the session doubt what it knows, by an event that it cannot read."""
+        session = self.world.session
+        session.receive_data(
+            session.epoch, encode_envelope(EXECUTION_EVENT, b"nonsense"), self.world.now
+        )
+
+    def repeat_something(self, account_id: int, which: int) -> None:
+        """Do nothing: the session lets no event through a second time."""
+
+
 class Floor:
     """One example: a room, and somebody who trades in it."""
 
-    def __init__(self, which: int, switches: Switches, latency: int) -> None:
+    def __init__(
+        self,
+        which: int,
+        switches: Switches,
+        latency: int,
+        kind: type[Room] | type[FollowedRoom] = Room,
+    ) -> None:
         # Where nobody tells the decimals of an account they are two.
         accounts = ACCOUNTS if switches.write_money_digits else ACCOUNTS[:2]
         exchange = Exchange(
@@ -96,7 +139,7 @@ class Floor:
         for symbol in SYMBOLS:
             bid = int(symbol.price * 100_000)
             exchange.set_price(symbol.symbol_id, bid, bid + symbol.spread * symbol.grid)
-        self.room = Room(accounts, latency=latency, exchange=exchange)
+        self.room = kind(accounts, latency=latency, exchange=exchange)
         self.exchange = exchange
         self.waits = 0
         self.latency = latency
@@ -118,9 +161,10 @@ class Floor:
         for pause in PAUSES:
             room.world.run_for(pause)
             if not self.latency and not state.is_stale:
-                room.check(self.account_id, profits=room.is_idle)
-        room.world.run_until(lambda: room.is_idle and not state.is_stale)
-        room.world.run_for(4 * self.latency / SECOND + 0.1)
+                room.check(self.account_id, profits=room.is_idle, at_rest=False)
+        for _ in "12":  # what was on its way may have begun something
+            room.world.run_for(4 * self.latency / SECOND + 0.1)
+            room.world.run_until(lambda: room.is_idle and not state.is_stale)
         while dict(state.positions) != room.books(self.account_id)[0] and self.latency:
             # A day ended a moment ago, and its swap is on its way.
             room.world.run_for(self.latency / SECOND)
@@ -285,11 +329,26 @@ class Floor:
         room.world.can_connect = True
         room.world.run_until(lambda: not live.state.is_stale)
         told = [event for event in room.told if event.account_id == self.account_id]
-        (event,) = told
-        assert event.changes[-1] == FreshnessChanged(False, room.clock())
+        (number,) = [each for each, event in enumerate(told) if _freshness(event)]
+        event = told[number]
+        fresh = event.changes[-1]
+        assert isinstance(fresh, FreshnessChanged)
+        assert (fresh.is_stale, abs(fresh.at - room.clock()) < timedelta(milliseconds=1)) == (
+            False,
+            True,
+        )
         assert event.while_away is (len(event.changes) > 1)
+        # What the events of this link tell while it is read, such as the swaps of a day that ends
+        # then, is told at once and for itself; the rest is what happened while nothing was heard.
+        assert not any(each.while_away for each in told if each is not event)
+        for each in told[:number]:
+            before = _after(before, each.changes)
+        after = before
+        for each in told[number:]:
+            after = _after(after, each.changes)
         # That the client knows what the books say by now is compared afterwards.
-        assert _told(event.changes) == _between(before, _known(live.state))
+        assert after == _known(live.state)
+        assert _told(event.changes) == _between(before, _after(before, event.changes))
         room.told.clear()
 
 
@@ -309,6 +368,30 @@ def _known(state: AccountState) -> Snapshot:
     assert state.balance is not None
     orders = {**state.orders, **state.protection_orders}
     return dict(state.positions), orders, state.balance
+
+
+def _freshness(event: AccountStateChangedEvent) -> bool:
+    return any(isinstance(change, FreshnessChanged) for change in event.changes)
+
+
+def _after(before: Snapshot, changes: tuple[AccountChange, ...]) -> Snapshot:
+    """Return what somebody knows who goes by what is told alone."""
+    positions, orders, balance = dict(before[0]), dict(before[1]), before[2]
+    for change in changes:
+        match change:
+            case PositionOpened(position) | PositionChanged(position):
+                positions[position.position_id] = position
+            case PositionClosed(position):
+                del positions[position.position_id]
+            case OrderPlaced(order) | OrderChanged(order):
+                orders[order.order_id] = order
+            case OrderGone(order):
+                del orders[order.order_id]
+            case BalanceChanged(told):
+                balance = told
+            case _:
+                pass
+    return positions, orders, balance
 
 
 def _between(before: Snapshot, after: Snapshot) -> Counter[tuple[str, object]]:
@@ -350,17 +433,15 @@ def _told(changes: tuple[AccountChange, ...]) -> Counter[tuple[str, object]]:
     return told
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    which=st.integers(0, 99),
-    switches=st.sampled_from(SWITCHES),
-    latency=st.sampled_from((0, 0, 0, 30 * MILLISECOND)),
-    acts=ACTS,
-)
-def test_state_agrees_with_the_books_through_everything(
-    which: int, switches: Switches, latency: int, acts: list[Act]
-) -> None:
-    floor = Floor(which, switches, latency)
+EXAMPLE: Final = {
+    "which": st.integers(0, 99),
+    "switches": st.sampled_from(SWITCHES),
+    "latency": st.sampled_from((0, 0, 0, 30 * MILLISECOND)),
+    "acts": ACTS,
+}
+
+
+def _trade(floor: Floor, acts: list[Act]) -> None:
     floor.settle()
     waiting = list(acts)
     while waiting:
@@ -371,8 +452,28 @@ def test_state_agrees_with_the_books_through_everything(
             happened["loss"] += 1
         else:
             floor.act(act)
-        if act.which % 5 or latency == 0:
+        if act.which % 5 or floor.latency == 0:
             floor.settle()
     floor.settle()
     for account_id in floor.room.live:
         floor.room.check(account_id)
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@given(**EXAMPLE)
+def test_state_agrees_with_the_books_through_everything(
+    which: int, switches: Switches, latency: int, acts: list[Act]
+) -> None:
+    _trade(Floor(which, switches, latency), acts)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(**EXAMPLE)
+def test_session_keeps_its_states_right_and_finds_no_fault_with_them(
+    which: int, switches: Switches, latency: int, acts: list[Act]
+) -> None:
+    floor = Floor(which, switches, latency, FollowedRoom)
+    _trade(floor, acts)
+    # Two comparisons in a row at least, and none that found anything on the way.
+    floor.room.world.run_for(11)
+    assert not floor.room.discrepancies

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from google.protobuf.message import Message
@@ -336,6 +336,16 @@ def test_flag_that_holds_for_no_stop_loss_is_left_out() -> None:
     task = world.finish(amend(world, position_id, take_profit=TARGET, trailing_stop_loss=False))
     assert task.error is None
     assert levels_of(world) == (None, TARGET)
+
+
+@pytest.mark.parametrize("told", ["cancelled", "replaced"])
+def test_both_levels_are_removed_however_it_is_told(told: Literal["cancelled", "replaced"]) -> None:
+    world, position_id = held(switches=Switches(removed_protection=told))
+    assert world.finish(amend(world, position_id, stop_loss=STOP, take_profit=TARGET)).error is None
+    assert world.finish(amend(world, position_id, stop_loss=CLEAR, take_profit=CLEAR)).error is None
+    assert levels_of(world) == (None, None)
+    assert world.finish(amend(world, position_id, stop_loss=STOP)).error is None
+    assert levels_of(world) == (STOP, None)
 
 
 @pytest.mark.parametrize("holds", [True, False])

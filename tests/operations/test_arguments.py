@@ -342,7 +342,7 @@ AS_STR = "is no token: give it as a str"
             for given in (None, "tok-", 7, {"access_token": "tok-"})
             for ask in (
                 auth.authenticate_account,
-                lambda given: auth.refresh_tokens(given, unix_now=1.0),
+                auth.refresh_tokens,
             )
         ),
     ],

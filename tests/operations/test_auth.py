@@ -10,6 +10,9 @@ from ctrader.errors import (
     ApplicationAuthError,
     ConfigurationError,
     CTraderConnectionTimeoutError,
+    CTraderError,
+    ReauthorizationRequiredError,
+    TokenExpiredError,
     TokenRefreshError,
 )
 from ctrader.operations import auth
@@ -19,10 +22,8 @@ from ctrader.proto import (
     ProtoOACtidTraderAccount,
     ProtoOAGetAccountListByAccessTokenReq,
     ProtoOAGetAccountListByAccessTokenRes,
-    ProtoOARefreshTokenReq,
-    ProtoOARefreshTokenRes,
 )
-from ctrader.protocol.commands import Authorize, Logout, WaitApplication
+from ctrader.protocol.commands import Authorize, Logout, Rotate, WaitApplication
 from tests.operations.peer import converse, question
 
 CREDENTIALS = AccountCredentials(
@@ -113,75 +114,67 @@ def test_authenticate_by_trader_login_raises_the_refusal_of_the_account() -> Non
         )
 
 
-REFRESH = question(ProtoOARefreshTokenReq(refreshToken="refresh-1"), account_id=None, resend=False)
+def test_refresh_is_the_session_s_business() -> None:
+    newest = CREDENTIALS.with_refreshed_tokens("access-2", "refresh-2", 2_628_000)
 
-
-def test_refresh_gives_the_new_pair_with_its_expiry() -> None:
-    renewed = converse(
-        auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0),
-        (
-            REFRESH,
-            ProtoOARefreshTokenRes(
-                accessToken="access-2",
-                tokenType="bearer",
-                expiresIn=2_628_000,
-                refreshToken="refresh-2",
-            ),
-        ),
-    )
-
-    assert renewed == AccountCredentials(
-        account_id=7, access_token="access-2", refresh_token="refresh-2", expires_at=2_633_000.0
-    )
-
-
-@pytest.mark.parametrize(
-    ("expires_in", "expires_at"), [(2**62, 9e10), (-(10**6), 0.0), (-1_000, 4_000.0)]
-)
-def test_refresh_keeps_the_new_pair_whatever_its_expiry(expires_in: int, expires_at: float) -> None:
-    answer = ProtoOARefreshTokenRes(
-        accessToken="access-2", tokenType="bearer", expiresIn=expires_in, refreshToken="refresh-2"
-    )
-
-    renewed = converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, answer))
-
-    assert (renewed.refresh_token, renewed.expires_at) == ("refresh-2", expires_at)
-
-
-def test_refresh_keeps_the_new_pair_whatever_its_type() -> None:
-    answer = ProtoOARefreshTokenRes.FromString(
-        b"\x12\x08access-2\x1a\x02\xff\xfe\x20\x01\x2a\x09refresh-2"
-    )
-
-    renewed = converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, answer))
-
-    assert (renewed.access_token, renewed.refresh_token) == ("access-2", "refresh-2")
-    assert renewed.token_type == ""
+    assert converse(auth.refresh_tokens(CREDENTIALS), (Rotate(CREDENTIALS), newest)) is newest
 
 
 def test_failed_refresh_says_why() -> None:
-    cause = CTraderConnectionTimeoutError(30.0, "ProtoOARefreshTokenReq")
+    cause = CTraderConnectionTimeoutError(30.0, "refreshing")
 
     with pytest.raises(TokenRefreshError) as caught:
-        converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, cause))
+        converse(auth.refresh_tokens(CREDENTIALS), (Rotate(CREDENTIALS), cause))
 
     assert caught.value.cause is cause
     assert caught.value.account_id == 7
 
 
-def test_refresh_that_brings_no_usable_tokens_failed() -> None:
-    answer = ProtoOARefreshTokenRes(
-        accessToken="", tokenType="bearer", expiresIn=1, refreshToken="refresh-2"
+@pytest.mark.parametrize("failure", [TokenRefreshError(7), ReauthorizationRequiredError(7)])
+def test_what_the_session_says_of_a_refresh_is_told_as_it_is(failure: CTraderError) -> None:
+    with pytest.raises(type(failure)) as caught:
+        converse(auth.refresh_tokens(CREDENTIALS), (Rotate(CREDENTIALS), failure))
+
+    assert caught.value is failure
+
+
+LISTED = ProtoOAGetAccountListByAccessTokenReq(accessToken="access-1")
+
+
+def test_dead_access_token_is_replaced_before_the_login_is_looked_for() -> None:
+    newest = CREDENTIALS.with_refreshed_tokens("access-2", "refresh-2", 2_628_000)
+
+    found = converse(
+        auth.authenticate_by_trader_login(4711, "access-1", "refresh-1", 1_000.0),
+        (question(LISTED, account_id=None), TokenExpiredError(7)),
+        (
+            Rotate(CREDENTIALS.model_copy(update={"account_id": 1}), is_rescue=True),
+            newest.model_copy(update={"account_id": 1}),
+        ),
+        (
+            question(
+                ProtoOAGetAccountListByAccessTokenReq(accessToken="access-2"), account_id=None
+            ),
+            ProtoOAGetAccountListByAccessTokenRes(
+                accessToken="access-2",
+                ctidTraderAccount=[
+                    ProtoOACtidTraderAccount(ctidTraderAccountId=7, traderLogin=4711)
+                ],
+            ),
+        ),
+        (Authorize(newest), ProtoOAAccountAuthRes(ctidTraderAccountId=7)),
     )
 
-    with pytest.raises(TokenRefreshError) as caught:
-        converse(auth.refresh_tokens(CREDENTIALS, unix_now=5_000.0), (REFRESH, answer))
+    assert found == newest
 
-    assert isinstance(caught.value.cause, ConfigurationError)
-    assert "refresh-2" not in str(caught.value)
-    assert str(caught.value).endswith(
-        "The server gave a new pair, so the old one is spent: ask the user to authorise anew."
-    )
+
+def test_dead_access_token_that_nobody_can_replace_is_told() -> None:
+    with pytest.raises(TokenExpiredError):
+        converse(
+            auth.authenticate_by_trader_login(4711, "access-1", "refresh-1", 1_000.0),
+            (question(LISTED, account_id=None), TokenExpiredError(7)),
+            (Rotate(CREDENTIALS.model_copy(update={"account_id": 1}), is_rescue=True), None),
+        )
 
 
 def test_logout_is_the_session_s_business() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from types import ModuleType
@@ -57,6 +56,7 @@ class StandIn:
         self.calls: list[tuple[str, dict[str, Any], float | None, bool]] = []
         self.handlers: list[tuple[type, object]] = []
         self.result: object = object()
+        self.token_callbacks: list[object] = []
 
     def note(self, operation: Any, timeout: float | None = None, *, paged: bool = False) -> object:
         name = f"{operation.gi_frame.f_globals['__name__'].split('.')[-1]}.{operation.__name__}"
@@ -576,16 +576,22 @@ def test_another_application_on_the_same_connection_is_refused(face: Face) -> No
     assert "a-secret" not in str(caught.value)
 
 
-def test_refresh_gives_the_new_credentials_without_a_callback(face: Face) -> None:
+def test_refresh_gives_what_the_session_got(face: Face) -> None:
     face.runner.result = RENEWED
 
     renewed = settle(face.namespace("AuthManager").refresh(CREDENTIALS, timeout=5.0))
 
-    ((name, given, timeout, paged),) = face.runner.calls
     assert renewed is RENEWED
-    assert (name, timeout, paged) == ("auth.refresh_tokens", 5.0, False)
-    assert given["credentials"] is CREDENTIALS
-    assert abs(given["unix_now"] - datetime.now(UTC).timestamp()) < 60
+    assert face.runner.calls == [("auth.refresh_tokens", {"credentials": CREDENTIALS}, 5.0, False)]
+
+
+def test_callback_of_a_further_manager_is_added(face: Face) -> None:
+    told: list[AccountCredentials] = []
+
+    face.namespace("AuthManager", on_tokens_refreshed=told.append)
+    face.namespace("AuthManager")
+
+    assert face.runner.token_callbacks == [told.append]
 
 
 def test_outcome_is_waited_for_without_end_unless_a_time_is_given(face: Face) -> None:
@@ -601,47 +607,6 @@ def test_outcome_is_waited_for_without_end_unless_a_time_is_given(face: Face) ->
     assert endless is not None
     assert endless > 1e8
     assert seconds == 3.0
-
-
-def test_refresh_tells_the_callback(face: Face) -> None:
-    told: list[AccountCredentials] = []
-    face.runner.result = RENEWED
-
-    settle(face.namespace("AuthManager", on_tokens_refreshed=told.append).refresh(CREDENTIALS))
-
-    assert told == [RENEWED]
-
-
-def test_refresh_awaits_an_asynchronous_callback() -> None:
-    told: list[AccountCredentials] = []
-    face = Face(ctrader.api, AsyncStandIn())
-    face.runner.result = RENEWED
-
-    async def save(credentials: AccountCredentials) -> None:
-        told.append(credentials)
-
-    settle(face.namespace("AuthManager", on_tokens_refreshed=save).refresh(CREDENTIALS))
-
-    assert told == [RENEWED]
-
-
-def test_failing_callback_is_logged_and_the_tokens_are_not_lost(
-    face: Face, caplog: pytest.LogCaptureFixture
-) -> None:
-    face.runner.result = RENEWED
-
-    def fail(credentials: AccountCredentials) -> None:
-        raise OSError("disk full")
-
-    with caplog.at_level(logging.ERROR, logger="ctrader.auth"):
-        renewed = settle(
-            face.namespace("AuthManager", on_tokens_refreshed=fail).refresh(CREDENTIALS)
-        )
-
-    assert renewed is RENEWED
-    assert "on_tokens_refreshed failed for account 7" in caplog.text
-    assert "disk full" in caplog.text
-    assert "refresh-2" not in caplog.text
 
 
 # Handlers of raw messages

@@ -59,6 +59,7 @@ from ctrader.protocol.effects import (
     CloseConnection,
     EventsReceived,
     Finished,
+    JobRequested,
     OpenConnection,
     Phase,
     PhaseChanged,
@@ -74,7 +75,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from ctrader.errors import CTraderError
+    from ctrader.journal import OrderJournal
+    from ctrader.protocol.grants import TokenCallback
     from ctrader.protocol.timers import Deadline
+    from ctrader.protocol.work import Work
+    from ctrader.tokens import TokenStore
     from ctrader.units import Nanos
 
 __all__ = [
@@ -191,17 +196,36 @@ class Peer:
     """A session, its clock, an ideal driver and a server that does what the test says."""
 
     def __init__(
-        self, changes: Mapping[str, object] | None = None, *, seed: int = 1, **more: float
+        self,
+        changes: Mapping[str, object] | None = None,
+        *,
+        seed: int = 1,
+        journal: OrderJournal | None = None,
+        work: Work | None = None,
+        token_store: TokenStore | None = None,
+        token_callbacks: list[TokenCallback] | None = None,
+        **more: float,
     ) -> None:
         """Begin a test.
 
         Args:
             changes: Settings that differ from the usual ones.
             seed: Seed of ids and jitter.
+            journal: Where trading requests are kept; see `do_jobs`.
+            work: What the session begins by itself.
+            token_store: Where tokens are kept; see `do_jobs`.
+            token_callbacks: Functions that keep them, too.
             more: Further settings.
         """
         self.config = settings(**(changes or {}), **more)
-        self.session = Session(self.config, rng=Random(seed))
+        self.session = Session(
+            self.config,
+            rng=Random(seed),
+            work=work,
+            journal=journal,
+            token_store=token_store,
+            token_callbacks=token_callbacks,
+        )
         self.now = START
         self.can_write = True
         """Whether the transport takes bytes; without it, frames wait in the session."""
@@ -219,13 +243,17 @@ class Peer:
         """Every frame ever written, oldest first."""
         self._frame_count = 0
         self._answered: set[int] = set()
+        self.clock_set = 0.0
+        """Seconds by which the computer's clock was set; see `set_clock`."""
+        self.jobs: list[JobRequested] = []
+        """Jobs that were asked for and not done, oldest first."""
 
     # The driver's side
 
     @property
     def unix_now(self) -> float:
         """Wall time."""
-        return UNIX_START + (self.now - START) / SECOND
+        return UNIX_START + (self.now - START) / SECOND + self.clock_set
 
     def carry_out(self) -> None:
         """Take effects and write frames until there is nothing more to do."""
@@ -291,6 +319,19 @@ class Peer:
         self.session.abandon(error, self.now)
         self.carry_out()
 
+    def do_jobs(self, count: int | None = None) -> None:
+        """Do the oldest jobs, by default all, those included that they bring about."""
+        while self.jobs and (count is None or count > 0):
+            count = None if count is None else count - 1
+            job = self.jobs.pop(0)
+            result, error = None, None
+            try:
+                result = job.job()
+            except Exception as failure:  # noqa: BLE001 - the session is told, whatever it is
+                error = failure
+            self.session.job_done(job.call_id, self.now, result, error)
+            self.carry_out()
+
     # Time
 
     @property
@@ -315,6 +356,12 @@ class Peer:
         while (deadline := self.session.next_deadline()) is not None and deadline.at <= end:
             self.fire()
         self.now = end
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the computer's clock forward, or back."""
+        self.clock_set += seconds
+        self.session.check_clocks(self.now, unix_now=self.unix_now, suspended=0)
+        self.carry_out()
 
     # The server's side
 
@@ -485,6 +532,8 @@ class Peer:
                 assert call_id not in self.results
                 assert call_id not in self.errors
                 self.errors[call_id] = error
+            case JobRequested():
+                self.jobs.append(effect)
             case _:
                 pass
         self.outputs.append(effect)

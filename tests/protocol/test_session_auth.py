@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 
@@ -180,8 +182,8 @@ def refused_by_maintenance(seconds: float) -> Peer:
 
 
 def test_maintenance_is_waited_for():
-    peer = refused_by_maintenance(50)
-    peer.advance(49.5)
+    peer = refused_by_maintenance(25)
+    peer.advance(24.5)
     assert peer.open(APP) == []
     # With some jitter behind it: the end is the same moment for everybody.
     peer.advance(7)
@@ -693,6 +695,49 @@ def test_refusal_while_restoring_is_reported_and_retried():
     assert len(peer.seen(ReconnectedEvent)) == 1
 
 
+def test_restoration_goes_item_by_item_and_never_stops_at_the_first_refusal():
+    third = 345_678
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT, third)
+    for account_id in (ACCOUNT, OTHER_ACCOUNT, third):
+        peer.hold_spots(1, 2, account_id=account_id)
+    peer.advance(5)
+    peer.reconnect()
+    peer.clear()
+    peer.refuse(AUTH, "UNKNOWN_ERROR")
+    peer.answer(AUTH)
+    peer.answer(AUTH)
+    peer.refuse(ProtoOASubscribeSpotsReq, "UNKNOWN_ERROR")  # both topics of the second account
+    peer.answer(ProtoOASubscribeSpotsReq)  # those of the third
+    peer.refuse(ProtoOASubscribeSpotsReq, "SYMBOL_NOT_FOUND")  # the second's, one by one
+    peer.answer(ProtoOASubscribeSpotsReq)
+
+    failed = peer.seen(SubscriptionRestoreFailedEvent)
+    assert [(each.account_id, each.symbol_id) for each in failed] == [
+        (ACCOUNT, None),
+        (OTHER_ACCOUNT, 1),
+    ]
+    assert {each.account_id for each in peer.seen(ReadyEvent)} == {OTHER_ACCOUNT, third}
+    (reconnected,) = peer.seen(ReconnectedEvent)
+    assert reconnected.restored_accounts == (OTHER_ACCOUNT, third)
+    assert [account_id for account_id, _ in reconnected.failed_accounts] == [ACCOUNT]
+    gaps = {each.account_id: each.symbol_ids for each in peer.seen(DataGapEvent)}
+    assert gaps == {OTHER_ACCOUNT: (2,), third: (1, 2)}
+
+    peer.clear()
+    peer.advance(1)
+    peer.answer(AUTH)
+    while peer.open(ProtoOASubscribeSpotsReq):
+        peer.answer(ProtoOASubscribeSpotsReq)
+    later = {each.account_id: each for each in peer.seen(DataGapEvent)}
+    assert {key: gap.symbol_ids for key, gap in later.items()} == {
+        ACCOUNT: (1, 2),
+        OTHER_ACCOUNT: (1,),
+    }
+    assert all(gap.start < gap.end for gap in later.values())
+    assert peer.is_ready()
+
+
 def test_refusals_while_restoring_are_spaced_out():
     peer = Peer()
     peer.make_ready()
@@ -854,6 +899,49 @@ def test_drop_of_one_account_leaves_the_other():
     peer.answer(ProtoOASymbolsListReq, ProtoOASymbolsListRes(ctidTraderAccountId=OTHER_ACCOUNT))
     assert read in peer.results
     assert peer.session.authenticated_accounts == [OTHER_ACCOUNT]
+
+
+DENIED: Final = ("INVALID_REQUEST", "Trading account is not authorized")
+ACCOUNT_LOSSES: Final[dict[str, Callable[[Peer], None]]] = {
+    "dropped": lambda peer: peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT)),
+    "token invalidated": lambda peer: peer.push(
+        ProtoOAAccountsTokenInvalidatedEvent(ctidTraderAccountIds=[ACCOUNT])
+    ),
+    "denied": lambda peer: peer.refuse(ProtoOASymbolsListReq, *DENIED),
+    "denied without an id": lambda peer: peer.push(
+        ProtoOAErrorRes(errorCode=DENIED[0], description=DENIED[1], ctidTraderAccountId=ACCOUNT)
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ACCOUNT_LOSSES)
+def test_every_loss_of_an_account_goes_one_path_and_leaves_the_others_alone(how: str):
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.hold_spots(1)
+    peer.hold_spots(2, account_id=OTHER_ACCOUNT)
+    read = peer.submit(read_call(), timeout=600)
+    other = peer.submit(read_call(account_id=OTHER_ACCOUNT), timeout=600)
+    peer.clear()
+    ACCOUNT_LOSSES[how](peer)
+    assert isinstance(peer.errors[peer.submit(trade_call())], OrderNotSentError)
+    order = peer.submit(trade_call(account_id=OTHER_ACCOUNT))
+    assert len(peer.requests(ProtoOANewOrderReq)) == 1
+
+    peer.answer(AUTH)
+    peer.answer(ProtoOASubscribeSpotsReq)
+    while peer.open(ProtoOASymbolsListReq):
+        peer.answer(ProtoOASymbolsListReq)
+    assert {read, other} <= peer.results.keys()
+    assert order not in peer.errors
+    assert [each.ctidTraderAccountId for each in peer.requests(AUTH)] == [ACCOUNT]
+    assert [each.ctidTraderAccountId for each in peer.requests(ProtoOASubscribeSpotsReq)] == [
+        ACCOUNT
+    ]
+    assert peer.seen(ReadyEvent) == [ReadyEvent(ACCOUNT, AuthTrigger.ACCOUNT_REAUTH)]
+    assert [gap.account_id for gap in peer.seen(DataGapEvent)] == [ACCOUNT]
+    assert peer.seen(DisconnectedEvent, ReconnectedEvent) == []
+    assert peer.is_ready()
 
 
 @pytest.mark.parametrize("account_id", [ACCOUNT, OTHER_ACCOUNT])

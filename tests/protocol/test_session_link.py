@@ -326,6 +326,19 @@ def test_waits_between_attempts_grow_to_the_longest():
     assert max(waits) > 4
 
 
+def test_attempts_go_on_for_as_long_as_the_client_is_open():
+    peer = Peer()
+    peer.connect_application()
+    peer.connection_lost()
+    for _ in range(2_000):
+        before = peer.now
+        peer.reopen()
+        assert 0.5 <= (peer.now - before) / SECOND <= 60
+        peer.connection_lost(OSError("no route to host"))
+    assert peer.session.phase is Phase.WAITING
+    assert not peer.seen(Finished)
+
+
 def test_attempt_to_reconnect_is_given_up_after_the_connect_timeout():
     peer = Peer(connect_timeout=5)
     peer.connect_application()
@@ -354,6 +367,31 @@ def test_links_that_fall_at_once_count_as_failures():
         peer.advance(1)
     peer.connection_lost()
     assert peer.session.phase is Phase.FINISHED
+
+
+def test_link_on_which_the_application_is_never_answered_counts_as_a_failure():
+    """It stands for as long as a healthy one, and still nothing can be done on it."""
+    peer = Peer(reconnect_attempts=3)
+    peer.connect_application()
+    peer.connection_lost()
+    for _ in range(3):
+        peer.reopen()
+        peer.connection_made()
+        peer.advance(30)
+    assert peer.session.phase is Phase.FINISHED
+    assert isinstance(peer.session.finished_error, CTraderReconnectAbandonedError)
+
+
+def test_link_is_healthy_some_time_after_the_application_was_accepted_late():
+    peer = Peer(reconnect_min_wait=1, reconnect_max_wait=60, reconnect_attempts=3)
+    peer.connect_application()
+    for _ in range(5):
+        peer.lose_link()
+        peer.connection_made()
+        peer.advance(29.5)
+        peer.answer(ProtoOAApplicationAuthReq, ProtoOAApplicationAuthRes())
+        peer.advance(31)
+    assert peer.session.is_connected
 
 
 def test_reconnecting_may_be_off():
@@ -429,6 +467,12 @@ def test_server_that_ends_the_session_is_left():
 MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
 
 
+def tell_time(peer: Peer) -> None:
+    """Let the server tell what time it is."""
+    at = int((UNIX_START + peer.seconds) * 1000)
+    peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=1, timestamp=at))
+
+
 @pytest.mark.parametrize("answers", [True, False])
 @pytest.mark.parametrize(
     "error",
@@ -443,6 +487,7 @@ MAINTENANCE = "SERVER_IS_UNDER_MAINTENANCE"
 def test_next_attempt_waits_as_told_when_the_link_ends_right_after_the_error(answers, error):
     peer = Peer(reconnect_min_wait=1, reconnect_max_wait=60)
     peer.connect_application()
+    tell_time(peer)
     peer.lose_link()
     peer.connection_made()
     if answers:
@@ -479,9 +524,32 @@ def test_clients_do_not_all_come_back_at_the_end_of_a_maintenance():
     assert len(moments) == 20
 
 
+@pytest.mark.parametrize("clock", [0, -86_400, -3600])
+def test_end_that_only_this_machine_s_clock_tells_of_is_asked_for_again(clock: int):
+    peer = Peer()
+    peer.connect_application()
+    peer.set_clock(clock)
+    peer.push(ProtoErrorRes(errorCode=MAINTENANCE, maintenanceEndTimestamp=int(UNIX_START + 600)))
+    peer.connection_lost(None)
+    peer.reopen()
+    assert 30 <= peer.seconds <= 31
+
+
+def test_clock_that_is_wrong_makes_no_difference_once_the_server_told_the_time():
+    peer = Peer()
+    peer.connect_application()
+    tell_time(peer)
+    peer.set_clock(-3600)
+    peer.push(ProtoErrorRes(errorCode=MAINTENANCE, maintenanceEndTimestamp=int(UNIX_START + 600)))
+    peer.connection_lost(None)
+    peer.reopen()
+    assert 600 <= peer.seconds <= 601
+
+
 def test_absurd_end_of_a_maintenance_is_believed_for_a_day():
     peer = Peer()
     peer.connect_application()
+    tell_time(peer)
     peer.push(ProtoErrorRes(errorCode=MAINTENANCE, maintenanceEndTimestamp=10**10))
     peer.connection_lost(None)
     peer.reopen()
@@ -522,6 +590,20 @@ def cut_within_a_frame(peer: Peer) -> None:
     peer.connection_lost(None)
 
 
+def stall_among_quotes(peer: Peer) -> None:
+    peer.can_write = False
+    while peer.is_connected():
+        peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=110_000))
+        peer.fire()
+    peer.can_write = True
+
+
+def sleep_an_hour(peer: Peer) -> None:
+    peer.clock_set += 3600
+    peer.session.check_clocks(peer.now, unix_now=peer.unix_now)
+    peer.carry_out()
+
+
 LOSSES: dict[str, Callable[[Peer], None]] = {
     "closed": lambda peer: peer.connection_lost(None),
     "reset": lambda peer: peer.connection_lost(ConnectionResetError("reset")),
@@ -529,6 +611,8 @@ LOSSES: dict[str, Callable[[Peer], None]] = {
     "broken framing": lambda peer: peer.receive(b"\xff\xff\xff\xff"),
     "broken envelope": lambda peer: peer.receive(b"\0\0\0\2\xff\xff"),
     "silence": lambda peer: peer.advance(60),
+    "writes that stall while quotes arrive": stall_among_quotes,
+    "sleep of the computer": sleep_an_hour,
     "ended by the server": lambda peer: peer.push(ProtoOAClientDisconnectEvent(reason="bye")),
     "application unknown": lambda peer: peer.push(
         ProtoErrorRes(errorCode="CH_CLIENT_NOT_AUTHENTICATED")

@@ -289,7 +289,7 @@ def test_refusal_while_restoring_is_an_event_and_asked_again():
     peer.answer(ProtoOAAccountAuthReq)
     peer.refuse_commonly(SUB, "UNSUPPORTED_MESSAGE")
     (event,) = peer.seen(SubscriptionRestoreFailedEvent)
-    assert (event.account_id, event.symbol_id, event.topic) == (ACCOUNT, None, "PnLTopic")
+    assert (event.account_id, event.symbol_id, event.topic) == (ACCOUNT, None, "profits")
     assert isinstance(event.error, UnsupportedMessageError)
     assert peer.is_ready()
     peer.advance(10)

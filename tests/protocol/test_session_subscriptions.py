@@ -10,11 +10,18 @@ from ctrader.errors import (
     CTraderConnectionTimeoutError,
     SymbolNotFoundError,
 )
-from ctrader.events import DataGapEvent, ReadyEvent, SubscriptionRestoreFailedEvent
+from ctrader.events import (
+    DataGapEvent,
+    DepthEvent,
+    ReadyEvent,
+    SubscriptionRestoreFailedEvent,
+)
 from ctrader.proto import (
     ProtoOAAccountAuthReq,
     ProtoOAAccountDisconnectEvent,
     ProtoOAApplicationAuthReq,
+    ProtoOADepthEvent,
+    ProtoOADepthQuote,
     ProtoOASubscribeDepthQuotesReq,
     ProtoOASubscribeLiveTrendbarReq,
     ProtoOASubscribeSpotsReq,
@@ -417,6 +424,51 @@ def test_refused_list_is_restored_one_by_one():
     assert [e.symbol_id for e in peer.seen(SubscriptionRestoreFailedEvent)] == [1]
 
 
+def test_refusals_say_in_words_what_was_subscribed():
+    peer = ready()
+    peer.subscribe(BARS, DEPTH)
+    peer.answer(SUB)
+    peer.answer(ProtoOASubscribeLiveTrendbarReq)
+    peer.answer(ProtoOASubscribeDepthQuotesReq)
+    restored(peer)
+    peer.refuse(SUB, "SYMBOL_NOT_FOUND")
+    failed = peer.seen(SubscriptionRestoreFailedEvent)
+    assert [event.topic for event in failed] == [
+        "live prices",
+        "live bars M1",
+        "depth of market",
+    ]
+
+
+def test_many_refusals_of_one_restoration_put_the_next_attempt_off_no_further_than_one():
+    peer = ready()
+    peer.hold_spots(*range(1, 21))
+    restored(peer)
+    peer.refuse(SUB, "UNKNOWN_ERROR")
+    for _ in range(20):
+        peer.refuse(SUB, "UNKNOWN_ERROR")
+    assert len(peer.seen(SubscriptionRestoreFailedEvent)) == 20
+    assert peer.is_ready()
+    peer.advance(1)
+    assert len(peer.open(SUB)) == 20
+    while peer.open(SUB):
+        peer.answer(SUB)
+
+
+def test_longest_wait_that_a_refusal_of_a_restoration_asks_for_is_kept_to():
+    peer = ready(heartbeat_timeout=0)
+    peer.hold_spots(1, 2, 3)
+    restored(peer)
+    peer.refuse(SUB, "UNKNOWN_ERROR")
+    peer.refuse(SUB, "UNKNOWN_ERROR")
+    peer.refuse(SUB, "SYMBOL_NOT_FOUND", retry_after=600)
+    peer.refuse(SUB, "UNKNOWN_ERROR")
+    peer.advance(600)
+    assert peer.open(SUB) == []
+    peer.advance(2)
+    assert len(peer.open(SUB)) == 3
+
+
 def test_refused_spots_report_the_bars_as_well():
     peer = ready()
     peer.subscribe(BARS)
@@ -542,3 +594,97 @@ def test_account_removed_amid_a_subscription_over_two_accounts_ends_it():
     peer.answer(SUB)
     peer.answer(SUB)
     assert [r.ctidTraderAccountId for r in peer.requests(UNSUB)] == [OTHER_ACCOUNT]
+
+
+# Books
+
+
+def depth(account_id: int = ACCOUNT, symbol_id: int = 1) -> ProtoOADepthEvent:
+    return ProtoOADepthEvent(
+        ctidTraderAccountId=account_id,
+        symbolId=symbol_id,
+        newQuotes=[ProtoOADepthQuote(id=1, size=100, bid=110_000)],
+    )
+
+
+def firsts(peer: Peer) -> list[bool]:
+    found = [event.is_first for event in peer.seen(DepthEvent)]
+    peer.clear()
+    return found
+
+
+def with_book(*, account_ids: tuple[int, ...] = (ACCOUNT,)) -> Peer:
+    peer = Peer()
+    peer.session.listen(frozenset({DepthEvent}), None)
+    peer.make_ready(*account_ids)
+    for account_id in account_ids:
+        peer.subscribe(DepthTopic(account_id, 1))
+        peer.answer(SUB)
+        peer.answer(ProtoOASubscribeDepthQuotesReq)
+    peer.clear()
+    return peer
+
+
+def test_first_change_of_a_book_says_so():
+    peer = with_book()
+    peer.push(depth(), depth(), depth(symbol_id=2), depth())
+    assert firsts(peer) == [True, False, True, False]
+
+
+def test_book_begins_anew_on_the_next_link():
+    peer = with_book()
+    peer.push(depth())
+    peer.reconnect()
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.clear()
+    peer.push(depth(), depth())
+    assert firsts(peer) == [True, False]
+
+
+def test_book_begins_anew_with_the_session_of_its_account_and_no_other_does():
+    peer = with_book(account_ids=(ACCOUNT, OTHER_ACCOUNT))
+    peer.push(depth(), depth(OTHER_ACCOUNT))
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.clear()
+    peer.push(depth(OTHER_ACCOUNT), depth())
+    assert firsts(peer) == [False, True]
+
+
+def test_book_that_the_server_never_stopped_sending_goes_on():
+    peer = with_book()
+    peer.push(depth())
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.answer(SUB)
+    peer.refuse(ProtoOASubscribeDepthQuotesReq, "ALREADY_SUBSCRIBED")
+    peer.clear()
+    peer.push(depth())
+    assert firsts(peer) == [False]
+
+
+def test_book_that_is_subscribed_again_begins_anew():
+    peer = with_book()
+    peer.push(depth())
+    peer.unsubscribe(DEPTH)
+    peer.answer(ProtoOAUnsubscribeDepthQuotesReq)
+    peer.subscribe(DEPTH)
+    peer.clear()
+    peer.push(depth())
+    assert firsts(peer) == [True]
+
+
+def test_book_begins_behind_a_change_that_makes_no_sense():
+    peer = with_book()
+    broken = depth()
+    broken.newQuotes[0].ClearField("bid")
+    peer.push(broken, depth())
+    assert firsts(peer) == [True]
+
+
+def test_who_listens_late_is_not_told_that_a_book_begins():
+    peer = with_book()
+    peer.session.listen(frozenset(), None)
+    peer.push(depth())
+    peer.session.listen(frozenset({DepthEvent}), None)
+    peer.push(depth())
+    assert firsts(peer) == [False]

@@ -323,6 +323,14 @@ def test_outcome_that_is_unknown_after_a_timeout_advises_no_second_order():
     assert "do not repeat it before it is resolved" in text
 
 
+def test_order_without_an_answer_in_time_is_not_sent_again():
+    peer = ready()
+    call_id = peer.submit(trade_call())
+    peer.advance(180)
+    unknown(peer, call_id)
+    assert sum(isinstance(frame.message, ORDER) for frame in peer.history) == 1
+
+
 def test_rejection_without_a_code_says_what_it_was():
     peer = ready()
     cancel = ProtoOACancelOrderReq(ctidTraderAccountId=ACCOUNT, orderId=5)

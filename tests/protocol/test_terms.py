@@ -70,6 +70,11 @@ def position(position_id: int = 5, volume: int = 300, status: str = "OPEN") -> P
     )
 
 
+def updated(held: ProtoOAPosition, unix_ms: int) -> ProtoOAPosition:
+    held.utcLastUpdateTimestamp = unix_ms
+    return held
+
+
 def execution(held: ProtoOAPosition | None) -> ProtoOAExecutionEvent:
     event = ProtoOAExecutionEvent(ctidTraderAccountId=ACCOUNT, executionType="ORDER_FILLED")
     if held is not None:
@@ -194,6 +199,42 @@ def test_list_of_what_is_open_is_the_whole_of_its_account(peer: Peer, look: Look
     assert look.position(5, OTHER_ACCOUNT) is not None
 
 
+@pytest.mark.parametrize("late", [execution, reconciled])
+def test_what_was_updated_later_counts_though_it_came_earlier(peer: Peer, look: Look, late: Any):
+    peer.push(execution(updated(position(volume=400), 2000)))
+    peer.push(late(updated(position(volume=100), 1999)))
+    assert look.position().volume == 400
+    peer.push(late(updated(position(volume=200), 2000)))  # of the same moment, the last counts
+    assert look.position().volume == 200
+    peer.push(late(position(volume=50)))  # and whatever tells no time
+    assert look.position().volume == 50
+
+
+@pytest.mark.parametrize("nonsense", [2**62, -(2**62)])
+def test_time_that_makes_no_sense_keeps_nothing_newer_away(peer: Peer, look: Look, nonsense: int):
+    peer.push(execution(updated(position(volume=400), nonsense)))
+    peer.push(execution(updated(position(volume=100), 1000)))
+    assert look.position().volume == 100
+    peer.push(execution(updated(position(volume=0, status="CLOSED"), nonsense)))
+    peer.push(reconciled(updated(position(volume=200), 1001)))
+    assert look.position().volume == 200
+
+
+def test_position_that_ended_comes_back_with_a_later_update_only(peer: Peer, look: Look):
+    peer.push(execution(updated(position(), 1000)))
+    peer.push(execution(updated(position(volume=0, status="CLOSED"), 2000)))
+    peer.push(reconciled(updated(position(), 1000)))
+    assert look.position() is None
+    peer.push(reconciled(updated(position(volume=200), 2001)))
+    assert look.position().volume == 200
+
+
+def test_end_that_is_older_than_what_is_known_ends_nothing(peer: Peer, look: Look):
+    peer.push(execution(updated(position(), 2000)))
+    peer.push(execution(updated(position(volume=0, status="CLOSED"), 1999)))
+    assert look.position().volume == 300
+
+
 def test_nothing_is_remembered_beyond_the_link(peer: Peer):
     peer.push(symbols(symbol()), reconciled(position()))
     peer.reconnect()
@@ -284,6 +325,21 @@ def test_protection_is_learnt_from_events_and_from_moves_of_a_trailing_stop(peer
     assert look.position().protection[2:5] == (1.15, 1.3, True)
 
 
+def test_move_of_a_trailing_stop_that_was_overtaken_is_not_believed(peer: Peer, look: Look):
+    def moved(price: float, unix_ms: int) -> ProtoOATrailingSLChangedEvent:
+        return ProtoOATrailingSLChangedEvent(
+            ctidTraderAccountId=ACCOUNT, positionId=5, orderId=9, stopPrice=price,
+            utcLastUpdateTimestamp=unix_ms,
+        )  # fmt: skip
+
+    peer.push(execution(updated(guarded_by(position(), stopLoss=1.1), 2000)))
+    peer.push(moved(1.05, 1999))
+    assert look.position().protection.stop_loss == 1.1
+    peer.push(moved(1.15, 3000))
+    peer.push(reconciled(updated(guarded_by(position(), stopLoss=1.1), 2000)))
+    assert look.position().protection.stop_loss == 1.15
+
+
 def test_protection_that_makes_no_sense_is_not_known(peer: Peer, look: Look):
     peer.push(execution(guarded_by(position(), stopLoss=float("nan"))))
     assert look.position().protection is None
@@ -318,6 +374,29 @@ def test_pending_order_is_known_until_it_ends(peer: Peer, look: Look):
     assert known().limit_price == 1.25
     peer.push(told(empty, order("LIMIT", "CANCELLED"), "CANCELLED"))
     assert known() is None
+
+
+def test_order_is_what_was_updated_last_and_comes_back_with_a_later_update_only(
+    peer: Peer, look: Look
+):
+    def listed(price: float, unix_ms: int) -> ProtoOAReconcileRes:
+        working = order("LIMIT", "ACCEPTED", limitPrice=price, utcLastUpdateTimestamp=unix_ms)
+        return ProtoOAReconcileRes(ctidTraderAccountId=ACCOUNT, order=[working])
+
+    def known() -> Any:
+        return look(lambda terms: terms.order(ACCOUNT, 3))
+
+    empty = position(volume=0, status="CREATED")
+    amended = order("LIMIT", "ACCEPTED", limitPrice=1.2, utcLastUpdateTimestamp=2000)
+    peer.push(told(empty, amended, "REPLACED"), listed(1.1, 1000))
+    assert known().limit_price == 1.2
+    peer.push(listed(1.3, 2001))
+    assert known().limit_price == 1.3
+    cancelled = order("LIMIT", "CANCELLED", utcLastUpdateTimestamp=3000)
+    peer.push(told(empty, cancelled, "CANCELLED"), listed(1.3, 2001))
+    assert known() is None
+    peer.push(listed(1.4, 3001))
+    assert known().limit_price == 1.4
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ from ctrader.events import (
     TokenInvalidatedEvent,
     UndecodableMessageEvent,
 )
-from ctrader.operations import accounts, history, market_data, symbols, trading
+from ctrader.models import ClosePositionRequest, NoEffect
+from ctrader.operations import accounts, history, market_data, resolution, symbols, trading
 from ctrader.protocol.effects import Phase
 from ctrader.simulator.adversity import Adversity
 from ctrader.simulator.faults import (
@@ -43,6 +44,7 @@ from ctrader.simulator.faults import (
     ConsumerSlow,
     EofInsideFrame,
     Fault,
+    FilledInParts,
     Finished,
     FrameAltered,
     FrameDuplicated,
@@ -52,6 +54,9 @@ from ctrader.simulator.faults import (
     Lost,
     Maintenance,
     Merged,
+    OrderAnsweredWithError,
+    OrderRejected,
+    OrdersRefused,
     RateLimited,
     Reset,
     ServerError,
@@ -65,7 +70,7 @@ from ctrader.simulator.faults import (
     plan_end,
 )
 from ctrader.simulator.switches import Switches
-from ctrader.simulator.world import World, WorldStoppedError
+from ctrader.simulator.world import Task, World, WorldStoppedError
 from ctrader.units import SECOND, datetime_from_millis
 from tests.simulator.test_world import ACCOUNT, buy, ready_world, seen
 
@@ -395,6 +400,47 @@ def test_suspended_process_gets_everything_when_it_wakes(clock_stood: bool):
     assert is_restored(world)
 
 
+def test_client_whose_system_says_that_it_slept_trusts_its_link_no_more():
+    world = world_with_quotes(heartbeat_timeout=60)
+    strike(world, Suspended(0.0, 20.0, clock_stood=True))
+    world.run_for(60)
+    assert "the computer slept for 20 s" in lost_because(world)
+    assert is_restored(world)
+
+
+def test_sleep_shows_by_the_time_of_day_where_the_system_does_not_say():
+    world = world_with_quotes(heartbeat_timeout=60)
+    world.tells_sleep = False
+    strike(world, Suspended(0.0, 20.0, clock_stood=True))
+    world.run_for(60)
+    assert "or its clock was set forward" in lost_because(world)
+    assert is_restored(world)
+
+
+@pytest.mark.parametrize("tells_sleep", [False, True])
+def test_clock_that_is_set_forward_looks_like_sleep_only_where_the_system_does_not_say(
+    tells_sleep: bool,
+):
+    world = world_with_quotes()
+    world.tells_sleep = tells_sleep
+    strike(world, ClockStepped(0.0, 3600.0))
+    world.run_for(60)
+    assert len(seen(world, DisconnectedEvent)) == (0 if tells_sleep else 1)
+    assert is_restored(world)
+
+
+def test_what_arrived_in_the_sleep_is_read_before_anything_new_is_begun():
+    world = world_with_quotes(heartbeat_timeout=60)
+    answered = world.start(accounts.get_trader(ACCOUNT))
+    strike(world, Suspended(0.0, 20.0, clock_stood=True))
+    orders: list[Task[ExecutionEvent]] = []
+    world.when_awake(lambda: orders.append(world.start(trading.place_order(ACCOUNT, buy()))))
+    world.run_for(20.01)
+    assert answered.result.account_id == ACCOUNT
+    (order,) = orders
+    assert isinstance(order.error, OrderNotSentError)  # on a link that is not trusted
+
+
 def test_server_gives_a_sleeping_client_up():
     world = world_with_quotes(heartbeat_timeout=60)
     strike(world, Suspended(0.0, 100.0))
@@ -588,7 +634,7 @@ def test_answer_is_none(how: Any):
     assert reads(world) < 1
 
 
-@pytest.mark.parametrize("how", ["undecodable", "missing fields"])
+@pytest.mark.parametrize("how", ["undecodable", "missing fields", "one field missing"])
 def test_content_makes_no_sense(how: Any):
     world = world_with_quotes()
     strike(world, FrameAltered(0.0, 60.0, "execution", how))
@@ -618,6 +664,71 @@ def test_quotes_and_the_session_are_aimed_at():
     assert not world.session.is_application_authenticated
     world.run_for(60)
     assert is_restored(world)
+
+
+# Trading
+
+
+@pytest.mark.parametrize("frame", ["error", "common", "order"])
+def test_trading_requests_are_refused_and_nothing_of_them_is_done(frame: Any):
+    world = world_with_quotes()
+    strike(world, OrdersRefused(0.0, 60.0, 1, "NOT_ENOUGH_MONEY", frame))
+    with pytest.raises(OrderRejectedError) as caught:
+        world.run(trading.place_order(ACCOUNT, buy()))
+    assert caught.value.error_code == "NOT_ENOUGH_MONEY"
+    assert world.exchange.books[ACCOUNT].deals == []
+    filled = world.run(trading.place_order(ACCOUNT, buy()))
+    assert filled.position_id is not None
+    with pytest.raises(OrderRejectedError):
+        close(world, filled.position_id)
+    strike(world, OrdersRefused(0.0, 10.0, 1, "NOT_ENOUGH_MONEY"))
+    world.run_for(11)
+    assert world.run(trading.place_order(ACCOUNT, buy())).deal is not None  # it waited in vain
+
+
+def close(world: World, position_id: int) -> None:
+    request = ClosePositionRequest(position_id=position_id, volume=100_000)
+    world.run(trading.close_position(ACCOUNT, request))
+
+
+def test_request_that_is_refused_with_a_code_that_proves_nothing_is_found_absent():
+    world = world_with_quotes()
+    strike(world, OrdersRefused(0.0, 60.0, 1, "TIMEOUT_ERROR"))
+    with pytest.raises(OrderOutcomeUnknownError) as caught:
+        world.run(trading.place_order(ACCOUNT, buy()), 10.0)
+    outcome = world.run(resolution.outcome_of(caught.value), 200.0)
+    assert isinstance(outcome, NoEffect)
+
+
+@pytest.mark.parametrize("delay", [0.0, 20.0])
+@pytest.mark.parametrize("common", [False, True])
+def test_request_is_done_though_its_first_answer_is_an_error(common: bool, delay: float):
+    world = world_with_quotes()
+    strike(world, OrderAnsweredWithError(0.0, 60.0, "BRAND_NEW", delay, common=common))
+    order = world.start(trading.place_order(ACCOUNT, buy(), until="accepted"), 10.0)
+    world.run_for(10)
+    assert order.result.order_id is not None
+    world.run_for(20)
+    assert len([each for each in seen(world, ExecutionEvent) if each.deal is not None]) == 1
+    assert len(world.exchange.books[ACCOUNT].deals) == 1
+
+
+@pytest.mark.parametrize("with_deal", [False, True])
+def test_order_is_rejected_after_it_was_accepted(with_deal: bool):
+    world = world_with_quotes()
+    strike(world, OrderRejected(0.0, ACCOUNT, "MARKET_CLOSED", with_deal=with_deal))
+    with pytest.raises(OrderRejectedError) as caught:
+        world.run(trading.place_order(ACCOUNT, buy()))
+    assert caught.value.error_code == "MARKET_CLOSED"
+
+
+def test_order_is_filled_in_parts():
+    world = world_with_quotes()
+    strike(world, FilledInParts(0.0, ACCOUNT, (100_000, 200_000)))
+    world.run(trading.place_order(ACCOUNT, buy(300_000)))
+    world.run_for(5)
+    deals = world.exchange.books[ACCOUNT].deals
+    assert [deal.filled_volume for deal in deals] == [100_000, 200_000]
 
 
 @pytest.mark.parametrize(

@@ -676,6 +676,21 @@ def test_trailing_is_kept_when_it_is_left_out_and_ends_when_it_is_denied():
     assert kinds(events(peer)) == ["ORDER_CANCELLED"]
 
 
+def test_levels_that_are_both_removed_are_told_as_a_change_if_so_switched():
+    peer = trader(switches=replace(BARE, removed_protection="replaced"))
+    peer.send(order())
+    events(peer)
+    peer.send(amend(stopLoss=1.12, takeProfit=1.13))
+    events(peer)
+    peer.send(amend())
+    (told,) = events(peer)
+    assert kinds([told]) == ["ORDER_REPLACED"]
+    assert not told.position.HasField("stopLoss")
+    assert not told.order.HasField("stopPrice")
+    assert not told.order.HasField("limitPrice")
+    assert book_of(peer).positions[POSITION].protective_order_id is None
+
+
 def test_stop_loss_that_trails_cannot_be_removed_at_once_if_so_switched():
     peer = trader(switches=replace(BARE, trailing_holds_stop=True))
     peer.send(order(relativeStopLoss=100, trailingStopLoss=True))

@@ -24,7 +24,7 @@ from ctrader.models import (
     Position,
     TookEffect,
 )
-from ctrader.operations import market_data, trading
+from ctrader.operations import auth, market_data, trading
 from ctrader.operations.base import Op
 from ctrader.proto import (
     ProtoOAAmendOrderReq,
@@ -32,6 +32,7 @@ from ctrader.proto import (
     ProtoOACancelOrderReq,
     ProtoOAClosePositionReq,
     ProtoOAErrorRes,
+    ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
     ProtoOAOrderListReq,
     ProtoOAReconcileReq,
@@ -323,6 +324,66 @@ def test_close_is_not_taken_for_somebody_else_s_while_the_link_was_down():
     world.run_for(5)
     in_doubt(world, trading.close_position(ACCOUNT, close))
     assert not resolved(world).took_effect
+
+
+NETTED = 1_000_003
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_close_of_a_position_that_grew_meanwhile_is_told_right(arrives: bool):
+    world = ready_world()
+    world.listen(OrderResolvedEvent)
+    grant = world.exchange.grants.grants[0]
+    world.run(
+        auth.authenticate_by_trader_login(
+            17_091_454, grant.access_token, grant.refresh_token, float(grant.expires_at)
+        )
+    )
+    world.run(trading.place_order(NETTED, BUY))
+    (position,) = world.run(trading.get_open_positions(NETTED))
+    world.run_for(400)  # what opened it is not what enlarges it
+    lost(world, ProtoOAClosePositionReq, arrives=arrives)
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    in_doubt(world, trading.close_position(NETTED, close))
+    world.exchange.script.terminal(NETTED).buy(1, 500_000)
+    assert resolved(world).took_effect is arrives
+    (left,) = world.run(trading.get_open_positions(NETTED))
+    assert left.volume == (700_000 if arrives else 800_000)
+
+
+def test_rejected_close_is_the_end_of_one_close_only():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    close = ClosePositionRequest(position_id=position.position_id, volume=100_000)
+    script.next_frame(ProtoOAExecutionEvent, times=None).drop()
+    carried_out = world.start(trading.close_position(ACCOUNT, close), 5)
+    world.run_for(1)
+    script.reject_next_order("NO_LIQUIDITY")
+    rejected = world.start(trading.close_position(ACCOUNT, close), 5)
+    for task in (carried_out, rejected):
+        assert isinstance(world.finish(task).error, OrderOutcomeUnknownError)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = [event.outcome.took_effect for event in seen(world, OrderResolvedEvent)]
+    assert sorted(outcomes) == [False, True]
+
+
+@pytest.mark.parametrize("told", [2**62, -(2**62)])
+def test_time_that_makes_no_sense_keeps_nobody_from_finding_out(told: int):
+    world = listening()
+    pending = pending_order(world)
+
+    def spoil(event: Message) -> Message:
+        assert isinstance(event, ProtoOAExecutionEvent)
+        event.order.utcLastUpdateTimestamp = told
+        return event
+
+    world.exchange.script.next_frame(ProtoOAExecutionEvent).replace(spoil)
+    world.exchange.script.terminal(ACCOUNT).cancel(pending)
+    world.run_for(1)
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    assert resolved(world).took_effect
 
 
 # Codes that prove nothing

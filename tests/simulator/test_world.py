@@ -559,3 +559,9 @@ def test_server_that_hangs_up_on_a_client_that_says_nothing():
     strict.run_for(60)
     assert seen(strict, DisconnectedEvent)
     assert strict.session.epoch > 1
+
+
+def test_whoever_acts_after_a_run_acts_at_its_end():
+    world = ready_world()
+    world.run_for(0.0377)
+    assert world.exchange.now == world.now

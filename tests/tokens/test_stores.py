@@ -147,7 +147,7 @@ def test_old_fingerprints_are_forgotten_in_the_end():
         grant = grant.rotated(pair(number))
     assert len(grant.superseded) == MOST_SUPERSEDED
     assert grant.supersedes(f"canary-refresh-{MOST_SUPERSEDED + 4}")
-    assert not grant.supersedes("canary-refresh-0")
+    assert not grant.supersedes("canary-refresh-1")
 
 
 def test_record_shows_no_secret():
@@ -158,3 +158,18 @@ def test_record_shows_no_secret():
     for secret in (grant, grant.tokens):
         with pytest.raises(TypeError, match="TokenStore"):
             pickle.dumps(secret)
+
+
+def test_token_that_was_handed_in_is_known_however_often_it_was_exchanged():
+    grant = StoredGrant(tokens=pair(0))
+    for number in range(1, 60):
+        grant = grant.rotated(pair(number))
+    assert grant.supersedes(pair(0).refresh_token)
+    assert not grant.supersedes(pair(59).refresh_token)
+    assert len(grant.superseded) < 30
+    # A new consent is what stands in the configuration from then on.
+    grant = grant.replaced(pair(100))
+    assert not grant.supersedes(pair(100).refresh_token)
+    for number in range(101, 160):
+        grant = grant.rotated(pair(number))
+    assert grant.supersedes(pair(100).refresh_token)

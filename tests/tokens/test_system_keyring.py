@@ -12,6 +12,7 @@ from keyring.errors import KeyringLocked
 
 from ctrader.errors import ConfigurationError, TokenStoreError
 from ctrader.tokens import KeyringTokenStore, StoredGrant
+from ctrader.tokens.record import fingerprint
 from tests.tokens.test_stores import KEY, contents, pair
 
 
@@ -57,7 +58,15 @@ def test_what_was_saved_is_loaded(store: KeyringTokenStore, backend: Keyring, tm
     with store.lock(KEY):
         store.save(KEY, grant)
     assert contents(store.load(KEY)) == contents(grant)
-    assert list(backend.entries) == [("bot", KEY.name)]
+    tokens, *names = backend.entries
+    assert tokens == ("bot", KEY.name)
+    # The others name the user of a refresh token, and hold no secret.
+    assert {backend.entries[name] for name in names} == {str(KEY.user_id)}
+    for number in (1, 2):
+        found = store.find(KEY.client_id, fingerprint(pair(number).refresh_token))
+        assert found == KEY
+    assert store.find("another program", fingerprint(pair(1).refresh_token)) is None
+    assert "canary" not in repr(names)
     assert [file.read_text() for file in tmp_path.iterdir()] == [""]
 
 
@@ -70,8 +79,7 @@ def test_entry_fits_the_smallest_keyring(store: KeyringTokenStore, backend: Keyr
             )
         )
     store.save(KEY, grant.begun())
-    (text,) = backend.entries.values()
-    assert len(text) < 1_280
+    assert max(len(text) for text in backend.entries.values()) < 1_280
 
 
 def test_lock_is_that_of_all_processes(store: KeyringTokenStore, tmp_path: Path):
@@ -86,6 +94,7 @@ def test_keyring_that_is_locked_is_told_without_the_tokens(
     backend.failure = KeyringLocked("Failed to unlock the collection!")
     actions: tuple[Callable[[], object], ...] = (
         lambda: store.load(KEY),
+        lambda: store.find(KEY.client_id, "ab"),
         lambda: store.save(KEY, StoredGrant(tokens=pair(1))),
     )
     for action in actions:
@@ -93,6 +102,14 @@ def test_keyring_that_is_locked_is_told_without_the_tokens(
             action()
         assert "canary" not in repr(caught.value)
         assert caught.value.__context__ is None
+
+
+def test_name_of_a_user_that_makes_no_sense_is_told(store: KeyringTokenStore, backend: Keyring):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+    for name in [name for name in backend.entries if name[1] != KEY.name]:
+        backend.entries[name] = "nobody"
+    with pytest.raises(TokenStoreError, match="names no user"):
+        store.find(KEY.client_id, fingerprint(pair(1).refresh_token))
 
 
 def test_entry_that_makes_no_sense_is_told(store: KeyringTokenStore, backend: Keyring):

@@ -322,9 +322,11 @@ class Protection:
         self._working.retire(book, order)
         position.protective_order_id, position.trailing = None, False
         order.origin = origin
-        self._events.publish(
-            book, ProtoOAExecutionType.ORDER_CANCELLED, order, position, server=server
-        )
+        execution_type = ProtoOAExecutionType.ORDER_CANCELLED
+        if self._switches.removed_protection == "replaced":
+            execution_type = ProtoOAExecutionType.ORDER_REPLACED
+            order.stop_price = order.limit_price = None
+        self._events.publish(book, execution_type, order, position, server=server)
 
 
 def _levels(

@@ -20,7 +20,6 @@ from ctrader.errors import (
     CTraderConnectionError,
     CTraderConnectionFailedError,
     CTraderConnectionTimeoutError,
-    TokenRefreshError,
 )
 from ctrader.events import ConnectedEvent, ReadyEvent, SpotEvent, TokenInvalidatedEvent
 from ctrader.proto import (
@@ -288,7 +287,8 @@ async def test_handler_that_the_close_cuts_short_is_no_failure(
             await eventually(stage, lambda: reading, "the handler's call")
             await desk.client.close()
             simulator.resume()
-    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    told = [record for record in caplog.records if record.name == "ctrader.events"]
+    assert [record for record in told if record.levelno > logging.INFO] == []
 
 
 async def test_handler_may_close_the_client(stage: Stage, brisk: Simulator):
@@ -349,12 +349,14 @@ async def test_refreshed_tokens_are_reported_and_work(stage: Stage, brisk: Simul
         assert new.expires_at == pytest.approx(tokens.expires_at, abs=5)
         await eventually(stage, lambda: ended.events, "the end of the old token")
         assert old.account_id in ended.events[0].account_ids
-        await client.auth.authenticate_account(new)
         assert client.auth.get_credentials(old.account_id) == new
+        await eventually(
+            stage, lambda: client.is_account_authorized(old.account_id), "the next session"
+        )
         async with client.stream(SpotEvent) as quotes:
             await quotes.get(BOUND)  # what was subscribed is restored with the account
-        with pytest.raises(TokenRefreshError):
-            await client.auth.refresh(old)
+        # A pair that was exchanged is not sent again: it leads to the newest.
+        assert await client.auth.refresh(old) == new
 
 
 async def test_more_reads_than_the_rate_allows_are_all_answered(stage: Stage, simulator: Simulator):

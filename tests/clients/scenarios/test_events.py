@@ -266,6 +266,40 @@ async def test_stream_that_falls_behind_merges_quotes_per_symbol(stage: Stage, b
         } == newest
 
 
+async def test_every_handler_reports_what_it_got_and_what_it_was_spared(
+    stage: Stage, brisk: Simulator
+):
+    record: Record[SpotEvent] = Record()
+    fills: Record[ExecutionEvent] = Record()
+    async with at_desk(stage, brisk) as desk:
+        client = desk.client
+
+        async def fail(event: SpotEvent) -> None:
+            raise ValueError("seen through")
+
+        client.register_handler(SpotEvent, record, symbol_id=1)
+        client.register_handler(SpotEvent, fail, account_id=desk.account_id)
+        client.register_handler(ExecutionEvent, fills)
+        await client.market_data.subscribe_spots(desk.account_id, [1])
+        await eventually(stage, lambda: len(record.events) > 5, "quotes")
+        await client.market_data.unsubscribe_spots(desk.account_id, [1])
+        await eventually(
+            stage, lambda: all(not report.waiting for report in client.handlers), "their delivery"
+        )
+        quotes, failing, executions = client.handlers
+        assert (quotes.event_type, quotes.account_id, quotes.symbol_id) == (SpotEvent, None, 1)
+        assert (quotes.delivered, quotes.failed) == (len(record.events), 0)
+        assert (failing.account_id, failing.symbol_id) == (desk.account_id, None)
+        assert failing.delivered == failing.failed == quotes.delivered
+        assert executions.event_type is ExecutionEvent
+        assert executions.delivered == executions.failed == 0
+        for report in (quotes, failing, executions):
+            assert report.merged == report.dropped == 0
+            assert report.error is None
+        client.off(SpotEvent, fail)
+        assert [report.name for report in client.handlers] == [quotes.name, executions.name]
+
+
 async def test_raw_messages_are_events_too(stage: Stage, brisk: Simulator):
     raw: Record[ProtoOASpotEvent] = Record()
     async with at_desk(stage, brisk) as desk:
