@@ -2,12 +2,13 @@
 
 By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
 real hourly bars, `foreign` runs clients that others wrote against it, `long` runs the long
-tests, `torture` runs ten thousand hours under faults, `fuzz` looks for bytes that
-nobody foresaw.
+tests, `torture` runs ten thousand hours under faults, `sabotage` proves that bugs would be
+noticed, `fuzz` looks for bytes that nobody foresaw.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -18,20 +19,52 @@ nox.options.sessions = ["lint", "types", "generated", "tests", "tests_other", "h
 OLDEST = "3.11"
 OTHERS = ["3.12", "3.13"]
 CHECKED = ["ctrader", "ctrader_sync", "tests", "examples", "benchmarks", "scripts", "noxfile.py"]
-WORKERS = "3"  # on two cores: many tests wait for sockets and programs
+WORKERS = "4"  # on two cores: many tests wait for sockets and programs
+# Each worker would rewrite the assertions of every test, at a third of what the tests cost. Where
+# one fails without its values, `nox -s tests -- tests/...` of that file tells them.
+PLAIN = "--assert=plain"
 FOREIGN = {
     "--official": ("3.11", "ctrader-open-api==0.9.2"),
     "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
 }
 COVERAGE_PERCENT = "95"
+# Tests that do the same again and again, or start programs: tracing would only slow them down.
+UNMEASURED = [
+    "tests/adversity",
+    "tests/clients/test_order_kills.py",
+    "tests/clients/test_token_kills.py",
+    "tests/examples",
+    "tests/fuzz",
+    "tests/live/test_random_trading.py",
+    "tests/protocol/test_hostile_bytes.py",
+    "tests/protocol/test_invariants.py",
+    "tests/sabotage",
+    "tests/simulator/test_property_trading.py",
+    "tests/simulator/test_random_orders.py",
+    "tests/torture",
+]
+# Tests of what Pythons differ in most: sockets, threads, files and processes.
+TOUCHING = [
+    "tests/cli",
+    "tests/clients",
+    "tests/journal",
+    "tests/test_imports.py",
+    "tests/test_transport.py",
+    "tests/tokens",
+]
 # Tests that only compute, and those that strike or flood a client for long.
 ONCE = [
     "adversity/test_cancellation.py",
     "adversity/test_flood.py",
     "adversity/test_interruption.py",
+    "clients/test_order_kills.py",
+    "clients/test_token_kills.py",
     "fuzz",
     "live",
+    "protocol/test_hostile_bytes.py",
+    "protocol/test_invariants.py",
     "simulator",
+    "sabotage",
     "torture",
 ]
 
@@ -63,8 +96,12 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Run both type checkers, strict, over packages, tests, examples and scripts."""
     session.install(".[cli]", *group("test", "types"))
-    session.run("mypy", *CHECKED)
-    session.run("pyright", *CHECKED)
+
+    def check(checker: str) -> object:
+        return session.run(checker, *CHECKED)
+
+    with ThreadPoolExecutor() as both:
+        list(both.map(check, ("mypy", "pyright")))
 
 
 @nox.session(python=OLDEST)
@@ -78,21 +115,15 @@ def generated(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def tests(session: nox.Session) -> None:
-    """Run the tests on the oldest Python, with coverage; the long ones have their own session."""
+    """Run the tests on the oldest Python, most with coverage; the long ones have a session."""
     session.install(".[cli]", *group("test", "codegen", "lint"))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run(
-        "pytest",
-        "-n",
-        WORKERS,
-        "-m",
-        "not long and not torture and not replay",
-        "--cov",
-        "--cov-report=term",
-        f"--cov-fail-under={COVERAGE_PERCENT}",
-    )
+    usual = ["-n", WORKERS, "-m", "not long and not torture and not replay"]
+    coverage = ["--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_PERCENT}"]
+    session.run("pytest", PLAIN, *usual, *coverage, *(f"--ignore={path}" for path in UNMEASURED))
+    session.run("pytest", *usual, *UNMEASURED)
 
 
 @nox.session(python=OTHERS)
@@ -100,7 +131,8 @@ def tests_other(session: nox.Session) -> None:
     """Run what may differ on another Python, with the newest dependencies.
 
     What only computes, such as a broker under virtual time, comes out alike everywhere and runs on
-    the oldest Python alone; the broker on sockets is part of every scenario.
+    the oldest Python alone; the broker on sockets is part of every scenario. A Python between the
+    oldest and the newest runs what touches the system.
 
     Without the compiler's group, protobuf is the newest that the range allows: the upper end is
     tested here, the lower end in `tests`.
@@ -108,30 +140,47 @@ def tests_other(session: nox.Session) -> None:
     session.install(".[cli]", *group("test"))
     selection = "not long and not torture and not replay and not codegen"
     once = [f"--ignore=tests/{path}" for path in ONCE]
-    session.run("pytest", "-n", WORKERS, "-m", selection, *once, *session.posargs)
+    paths = [] if session.python == OTHERS[-1] else TOUCHING
+    quick = ["-n", "6", PLAIN]  # without the rewriting, more workers cost less than they wait
+    session.run("pytest", *quick, "-m", selection, *once, *session.posargs, *paths)
 
 
 @nox.session(python=OLDEST)
 def long(session: nox.Session) -> None:
-    """Run the long tests: days of the market, thousands of random accounts."""
+    """Run the long tests, as thousands of random accounts, and properties on new examples."""
     session.install(".[cli]", *group("test"))
     session.run("pytest", "-n", WORKERS, "-m", "long and not replay", *session.posargs)
+    if not session.posargs:
+        hunting = ["-m", "hypothesis and not long", "--hypothesis-profile=hunting"]
+        session.run("pytest", "-n", WORKERS, *hunting)
 
 
 @nox.session(python=OLDEST)
 def hostile(session: nox.Session) -> None:
-    """Run 300 simulated hours under faults, and compare with the broker's ledger."""
+    """Run a thousand simulated hours under faults, and compare with the broker's ledger."""
     session.install(".[simulator]")
-    seeds = session.posargs or ["--seeds", "0-299"]
+    seeds = session.posargs or ["--seeds", "0-999"]
     session.run("python", "-m", "tests.torture", "--jobs", "2", *seeds)
 
 
 @nox.session(python=OLDEST)
 def torture(session: nox.Session) -> None:
-    """Run ten thousand simulated hours under faults, and report the figures."""
-    session.install(".[simulator]")
+    """Run ten thousand simulated hours under faults, kill processes, and report the figures."""
+    session.install(".[simulator]", *group("test"))
     seeds = session.posargs or ["--seeds", "0-9999"]
     session.run("python", "-m", "tests.torture", "--jobs", "2", *seeds)
+    session.run("python", "-m", "tests.journal.kills", "--count", "500")
+    session.run("python", "-m", "tests.clients.order_kills", "--count", "500")
+    session.run("python", "-m", "tests.clients.token_kills", "--count", "500", "--races", "200")
+    session.run("python", "-m", "tests.adversity.storms")
+    session.run("pytest", "-m", "torture")
+
+
+@nox.session(python=OLDEST)
+def sabotage(session: nox.Session) -> None:
+    """Put bugs into a copy, one after the other, and see that the tests notice each."""
+    session.install(".[cli]", *group("test"))
+    session.run("python", "-m", "tests.sabotage", "--jobs", "2", *session.posargs)
 
 
 @nox.session(python=OLDEST)

@@ -29,6 +29,7 @@ __all__ = [
     "client_threads",
     "cut_at",
     "leftovers",
+    "open_files",
     "open_sockets",
     "running_tasks",
     "runs_asyncio",
@@ -200,19 +201,31 @@ def client_threads() -> list[str]:
     return sorted(each.name for each in threading.enumerate() if each.name.startswith(ours))
 
 
+def open_files(folder: Path) -> list[str]:
+    """Name the open files of a folder, a locked one among them; none where it cannot tell."""
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        return []
+    return [
+        found
+        for entry in descriptors.iterdir()
+        if Path(found := _target(entry)).is_relative_to(folder)
+    ]
+
+
 def open_sockets() -> int:
     """Count the sockets of this process; where it cannot tell, none are counted."""
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
         return 0
-    return sum(_is_socket(entry) for entry in folder.iterdir())
+    return sum(_target(entry).startswith("socket:") for entry in folder.iterdir())
 
 
-def _is_socket(entry: Path) -> bool:
+def _target(entry: Path) -> str:
     try:
-        return os.readlink(entry).startswith("socket:")
+        return os.readlink(entry)
     except OSError:
-        return False  # closed while it was looked at: the folder's own descriptor
+        return ""  # closed while it was looked at: the folder's own descriptor
 
 
 def _is_caller_s(pending: Pending) -> bool:

@@ -8,24 +8,34 @@ is enough for a further one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
 import pytest
 
 from ctrader.client import CTraderClient
+from ctrader.credentials import AccountCredentials
 from ctrader.enums import OrderSide
-from ctrader.errors import ClientClosedError, OrderNotSentError, OrderOutcomeUnknownError
+from ctrader.errors import (
+    ClientClosedError,
+    OrderNotSentError,
+    OrderOutcomeUnknownError,
+    TokenRefreshError,
+)
 from ctrader.events import ExecutionEvent, SpotEvent
 from ctrader.models import AmendOrderRequest, ClosePositionRequest, NewOrderRequest
 from ctrader.proto import ProtoOANewOrderReq, ProtoOAOrderType, ProtoOATradeSide
 from ctrader.protocol.commands import CallId, CancelResult
 from ctrader.simulator import Simulator
 from ctrader.streams import EventStream
+from ctrader.tokens import FileTokenStore, MemoryTokenStore
+from ctrader.tokens.record import fingerprint
 from ctrader.units import Nanos
 from tests.adversity.steps import (
     WAYS,
@@ -34,6 +44,7 @@ from tests.adversity.steps import (
     client_threads,
     cut_at,
     leftovers,
+    open_files,
     open_sockets,
     running_tasks,
     runs_asyncio,
@@ -48,6 +59,11 @@ POSITIONS: Final = 80
 """Positions that trials may close: more than a trading call takes steps."""
 GRACE: Final = 0.04
 """Seconds that close() gives what is under way: short, as most trials of it use them up."""
+FILE_WAYS: Final = (
+    WAYS[0],
+    *(pytest.param(way, marks=[pytest.mark.torture, pytest.mark.timeout(300)]) for way in WAYS[1:]),
+)
+"""With files each trial takes long: one way each time, all of them in the torture."""
 MOST_STEPS: Final = 2_000
 """Steps after which an operation is taken to go on for ever."""
 
@@ -266,6 +282,89 @@ def run_operation(loop: str, way: str, name: str, simulator: Simulator, again: i
         return cut
 
     assert 2 < trials(loop, attempt) < POSITIONS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cancelled_refresh_goes_on_and_loses_no_pair(loop: str, way: str, simulator: Simulator):
+    async def attempt(steps: Steps, at: int) -> Cut:
+        old = simulator.credentials()
+        store = MemoryTokenStore()
+        client = CTraderClient(impatient(simulator), token_store=store)
+        async with client:
+            await client.auth.authenticate_account(old)
+            cut = await cut_at(steps, at, way, partial(client.auth.refresh, old))
+            # Begun or not, whoever asks next is given the pair that the server takes.
+            newest = await client.auth.refresh(old)
+            assert newest.refresh_token == simulator.credentials().refresh_token
+            key = store.find(client.config.client_id, fingerprint(newest.refresh_token))
+            assert key is not None
+            await until(lambda: client.is_account_authorized(old.account_id), "the next session")
+            with store.lock(key):
+                assert store.load(key) is not None
+        assert leftovers(client) == []
+        await until(lambda: simulator.connections == 0, "the end of the connection")
+        return cut
+
+    assert trials(loop, attempt) > 2
+
+
+@pytest.mark.parametrize("way", FILE_WAYS)
+@pytest.mark.parametrize("is_closed", [False, True], ids=["refresh", "close"])
+def test_cancelled_refresh_and_close_let_go_of_the_token_file(
+    loop: str, way: str, is_closed: bool, simulator: Simulator, tmp_path: Path
+):
+    """Cancel a refresh, or the close() of a client amid one, where the pair is kept in files."""
+    stores = iter(range(MOST_STEPS))
+
+    async def attempt(steps: Steps, at: int) -> Cut:
+        folder = tmp_path / str(next(stores))
+        old = simulator.credentials()
+        client = CTraderClient(impatient(simulator), token_store=FileTokenStore(folder))
+        await client.connect()
+        await client.auth.authenticate_account(old)
+        if is_closed:
+            cut = await closed_amid_refresh(steps, at, way, client, old, folder)
+        else:
+            cut = await cut_at(steps, at, way, partial(client.auth.refresh, old))
+            await client.close()
+        assert leftovers(client) == []
+        await until(lambda: simulator.connections == 0, "the end of the connection")
+        await until(lambda: not open_files(folder), "the end of the lock")
+        # Whoever comes next gets the lock, and finds the pair that the server takes. A thread that
+        # was about to take it may have it for a moment.
+        after = FileTokenStore(folder, lock_timeout=BOUND)
+        newest = simulator.credentials()
+        key = after.find(client.config.client_id, fingerprint(newest.refresh_token))
+        if newest.refresh_token != old.refresh_token:
+            assert key is not None
+        if key is not None:
+            with after.lock(key):
+                assert after.load(key) is not None
+        return cut
+
+    assert trials(loop, attempt) > 2
+
+
+async def closed_amid_refresh(
+    steps: Steps, at: int, way: str, client: CTraderClient, old: AccountCredentials, folder: Path
+) -> Cut:
+    """Cancel a close() that begins while the lock of a token file is held."""
+    async with anyio.create_task_group() as tasks:
+        over = anyio.Event()
+        tasks.start_soon(refresh_and_be_closed, client, old, over)
+        # The lock is held for a round trip and two saves: many steps of a loop.
+        while not (open_files(folder) or over.is_set()):
+            await anyio.lowlevel.checkpoint()
+        return await cut_at(steps, at, way, client.close)
+    raise AssertionError("a group of tasks lets every error out")
+
+
+async def refresh_and_be_closed(
+    client: CTraderClient, old: AccountCredentials, over: anyio.Event
+) -> None:
+    with contextlib.suppress(ClientClosedError, TokenRefreshError):
+        await client.auth.refresh(old)
+    over.set()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -230,19 +230,15 @@ class Scene:
     def accounted(self) -> list[int]:
         """Return of each consumer what it got, what was merged and what was dropped, together."""
         handlers = [
-            tally.delivered + mailbox.merged + mailbox.dropped
-            for tally, mailbox in zip(self.tallies, self._mailboxes(), strict=False)
+            report.delivered + report.waiting + report.merged + report.dropped
+            for report in self._client.handlers
+            if report.event_type is SpotEvent
         ]
         streams = [
             self.counted[name].delivered + stream.merged + stream.dropped
             for name, stream in zip(("slowly", "at once"), self.streams, strict=True)
         ]
         return handlers + streams
-
-    def _mailboxes(self) -> list[Any]:
-        driver: Any = self._client._driver
-        consumers = driver._consumers
-        return [each.route.mailbox for each in consumers if each.route.event_type is SpotEvent]
 
     async def nap(self, event: SpotEvent) -> None:
         self.napper.take(event)

@@ -14,11 +14,11 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 from ctrader.simulator.switches import Switches
-from tests.torture.scenario import Outcome, Scenario
+from tests.torture.scenario import FEWEST_FAULTS, FEWEST_ORDERS, Outcome, Scenario
 
 __all__ = ["main"]
 
@@ -39,14 +39,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(seed: int) -> Outcome:
-    """Run one seed; an error that nobody handles counts as a breach."""
+    """Run one seed; an error that nobody handles counts as a breach, and so does an idle hour."""
     try:
-        return Scenario(seed).run()
+        outcome = Scenario(seed).run()
+        return replace(outcome, breaches=[*outcome.breaches, *_lacks(outcome)])
     except Exception:  # noqa: BLE001  # whatever it is, it is what was looked for
-        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0, 0, 0.0)
+        return Outcome(seed, [traceback.format_exc()], (), {}, 0, 0, 0, 0, 0.0)
 
 
 # Private
+
+
+def _lacks(outcome: Outcome) -> list[str]:
+    """Say of what an hour must bring more."""
+    counts = {
+        "faults": (len(outcome.plan), FEWEST_FAULTS),
+        "requests": (sum(outcome.endings.values()), FEWEST_ORDERS),
+    }
+    return [
+        f"only {count} {what}, at least {fewest} belong to an hour"
+        for what, (count, fewest) in counts.items()
+        if count < fewest
+    ]
 
 
 def _run_one(seed: int, *, with_trace: bool) -> int:
@@ -86,6 +100,7 @@ def _run_many(seeds: range, jobs: int) -> int:
                     links=outcome.links,
                     deals=outcome.deals,
                     looks=outcome.standings,
+                    refreshes=outcome.refreshes,
                 )
     seconds = time.perf_counter() - began
     each = cpu_s / len(seeds)

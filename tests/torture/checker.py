@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ctrader.proto import ProtoOAOrderStatus
-from tests.torture.history import Ask, Ending, Request, Resolution
+from tests.torture.history import Ask, Ending, Foreign, Request, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,6 +66,7 @@ def breaches_of(
         *_new_orders(history, books),
         *_cancels(history, books),
         *_amendments(history, books),
+        *_protections(history, books),
         *_closes(history, books),
         *_deals(history, books, rules),
         *_tokens(history),
@@ -109,7 +110,7 @@ def _new_orders(history: History, books: Mapping[int, Any]) -> Iterable[str]:
         if len(found) > 1:
             yield f"doubled, {len(found)} orders in the ledger: {request}"
         match _said(request):
-            case True if not executed:
+            case True if not executed and not _was_pending(request, found):
                 yield f"lost, the ledger has none: {request}"
             case False if executed:
                 yield f"the ledger has it as order {executed[0]['order_id']}: {request}"
@@ -119,6 +120,11 @@ def _new_orders(history: History, books: Mapping[int, Any]) -> Iterable[str]:
             yield f"not sent, but it left: {request}"
         if request.ending is Ending.DONE and len(found) == 1:
             yield from _same_order(request, found[0])
+
+
+def _was_pending(request: Request, found: list[_Order]) -> bool:
+    """Whether an order may have been taken, though it was rejected when its price came."""
+    return request.price is not None and bool(found)
 
 
 def _said(request: Request) -> bool | None:
@@ -141,6 +147,7 @@ def _same_order(request: Request, order: _Order) -> Iterable[str]:
 
 def _cancels(history: History, books: Mapping[int, Any]) -> Iterable[str]:
     by_order = _grouped(history, Ask.CANCEL)
+    by_others = {(each.account_id, each.order_id) for each in _foreign(history, Ask.CANCEL)}
     for (account_id, order_id), requests in by_order.items():
         order = _order(books, account_id, order_id)
         if order is None:
@@ -150,7 +157,9 @@ def _cancels(history: History, books: Mapping[int, Any]) -> Iterable[str]:
         said = [_said(request) for request in requests]
         if any(said) and not is_cancelled:
             yield f"not cancelled, its status is {order['status']}: {requests[said.index(True)]}"
-        if is_cancelled and all(each is False for each in said):
+        ended = (order["updated"] or 0) / 1000 - history.unix_start
+        is_ours = (account_id, order_id) not in by_others and ended >= requests[0].asked_at
+        if is_cancelled and is_ours and all(each is False for each in said):
             yield f"cancelled all the same: {requests[0]}"
 
 
@@ -166,22 +175,60 @@ def _amendments(history: History, books: Mapping[int, Any]) -> Iterable[str]:
             yield f"amendments of an order that is not: {requests[0]}"
             continue
         wire = order["limit_price"] if order["limit_price"] is not None else order["stop_price"]
-        done = [each for each in requests if _said(each) is True]
-        allowed = {each.price for each in requests if _said(each) is None}
-        if done:
-            allowed.add(max(done, key=lambda each: each.ended_at).price)
-        else:
-            allowed.add(prices.get((account_id, order_id)))
-        if wire not in {None if each is None else round(each * 100_000) for each in allowed}:
+        others = [
+            each
+            for each in _foreign(history, Ask.AMEND)
+            if (each.account_id, each.order_id) == (account_id, order_id)
+        ]
+        if wire not in _may_be(requests, others, prices.get((account_id, order_id))):
             yield f"its price is {wire} in 1/100000: {requests[-1]}"
+
+
+def _protections(history: History, books: Mapping[int, Any]) -> Iterable[str]:
+    asked: defaultdict[tuple[int, int], list[Request]] = defaultdict(list)
+    for request in history.requests:
+        if request.ask is Ask.PROTECT and request.position_id is not None:
+            asked[request.account_id, request.position_id].append(request)
+    for (account_id, position_id), requests in asked.items():
+        if books[account_id]["terms"]["account_type"] == _NETTED:
+            continue  # each order brings its own protection to the one position of its symbol
+        position = next(
+            (each for each in books[account_id]["positions"] if each["position_id"] == position_id),
+            None,
+        )
+        others = [
+            each
+            for each in _foreign(history, Ask.PROTECT)
+            if (each.account_id, each.position_id) == (account_id, position_id)
+        ]
+        if position is not None and position["stop_loss"] not in _may_be(requests, others, None):
+            yield f"its stop loss is {position['stop_loss']} in 1/100000: {requests[-1]}"
+
+
+def _may_be(
+    requests: list[Request], others: list[Foreign], at_first: float | None
+) -> set[int | None]:
+    """Return in 1/100000 what a price may be in the end, after what was said of its changes."""
+    allowed = {each.price for each in requests if _said(each) is None}
+    done = [each for each in requests if _said(each) is True]
+    if done:
+        last = max(done, key=lambda each: each.ended_at)
+        allowed.add(last.price)
+        allowed.update(each.price for each in others if each.at >= last.asked_at)
+    else:
+        allowed.add(at_first)
+        allowed.update(each.price for each in others)
+    return {None if each is None else round(each * 100_000) for each in allowed}
 
 
 def _closes(history: History, books: Mapping[int, Any]) -> Iterable[str]:
     ours = {request.client_order_id for request in history.requests if request.ask is Ask.NEW}
+    others = {(each.account_id, made) for each in history.foreign for made in each.made}
     closed: defaultdict[tuple[int, int], Counter[int]] = defaultdict(Counter)
     for account_id in books:
         for order in _orders_of(books, account_id):
             is_asked = order["closing"] and order["client_order_id"] not in ours
+            is_asked = is_asked and (account_id, order["order_id"]) not in others
             by_broker = order["stop_out"] or order["order_type"] == _PROTECTIVE
             if is_asked and not by_broker and order["executed_volume"]:
                 closed[account_id, order["position_id"]][order["volume"]] += 1
@@ -217,8 +264,9 @@ def _deals(history: History, books: Mapping[int, Any], rules: Rules) -> Iterable
             deal["deal_id"]: deal["executed"] / 1000 - history.unix_start
             for account in books.values()
             for deal in account["deals"]
+            if deal["filled_volume"]  # the rest are attempts
         }
-        for deal_id in sorted(deals - told):
+        for deal_id in sorted(moments.keys() - told):
             at = moments[deal_id]
             if not any(-_UNTOLD < at - kill < _AWAY for kill in history.kills):
                 yield f"deal {deal_id} of {at:.3f} s was never told"
@@ -229,6 +277,9 @@ def _tokens(history: History) -> Iterable[str]:
         answered = history.refresh_answered.get(token)
         if answered is not None and at > answered:
             yield f"a refresh token left at {at:.3f} s, whose answer came at {answered:.3f} s"
+    given = max(history.refreshed.values(), default=None)
+    if given is not None and history.refresh_end not in history.kept_tokens:
+        yield f"a pair that was given at {given:.3f} s, or a later one, is not kept in the end"
 
 
 def _life(history: History) -> Iterable[str]:
@@ -251,10 +302,15 @@ def _grouped(history: History, ask: Ask) -> dict[tuple[int, int], list[Request]]
     return grouped
 
 
+def _foreign(history: History, ask: Ask) -> list[Foreign]:
+    return [each for each in history.foreign if each.ask is ask]
+
+
 def _order(books: Mapping[int, Any], account_id: int, order_id: int) -> _Order | None:
     return next(
         (each for each in _orders_of(books, account_id) if each["order_id"] == order_id), None
     )
 
 
+_NETTED: Final = 1  # ProtoOAAccountType.NETTED
 _PROTECTIVE: Final = 4  # ProtoOAOrderType.STOP_LOSS_TAKE_PROFIT

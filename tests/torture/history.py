@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Ask", "Ending", "History", "Request", "Resolution", "Standing"]
+__all__ = ["Ask", "Ending", "Foreign", "History", "Request", "Resolution", "Standing"]
 
 
 class Ask(Enum):
@@ -50,7 +50,8 @@ class Request:
     """Seconds of the world's clock."""
     volume: int = 0
     price: float | None = None
-    """Price that a pending order has, or an amendment gives it, or a stop loss that it sets."""
+    """Price that a pending order has, or an amendment gives it, or a stop loss that it sets; None
+    removes that."""
     client_order_id: str = ""
     order_id: int | None = None
     """The order that it changes; of a new order the one that the client was told."""
@@ -75,6 +76,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """What somebody else did on an account."""
+
+    at: float
+    ask: Ask
+    account_id: int
+    made: frozenset[int] = frozenset()
+    """The orders that came of it."""
+    order_id: int | None = None
+    """The order that it changed."""
+    position_id: int | None = None
+    price: float | None = None
+    """The price that it gave an order, or the stop loss that it gave a position."""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What was subscribed at the server at a moment, of what the client wanted."""
 
@@ -89,6 +106,8 @@ class History:
     """Everything that happened to one client in one run."""
 
     requests: list[Request] = field(default_factory=list[Request])
+    foreign: list[Foreign] = field(default_factory=list[Foreign])
+    """What others did on the client's accounts."""
     told_deals: Counter[tuple[int, int]] = field(default_factory=Counter[tuple[int, int]])
     """How often handlers were told of a deal, by the client's process and the deal's id."""
     arrived_deals: dict[tuple[int, int], float] = field(
@@ -107,6 +126,12 @@ class History:
     """When which refresh token left the client."""
     refresh_answered: dict[str, float] = field(default_factory=dict[str, float])
     """When the answer to a refresh token arrived."""
+    refreshed: dict[str, float] = field(default_factory=dict[str, float])
+    """When a caller was given which new refresh token."""
+    kept_tokens: frozenset[str] = frozenset()
+    """The newest refresh tokens that the store has in the end."""
+    refresh_end: str = ""
+    """The refresh token that the server takes in the end."""
     standings: list[Standing] = field(default_factory=list[Standing])
     lively_at: float | None = None
     """When everything worked again after the last fault; None where it never did."""

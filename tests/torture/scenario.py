@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from time import process_time
 from typing import Any, Final
 
 from ctrader.config import ClientConfig
+from ctrader.credentials import AccountCredentials
 from ctrader.enums import OrderSide, OrderType, TrendbarPeriod
 from ctrader.errors import (
     AmendmentIncompleteError,
@@ -16,9 +18,11 @@ from ctrader.errors import (
     OrderNotSentError,
     OrderOutcomeUnknownError,
     OrderRejectedError,
+    TokenStoreError,
 )
-from ctrader.events import ExecutionEvent, ReadyEvent, SpotEvent
+from ctrader.events import ExecutionEvent, ReadyEvent, ReauthorizationRequiredEvent, SpotEvent
 from ctrader.models import (
+    CLEAR,
     AmendOrderRequest,
     AmendPositionRequest,
     ClosePositionRequest,
@@ -34,10 +38,12 @@ from ctrader.simulator.faults import Plan, draw_plan, plan_end
 from ctrader.simulator.ledger import ledger_of
 from ctrader.simulator.variants import draw_switches
 from ctrader.simulator.world import Task, World
+from ctrader.tokens import GrantKey, MemoryTokenStore, StoredGrant
 from ctrader.units import SECOND, to_nanos
 from tests.torture.checker import USUAL, Rules, breaches_of
 from tests.torture.edge import Edge
 from tests.torture.history import Ask, Ending, History, Request, Resolution, Standing
+from tests.torture.neighbour import VOLUME, Neighbour
 
 __all__ = ["Outcome", "Scenario"]
 
@@ -50,8 +56,13 @@ TEND_EVERY: Final = 5.0
 UNIX_MS: Final = 1_700_000_000_000
 FEWEST_FAULTS: Final = 12
 FEWEST_ORDERS: Final = 20
+RECOVERED: Final = 120.0
+"""Seconds after a fault after which everything wanted stands, whatever link there is."""
+DEPTH_SHARE: Final = 0.1
+"""Part of the runs in which a book is followed: each costs nearly half as much again."""
 SYMBOLS: Final = {1: 1.10, 2: 1.27}
-_STEP: Final = 100_000
+_STEP: Final = 2 * VOLUME
+"""Closes are multiples of it, and so told apart from those of others."""
 _M1: Final = int(TrendbarPeriod.M1)
 
 
@@ -69,6 +80,8 @@ class Outcome:
     deals: int
     standings: int
     """How often everything wanted was looked for on a link that no fault hit."""
+    refreshes: int
+    """Refresh tokens that left the client."""
     cpu_s: float
     """Seconds of the processor that it took."""
 
@@ -81,6 +94,40 @@ class _Known:
     """Pending orders by id."""
     positions: dict[int, int] = field(default_factory=dict[int, int])
     """Volumes of open positions by id."""
+
+
+class _Store(MemoryTokenStore):
+    """Keeps tokens as a file does: it fails for a time, and a dead process holds no lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_failing = False
+
+    def fail(self, is_failing: bool) -> None:
+        """Begin to fail, or cease to."""
+        self._is_failing = is_failing
+
+    def abandon(self) -> None:
+        """Let go of the locks of a process that died."""
+        self._locks.clear()
+
+    def load(self, key: GrantKey) -> StoredGrant | None:
+        """Return what was saved last."""
+        self._check()
+        return super().load(key)
+
+    def save(self, key: GrantKey, grant: StoredGrant) -> None:
+        """Keep this from now on."""
+        self._check()
+        super().save(key, grant)
+
+    def newest(self) -> frozenset[str]:
+        """Return the refresh tokens that are kept."""
+        return frozenset(grant.tokens.refresh_token for grant in self._grants.values())
+
+    def _check(self) -> None:
+        if self._is_failing:
+            raise TokenStoreError("no space left on the device")
 
 
 class Scenario:
@@ -119,13 +166,23 @@ class Scenario:
             heartbeat_timeout=dice.choice((25, 60)),
             request_timeout=dice.choice((10, 30)),
         )
-        self.world = World(self.exchange, config, seed=seed, unix_ms=UNIX_MS)
+        self.store = _Store()
+        self.world = World(
+            self.exchange, config, seed=seed, unix_ms=UNIX_MS, token_store=self.store
+        )
         self.adversity = Adversity(self.world, self.plan)
         self._logins = {each.account_id: each.trader_login for each in specs}
         self._known = {account_id: _Known() for account_id in self.account_ids}
         self._spots: dict[tuple[int, int], float] = {}
         self._link = (-1, -1)
         self._links_made = 0
+        dice = Random(f"surroundings/{seed}")
+        self.world.tells_sleep = dice.random() < 0.5
+        self.wants_depth = dice.random() < DEPTH_SHARE
+        """Whether the program follows the book of its first symbol, too."""
+        self.neighbour = Neighbour(
+            self.exchange, self.account_ids, self.symbol_ids, dice, self._seconds
+        )
         self._kinds: dict[int, OrderType] = {}
         self._killed: set[int] = set()
         self._begin_life()
@@ -144,16 +201,23 @@ class Scenario:
             self._look_at_link(epoch)
 
         world.on_sent = sent
-        world.listen(SpotEvent, ExecutionEvent, ReadyEvent)
+        world.on_store_fault = self.store.fail
+        world.listen(SpotEvent, ExecutionEvent, ReadyEvent, ReauthorizationRequiredEvent)
         self.adversity.begin()
         self._tend()
         self._schedule_requests()
+        self._schedule_refreshes()
+        self._schedule_others()
+        self._schedule_looks()
         world.at(to_nanos(history.faults_end + 1), self._wait_for_life)
         began = process_time()
         world.run_for(self.length)
         for request in history.requests:
             if request.ending is None and request.number in self._killed:
                 request.ending = Ending.KILLED
+        history.kept_tokens = self.store.newest()
+        history.refresh_end = self.exchange.grants.grants[0].refresh_token
+        history.foreign = self.neighbour.done
         ledger = ledger_of(self.exchange)
         endings: dict[str, int] = {}
         for request in history.requests:
@@ -167,6 +231,7 @@ class Scenario:
             self._links_made,
             sum(len(book.deals) for book in self.exchange.books.values()),
             len(history.standings),
+            len(history.refresh_left),
             process_time() - began,
         )
 
@@ -179,6 +244,7 @@ class Scenario:
         self._under_way: dict[object, Task[Any]] = {}
 
     def _restarted(self) -> None:
+        self.store.abandon()
         self.history.kills.append(self._seconds())
         for each in self.history.requests:
             if each.ending is None:
@@ -230,16 +296,46 @@ class Scenario:
         if with_bars:
             yield from market_data.subscribe_trendbars(account_id, symbol_id, TrendbarPeriod.M1)
         yield from market_data.subscribe_spots(account_id, [symbol_id])
+        if self._has_depth(account_id, symbol_id):
+            yield from market_data.subscribe_depth(account_id, [symbol_id])
         self._subscribed[account_id, symbol_id] = with_bars
+
+    def _has_depth(self, account_id: int, symbol_id: int) -> bool:
+        first = (self.account_ids[0], self.symbol_ids[0])
+        return self.wants_depth and (account_id, symbol_id) == first
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, SpotEvent):
             self._spots[event.account_id, event.symbol_id] = self._seconds()
         elif isinstance(event, ExecutionEvent) and event.deal is not None:
             self.history.told_deals[self.world.life, event.deal.deal_id] += 1
+        elif isinstance(event, ReauthorizationRequiredEvent):
+            self._authorized.clear()  # the user sees to a new consent
 
     def _seconds(self) -> float:
         return self.world.now / SECOND
+
+    def _schedule_refreshes(self) -> None:
+        """Have tokens exchanged now and then: a month is longer than the run."""
+        dice = Random(f"refreshes/{self.seed}")
+        moments = [dice.uniform(60.0, self.length - 60.0) for _ in range(2)]
+        moments += [
+            # An exchange takes three answers of the server; the fault shall fall in between.
+            max(60.0, fault.at - dice.uniform(0.0, 0.3))
+            for fault in self.plan
+            if dice.random() < 0.4
+        ]
+        for moment in sorted(moments):
+            self.world.at(to_nanos(moment), lambda: self.world.when_awake(self._refresh))
+
+    def _refresh(self) -> None:
+        credentials = self.world.session.credentials(self.account_ids[0])
+        if self.world.finished is None and credentials is not None:
+            self.world.start(self._refreshed(credentials), 30.0)
+
+    def _refreshed(self, credentials: AccountCredentials) -> Op[None]:
+        newest = yield from auth.refresh_tokens(credentials)
+        self.history.refreshed[newest.refresh_token] = self._seconds()
 
     # What should stand
 
@@ -261,6 +357,25 @@ class Scenario:
 
         self.world.at(since + to_nanos(SETTLED), look)
 
+    def _schedule_looks(self) -> None:
+        """Look whether everything stands some time after each fault, if no other hit meanwhile."""
+        for end in sorted({fault.end for fault in self.plan}):
+            self.world.at(to_nanos(end + RECOVERED), partial(self._look_after_fault, end))
+
+    def _look_after_fault(self, end: float, *, is_second: bool = False) -> None:
+        now = self._seconds()
+        if any(fault.at <= now and fault.end > end for fault in self.plan):
+            return
+        missing = self._missing()
+        if not self.world.session.is_ready:
+            missing = ("readiness", *missing)
+        if missing and not is_second:
+            # New tokens begin a new session, which takes a moment.
+            look = partial(self._look_after_fault, end, is_second=True)
+            self.world.at(self.world.now + to_nanos(SETTLED), look)
+            return
+        self.history.standings.append(Standing(now, f"no fault since {end:.3f} s", missing))
+
     def _missing(self) -> tuple[str, ...]:
         """Name what the client was promised, and the server does not send."""
         server = self.world.server
@@ -273,6 +388,9 @@ class Scenario:
                 missing.append(f"spots of {symbol_id} on {account_id}")
             elif with_bars and _M1 not in spots.periods:
                 missing.append(f"bars of {symbol_id} on {account_id}")
+            depth = () if account is None else account.depth
+            if self._has_depth(account_id, symbol_id) and symbol_id not in depth:
+                missing.append(f"depth of {symbol_id} on {account_id}")
         return tuple(missing)
 
     def _wait_for_life(self) -> None:
@@ -313,6 +431,19 @@ class Scenario:
         for moment in sorted(moments):
             self.world.at(to_nanos(moment), lambda: self.world.when_awake(self._trade))
 
+    def _schedule_others(self) -> None:
+        """Let somebody else trade now and then, and while the program is away."""
+        dice = Random(f"others/{self.seed}")
+        moments = [dice.uniform(60.0, self.length - 60.0) for _ in range(dice.choice((0, 3, 10)))]
+        if moments:
+            moments += [
+                max(60.0, fault.at + dice.choice((0.0, 0.02, 1.0, 8.0)))
+                for fault in self.plan
+                if dice.random() < 0.4
+            ]
+        for moment in sorted(moments):
+            self.world.at(to_nanos(moment), self.neighbour.act)
+
     def _trade(self) -> None:
         if self.world.finished is not None:
             return
@@ -322,7 +453,7 @@ class Scenario:
         request = Request(len(self.history.requests) + 1, Ask.NEW, account_id, self._seconds())
         draw = dice.random()
         operation: Op[ExecutionEvent]
-        if draw < 0.25 and known.positions:
+        if draw < 0.25 and any(volume > VOLUME for volume in known.positions.values()):
             operation = self._close(request, known)
         elif draw < 0.33 and known.positions:
             operation = self._protect(request, known)
@@ -368,10 +499,11 @@ class Scenario:
         return round(middle + distance if is_above else middle - distance, 5)
 
     def _close(self, request: Request, known: _Known) -> Op[ExecutionEvent]:
-        position_id = self._dice.choice(sorted(known.positions))
+        known_ids = (each for each, volume in known.positions.items() if volume > VOLUME)
+        position_id = self._dice.choice(sorted(known_ids))
         volume = known.positions[position_id]
         if volume > _STEP and self._dice.random() < 0.5:
-            volume = _STEP * self._dice.randrange(1, volume // _STEP)
+            volume = _STEP * self._dice.randrange(1, -(-volume // _STEP))
         request.ask, request.position_id, request.volume = Ask.CLOSE, position_id, volume
         return trading.close_position(
             request.account_id, ClosePositionRequest(position_id=position_id, volume=volume)
@@ -384,10 +516,11 @@ class Scenario:
         symbol_id = 1 if position is None else position.symbol.symbol_id
         request.ask, request.position_id = Ask.PROTECT, position_id
         request.price = self._price(symbol_id, request.number + 2000, is_above=not is_buy)
-        return trading.amend_position(
-            request.account_id,
-            AmendPositionRequest(position_id=position_id, stop_loss=request.price),
-        )
+        change = AmendPositionRequest(position_id=position_id, stop_loss=request.price)
+        if request.number % 3 == 0 and position is not None and position.stop_loss is not None:
+            request.price = None
+            change = AmendPositionRequest(position_id=position_id, stop_loss=CLEAR)
+        return trading.amend_position(request.account_id, change)
 
     def _amend(self, request: Request, known: _Known) -> Op[ExecutionEvent]:
         order_id = self._dice.choice(sorted(known.orders))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.torture.checker import LEAST, Rules, breaches_of
-from tests.torture.history import Ask, Ending, History, Request, Resolution, Standing
+from tests.torture.history import Ask, Ending, Foreign, History, Request, Resolution, Standing
 
 ACCOUNT = 7
 
@@ -26,14 +26,27 @@ def order(order_id: int, name: str | None = None, **fields: Any) -> dict[str, An
         "position_id": 50,
         "limit_price": None,
         "stop_price": None,
+        "updated": 10_000,
         **fields,
     }
 
 
-def ledger(*orders: dict[str, Any], deals: tuple[int, ...] = ()) -> dict[str, Any]:
-    booked = [{"deal_id": each, "executed": 1_000_000} for each in deals]
+def ledger(
+    *orders: dict[str, Any],
+    deals: tuple[int, ...] = (),
+    stop_loss: int | None = None,
+    account_type: int = 0,
+) -> dict[str, Any]:
+    booked = [{"deal_id": each, "executed": 1_000_000, "filled_volume": 100} for each in deals]
     return {
-        "accounts": [{"terms": {"account_id": ACCOUNT}, "orders": list(orders), "deals": booked}]
+        "accounts": [
+            {
+                "terms": {"account_id": ACCOUNT, "account_type": account_type},
+                "positions": [{"position_id": 50, "stop_loss": stop_loss}],
+                "orders": list(orders),
+                "deals": booked,
+            }
+        ]
     }
 
 
@@ -88,6 +101,47 @@ FINE: dict[str, Callable[[], tuple[History, dict[str, Any]]]] = {
             asked(Ask.CANCEL, Ending.REJECTED, order_id=1),
         ),
         ledger(order(1, status=5)),
+    ),
+    "cancelled by the broker before": lambda: (
+        history(asked(Ask.CANCEL, Ending.REJECTED, order_id=1)),
+        ledger(order(1, status=5, updated=4_999)),
+    ),
+    "cancelled by somebody else": lambda: (
+        history(
+            asked(Ask.CANCEL, Ending.REJECTED, order_id=1),
+            foreign=[Foreign(6.0, Ask.CANCEL, ACCOUNT, order_id=1)],
+        ),
+        ledger(order(1, status=5)),
+    ),
+    "amended by somebody else afterwards": lambda: (
+        history(
+            asked(Ask.AMEND, Ending.DONE, order_id=1, price=1.2),
+            foreign=[Foreign(6.0, Ask.AMEND, ACCOUNT, order_id=1, price=1.1)],
+        ),
+        ledger(LIMIT),
+    ),
+    "closed by somebody else": lambda: (
+        history(foreign=[Foreign(6.0, Ask.CLOSE, ACCOUNT, frozenset({2}), position_id=50)]),
+        ledger(order(2, closing=True)),
+    ),
+    "protected": lambda: (
+        history(asked(Ask.PROTECT, Ending.DONE, position_id=50, price=1.1)),
+        ledger(stop_loss=110_000),
+    ),
+    "perhaps protected": lambda: (
+        history(asked(Ask.PROTECT, Ending.UNKNOWN, position_id=50, price=1.1)),
+        ledger(stop_loss=None),
+    ),
+    "protected by somebody else": lambda: (
+        history(
+            asked(Ask.PROTECT, Ending.DONE, position_id=50, price=1.2),
+            foreign=[Foreign(6.0, Ask.PROTECT, ACCOUNT, position_id=50, price=1.1)],
+        ),
+        ledger(stop_loss=110_000),
+    ),
+    "protected by an order on a netted account": lambda: (
+        history(asked(Ask.PROTECT, Ending.DONE, position_id=50, price=1.2)),
+        ledger(stop_loss=110_000, account_type=1),
     ),
     "amended": lambda: (
         history(asked(Ask.AMEND, Ending.DONE, order_id=1, price=1.1)),
@@ -207,6 +261,38 @@ def test_amendment_that_did_not_happen_and_one_that_did():
     assert "that is not" in breach(done, ledger())
 
 
+def test_amendment_of_somebody_else_is_no_excuse_for_what_came_after_it():
+    made = history(
+        asked(Ask.AMEND, Ending.DONE, order_id=1, price=1.2),
+        foreign=[Foreign(4.0, Ask.AMEND, ACCOUNT, order_id=1, price=1.1)],
+    )
+    assert "its price is 110000" in breach(made, ledger(LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("ending", "found"), [(Ending.DONE, None), (Ending.DONE, 120_000), (Ending.REJECTED, 110_000)]
+)
+def test_stop_loss_that_is_another(ending: Ending, found: int | None):
+    made = history(asked(Ask.PROTECT, ending, position_id=50, price=1.1))
+    assert f"its stop loss is {found}" in breach(made, ledger(stop_loss=found))
+
+
+def test_stop_loss_that_was_removed_and_still_stands():
+    removed = history(asked(Ask.PROTECT, Ending.DONE, position_id=50, price=None))
+    assert breach(removed, ledger(stop_loss=None)) == ""
+    assert "its stop loss is 110000" in breach(removed, ledger(stop_loss=110_000))
+
+
+def test_cancel_and_close_of_somebody_else_excuse_no_other():
+    made = history(
+        asked(Ask.CANCEL, Ending.REJECTED, order_id=1),
+        foreign=[Foreign(6.0, Ask.CANCEL, ACCOUNT, order_id=2)],
+    )
+    assert "all the same" in breach(made, ledger(order(1, status=5)))
+    made = history(foreign=[Foreign(6.0, Ask.CLOSE, ACCOUNT, frozenset({3}), position_id=50)])
+    assert "nobody may have made" in breach(made, ledger(order(2, closing=True)))
+
+
 def test_close_that_did_not_happen_and_ones_that_did():
     done = history(asked(Ask.CLOSE, Ending.DONE, position_id=50))
     assert "the ledger lacks" in breach(done, ledger())
@@ -233,6 +319,14 @@ def test_refresh_token_that_is_sent_again_after_its_answer():
     made = history(refresh_left=[(1.0, "x"), (3.0, "x")], refresh_answered={"x": 2.5})
     assert "left at 3.000 s" in breach(made, ledger())
     assert "x" not in breach(made, ledger()).split()
+
+
+def test_new_pair_that_is_not_kept_is_lost():
+    made = history(refreshed={"y": 2.5}, refresh_end="y", kept_tokens=frozenset({"x"}))
+    assert "given at 2.500 s" in breach(made, ledger())
+    assert "y" not in breach(made, ledger()).split()
+    made.kept_tokens = frozenset({"x", "y"})
+    assert breach(made, ledger()) == ""
 
 
 def test_life():
