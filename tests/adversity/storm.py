@@ -69,6 +69,9 @@ MARKET: Final = {1: 1.1, 2: 1.3, 4: 150.0, 6: 0.9}
 FAR: Final = {1: (0.5, 0.6, 5.0), 2: (0.6, 0.7, 6.0), 4: (70.0, 80.0, 700.0)}
 """Prices that are never reached, two below and one above, by the symbols that are traded."""
 VOLUME: Final = 200_000
+"""Hundredths of a unit that the callers trade at a time; they close it whole or by halves."""
+ELSEWHERE: Final = 300_000
+"""What others trade: of two closes alike, nobody can tell whose was done."""
 
 
 @dataclass(slots=True)
@@ -280,9 +283,9 @@ class Storm:
         with self.simulator.locked() as exchange:
             book = exchange.books[account_id]
             before = set(book.orders)
-            theirs = [each for each in book.open_positions() if each.volume == VOLUME // 2]
+            theirs = [each for each in book.open_positions() if each.volume == ELSEWHERE]
             if not theirs:
-                terminal.buy(1, VOLUME // 2)
+                terminal.buy(1, ELSEWHERE)
             elif theirs[0].executing is None:
                 terminal.close(theirs[0].position_id)
             made = frozenset(book.orders.keys() - before)
