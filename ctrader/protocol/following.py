@@ -241,6 +241,8 @@ class Following:
             self._followed[account_id] = followed
             self._decoder.follow(frozenset(self._followed))
         followed.is_wanted = True
+        # Who gave it up waits no longer: it may be read again without having been given back.
+        self._end_unfollowing(followed)
         if followed.is_known:
             self._pending.end(pending.call_id, followed.live.state)
         self._go_on(followed)

@@ -693,6 +693,21 @@ def test_release_while_profits_are_compared(room: Followed):
     assert not room.discrepancies
 
 
+def test_release_overtaken_by_another_who_asks_while_profits_are_compared(room: Followed):
+    room.terminal(ACCOUNT).buy("EURUSD", 1_000_000)
+    room.world.run_for(0.5)
+    room.follow()
+    room.exchange.script.next_answer(ProtoOAGetPositionUnrealizedPnLReq).delay(3)
+    room.world.run_until(lambda: bool(room.requests(ProtoOAGetPositionUnrealizedPnLReq)))
+    released = room.world.start(account_state.unfollow(ACCOUNT))
+    state = room.follow()
+
+    assert room.world.finish(released).result
+    assert not state.is_stale
+    room.world.run_for(1)
+    room.check(ACCOUNT)
+
+
 def test_event_of_one_account_is_no_work_for_the_others(monkeypatch: pytest.MonkeyPatch):
     room = Followed(ACCOUNTS)
     for spec in ACCOUNTS:
