@@ -200,6 +200,8 @@ def _is_kept(store: FileTokenStore, newest: AccountCredentials, told: _Told) -> 
     grant: StoredGrant | None = None if key is None else store.load(key)
     is_newest = grant is not None and grant.tokens.refresh_token == newest.refresh_token
     assert is_newest or name not in told.saved, "a pair that was saved is not there"
+    if is_newest:
+        told.saved.add(name)  # the process may have been killed before it could tell so
     return is_newest
 
 
