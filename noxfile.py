@@ -1,6 +1,7 @@
 """The checks of this project; `nox` alone runs everything that a change must pass.
 
-By name: `fmt` rewrites the layout, `docs` builds the API reference, `replay` runs the simulator on
+By name: `fmt` rewrites the layout, `docs` builds the API reference, `coverage` measures what the
+tests of everything reach, `replay` runs the simulator on
 real hourly bars, `foreign` runs clients that others wrote against it, `long` runs the long
 tests, `torture` runs ten thousand hours under faults, `sabotage` proves that bugs would be
 noticed, `fuzz` looks for bytes that nobody foresaw.
@@ -28,7 +29,11 @@ FOREIGN = {
     "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
 }
 COVERAGE_PERCENT = "95"
-# Tests that do the same again and again, or start programs: tracing would only slow them down.
+# The longest tests come first, and are handed out one at a time: no worker gets all of them.
+EVENLY = "--maxschedchunk=1"
+USUAL = [EVENLY, "-n", WORKERS, "-m", "not long and not torture and not replay"]
+# Tests that do the same again and again, or start programs: tracing would only slow them down. The
+# simulator's own have it in the session `coverage`, for it costs as much as they do.
 UNMEASURED = [
     "tests/adversity",
     "tests/clients/test_order_kills.py",
@@ -39,10 +44,10 @@ UNMEASURED = [
     "tests/protocol/test_hostile_bytes.py",
     "tests/protocol/test_invariants.py",
     "tests/sabotage",
-    "tests/simulator/test_property_trading.py",
-    "tests/simulator/test_random_orders.py",
+    "tests/simulator",
     "tests/torture",
 ]
+MEASURED_AT_LENGTH = ["tests/simulator"]
 # Tests of what Pythons differ in most: sockets, threads, files and processes.
 TOUCHING = [
     "tests/cli",
@@ -57,6 +62,7 @@ ONCE = [
     "adversity/test_cancellation.py",
     "adversity/test_flood.py",
     "adversity/test_interruption.py",
+    "adversity/test_storms.py",
     "clients/test_order_kills.py",
     "clients/test_token_kills.py",
     "fuzz",
@@ -120,10 +126,22 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    usual = ["-n", WORKERS, "-m", "not long and not torture and not replay"]
-    coverage = ["--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_PERCENT}"]
-    session.run("pytest", PLAIN, *usual, *coverage, *(f"--ignore={path}" for path in UNMEASURED))
-    session.run("pytest", *usual, *UNMEASURED)
+    measure(session, [], omit="*/simulator/*")
+    session.run("pytest", PLAIN, *USUAL, *UNMEASURED)
+
+
+@nox.session(python=OLDEST)
+def coverage(session: nox.Session) -> None:
+    """Measure what the tests reach of everything, the simulator as well."""
+    session.install(".[cli]", *group("test", "codegen", "lint"))
+    measure(session, MEASURED_AT_LENGTH)
+
+
+def measure(session: nox.Session, also: list[str], omit: str = "") -> None:
+    """Run the tests that measure coverage, and these; fail where too little is reached."""
+    ignored = [f"--ignore={path}" for path in UNMEASURED if path not in also]
+    wanted = ["--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_PERCENT}"]
+    session.run("pytest", PLAIN, *USUAL, *wanted, *ignored, env={"COVERAGE_OMIT": omit})
 
 
 @nox.session(python=OTHERS)
@@ -141,8 +159,9 @@ def tests_other(session: nox.Session) -> None:
     selection = "not long and not torture and not replay and not codegen"
     once = [f"--ignore=tests/{path}" for path in ONCE]
     paths = [] if session.python == OTHERS[-1] else TOUCHING
-    quick = ["-n", "6", PLAIN]  # without the rewriting, more workers cost less than they wait
-    session.run("pytest", *quick, "-m", selection, *once, *session.posargs, *paths)
+    # Without the rewriting of assertions, more workers cost less than they wait.
+    usual = [PLAIN, EVENLY, "-n", "6", "-m", selection]
+    session.run("pytest", *usual, *once, *session.posargs, *paths)
 
 
 @nox.session(python=OLDEST)

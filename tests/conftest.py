@@ -30,8 +30,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return backend
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse long tests that would run into the short default timeout."""
+    """Refuse long tests that would run into the short default timeout; begin with the longest."""
     unlimited = [
         item.nodeid
         for item in items
@@ -40,3 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ]
     if unlimited:
         raise pytest.UsageError(f"long tests need a timeout of their own: {', '.join(unlimited)}")
+    items.sort(key=_longest, reverse=True)
+
+
+def _longest(item: pytest.Item) -> float:
+    limit = item.get_closest_marker("timeout")
+    return 0.0 if limit is None else float(limit.args[0])
