@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pytest
 from google.protobuf.message import Message
@@ -197,6 +197,9 @@ TRIGGERS: Final = (
     StopTriggerMethod.DOUBLE_TRADE,
     StopTriggerMethod.DOUBLE_OPPOSITE,
 )
+
+
+T = TypeVar("T")
 
 
 class Act(NamedTuple):
@@ -1079,7 +1082,9 @@ class Trade:
         openings = [deal.deal_id for deal in filled if deal.close_detail is None]
         closings = [deal.deal_id for deal in filled if deal.close_detail is not None]
         for deal_id in (*openings[:2], *closings[-2:]):
-            closed_by, offsetting = self.world.run(history.get_deal_offsets(ACCOUNT, deal_id))
+            closed_by, offsetting = self._undisturbed(
+                partial(history.get_deal_offsets, ACCOUNT, deal_id)
+            )
             self.view.check_offsets(closed_by, ledger.closed_by(deal_id))
             self.view.check_offsets(offsetting, ledger.closes(deal_id))
 
@@ -1109,23 +1114,32 @@ class Trade:
 
     def _check_one_by_one(self) -> None:
         """Compare what is told of single orders and positions with what was told of them all."""
-        world, deals = self.world, self.view.deals.values()
+        ask, deals = self._undisturbed, self.view.deals.values()
         for order_id in sorted(self.view.orders)[-1:]:
-            order, filled = world.run(history.get_order_details(ACCOUNT, order_id))
+            order, filled = ask(partial(history.get_order_details, ACCOUNT, order_id))
             self.view.check_orders([order])
             self.view.check_deals(filled)
             assert {each.deal_id for each in filled} == {
                 each.dealId for each in deals if each.orderId == order_id
             }
         for position_id in sorted({each.positionId for each in deals})[-1:]:
-            filled = world.run(history.get_deals_by_position_id(ACCOUNT, position_id))
+            filled = ask(partial(history.get_deals_by_position_id, ACCOUNT, position_id))
             self.view.check_deals(filled)
             assert {each.deal_id for each in filled} == {
                 each.dealId for each in deals if each.positionId == position_id
             }
             self.view.check_orders(
-                world.run(history.get_orders_by_position_id(ACCOUNT, position_id))
+                ask(partial(history.get_orders_by_position_id, ACCOUNT, position_id))
             )
+
+    def _undisturbed(self, ask: Callable[[], Op[T]]) -> T:
+        """Ask until nothing happens between the answer and its arrival."""
+        self.account_for()
+        while True:
+            answer = self.world.run(ask())
+            if not self.world.events:
+                return answer
+            self.account_for()
 
 
 class _Depth:
