@@ -28,6 +28,7 @@ __all__ = [
 
 import math
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from ctrader.enums import WireEnum
@@ -218,6 +219,8 @@ def _unknown_number(message: Message, field: str) -> int | None:
     """
     field_number = message.DESCRIPTOR.fields_by_name[field].number
     data = message.SerializePartialToString()
+    if _varint_key(field_number) not in data:
+        return None  # as nearly always; only what holds these bytes by chance is read for nothing
     number: int | None = None
     position = depth = 0
     while position < len(data):
@@ -240,6 +243,12 @@ def _unknown_number(message: Message, field: str) -> int | None:
                 # An unknown group brackets fields of its own.
                 depth += 1 if group == _GROUP_START else -1
     return number
+
+
+@cache
+def _varint_key(field_number: int) -> bytes:
+    """Return how the runtime begins a field that holds a varint."""
+    return _varint_bytes(field_number << 3)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
