@@ -53,7 +53,7 @@ from ctrader.protocol.terms import is_open
 from ctrader.units import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ctrader.protocol.outcomes import OpenRequest, Outcomes
     from ctrader.units import Nanos
@@ -130,11 +130,16 @@ class _Search:
         doubled = self.last + (between << (self.looks - LOOKS + 1))
         return max(self.last + between, min(doubled, self.pace.last_look(since, ready)))
 
+    def would_prove(self, began: Nanos, since: Nanos, ready: Nanos) -> bool:
+        """Return whether a look proves the absence, if it finds nothing either."""
+        return self.looks >= LOOKS - 1 and began >= self.pace.last_look(since, ready)
+
     def found_nothing(self, began: Nanos, since: Nanos, ready: Nanos) -> bool:
         """Count a look that found nothing; return whether that proves the absence."""
+        is_proved = self.would_prove(began, since, ready)
         self.looks += 1
         self.last = began
-        return self.looks >= LOOKS and began >= self.pace.last_look(since, ready)
+        return is_proved
 
     def failed(self, began: Nanos) -> None:
         """Let a look that was not whole count for nothing."""
@@ -168,19 +173,29 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
             yield Pause(pace.tick)
             continue
         try:
-            look = yield from _look(account_id, outcomes, due, pace)
+            look = yield from _look(account_id, outcomes, due)
         except CTraderError:
             yield Pause(pace.between_looks)
             continue
-        if outcomes.ready_since(account_id) != ready:
-            continue
-        for each in due:
-            search = searches[each.key]
-            if each.key in look.failed:
-                search.failed(began)
-            elif each.key in look:
+        # Each counts by itself, so that a link that does not last lets some be settled.
+        keys = {each.key for each in due}
+        for each in _in_turn(due, open_requests):
+            if not outcomes.is_open(each):
+                continue
+            search, is_due = searches[each.key], each.key in keys
+            is_last = is_due and search.would_prove(began, each.since, ready)
+            try:
+                is_on_its_way = yield from look.examine(each, is_last=is_last)
+            except CTraderError:
+                search.failed(began)  # the others may be seen all the same
+                continue
+            if outcomes.ready_since(account_id) != ready:
+                break
+            if not is_due or not outcomes.is_open(each):
+                continue
+            if is_on_its_way:
                 search.found_something(began)
-            elif outcomes.is_open(each) and search.found_nothing(began, each.since, ready):
+            elif search.found_nothing(began, each.since, ready):
                 outcomes.had_none(
                     each,
                     Evidence.ABSENCE,
@@ -236,9 +251,12 @@ class _Look:
     """One look at an account: what is open, and what has come of each request."""
 
     def __init__(
-        self, account_id: int, outcomes: Outcomes, state: ProtoOAReconcileRes, pace: _Pace
+        self,
+        account_id: int,
+        outcomes: Outcomes,
+        due: Sequence[OpenRequest],
+        state: ProtoOAReconcileRes,
     ) -> None:
-        self.pace = pace
         self.account_id = account_id
         self.outcomes = outcomes
         self.pending = {order.orderId: order for order in state.order}
@@ -246,45 +264,47 @@ class _Look:
         self.orders: dict[int, Order] = {}
         """Orders that stand in the way of a proof, as they are."""
         self.positions: dict[int, Position] = {}
-        self.failed: set[str] = set()
-        """Requests of which this look could not see everything."""
-        self._on_their_way: set[str] = set()
-        self._past: list[ProtoOAOrder] | None = None
+        self._first_ms = min(_first_ms(each, outcomes) for each in due)
+        self._listed: list[ProtoOAOrder] | CTraderError | None = None
         self._taken: set[int] = set()
 
-    def __contains__(self, key: str) -> bool:
-        """Whether a request has arrived and is not at its end."""
-        return key in self._on_their_way
+    def examine(self, request: OpenRequest, *, is_last: bool) -> Op[bool]:
+        """Look for what one request has done, and settle it where something is found.
 
-    def examine(self, request: OpenRequest, requests: Sequence[OpenRequest]) -> Op[None]:
-        """Look for what one request has done."""
+        Args:
+            request: What is in doubt.
+            is_last: Whether nothing found proves that it did nothing, so that no source may be
+                left out.
+
+        Returns: Whether it has arrived and is not at its end.
+        """
         message = request.request
         if isinstance(message, ProtoOANewOrderReq):
-            yield from self._new_order(request, requests)
-        elif isinstance(message, ProtoOACancelOrderReq):
+            return (yield from self._new_order(request))
+        if isinstance(message, ProtoOAClosePositionReq):
+            return (yield from self._close(request, message, is_last=is_last))
+        if isinstance(message, ProtoOACancelOrderReq):
             yield from self._cancel(request, message)
         elif isinstance(message, ProtoOAAmendOrderReq):
             yield from self._amend_order(request, message)
-        elif isinstance(message, ProtoOAAmendPositionSLTPReq):
-            yield from self._amend_position(request, message)
         else:
-            assert isinstance(message, ProtoOAClosePositionReq)
-            yield from self._close(request, message)
+            assert isinstance(message, ProtoOAAmendPositionSLTPReq)
+            yield from self._amend_position(request, message)
+        return False
 
     # Each kind of request
 
-    def _new_order(self, request: OpenRequest, requests: Sequence[OpenRequest]) -> Op[None]:
+    def _new_order(self, request: OpenRequest) -> Op[bool]:
         own_id = request.told.client_order_id
         evidence = Evidence.STATE
         found = next((o for o in self.pending.values() if o.clientOrderId == own_id), None)
         if found is None:
             evidence = Evidence.HISTORY
-            if self._past is None:
-                first = min(_first_ms(each, self.outcomes) for each in requests)
-                self._past = yield from _past_orders(self.account_id, first, self.outcomes)
-            found = next((order for order in self._past if order.clientOrderId == own_id), None)
-        if found is not None:
-            yield from self._ended_with(request, found.orderId, evidence)
+            past = yield from self._past()
+            found = next((order for order in past if order.clientOrderId == own_id), None)
+        if found is None:
+            return False
+        return (yield from self._ended_with(request, found.orderId, evidence))
 
     def _cancel(self, request: OpenRequest, message: ProtoOACancelOrderReq) -> Op[None]:
         standing = self.pending.get(message.orderId)
@@ -331,18 +351,54 @@ class _Look:
         else:
             self.positions[message.positionId] = position
 
-    def _close(self, request: OpenRequest, message: ProtoOAClosePositionReq) -> Op[None]:
+    def _close(
+        self, request: OpenRequest, message: ProtoOAClosePositionReq, *, is_last: bool
+    ) -> Op[bool]:
+        if self.outcomes.awaits_one_like(request):
+            return True  # whose a closing order is shows when that one is answered
+        past = yield from self._past()
+        found = self._closing_order(request, message, past)
+        if found is None and is_last:
+            past = yield from _orders_of_position(
+                self.account_id,
+                message.positionId,
+                _first_ms(request, self.outcomes),
+                self.outcomes,
+            )
+            found = self._closing_order(request, message, past)
+        if found is None:
+            return False
+        self._taken.add(found.orderId)
+        return (yield from self._ended_with(request, found.orderId, Evidence.HISTORY))
+
+    # Private
+
+    def _past(self) -> Op[list[ProtoOAOrder]]:
+        """Return the account's orders since the first request; they are asked for once a look."""
+        if self._listed is None:
+            try:
+                self._listed = yield from _past_orders(
+                    self.account_id, self._first_ms, self.outcomes
+                )
+            except CTraderError as error:
+                self._listed = error
+        if isinstance(self._listed, CTraderError):
+            raise self._listed
+        return self._listed
+
+    def _closing_order(
+        self, request: OpenRequest, message: ProtoOAClosePositionReq, past: Sequence[ProtoOAOrder]
+    ) -> ProtoOAOrder | None:
+        """Find the order that a close came to."""
+        past = [order for order in past if order.positionId == message.positionId]
         before, standing = request.call.open_volume, self.open.get(message.positionId)
-        past = yield from _orders_of_position(
-            self.account_id, message.positionId, _first_ms(request, self.outcomes), self.outcomes
-        )
         if (
             before is not None
             and standing is not None
             and standing.tradeData.volume >= before
             and not any(_may_have_enlarged(order, request) for order in past)
         ):
-            return  # as much is open as when it was sent
+            return None  # as much is open as when it was sent
         closing = [
             order
             for order in past
@@ -353,36 +409,31 @@ class _Look:
             and order.orderId not in self._taken
             and self.outcomes.may_be_of(request, order.orderId, order.tradeData.openTimestamp)
         ]
-        if not closing:
-            return
         # Older ones may come of an earlier process, which nobody here heard of.
-        found = max(closing, key=lambda order: (order.tradeData.openTimestamp, order.orderId))
-        self._taken.add(found.orderId)
-        yield from self._ended_with(request, found.orderId, Evidence.HISTORY)
+        return max(
+            closing, key=lambda order: (order.tradeData.openTimestamp, order.orderId), default=None
+        )
 
-    # Private
-
-    def _ended_with(self, request: OpenRequest, order_id: int, evidence: Evidence) -> Op[None]:
-        """Settle a request by its order, unless that is still on its way."""
+    def _ended_with(self, request: OpenRequest, order_id: int, evidence: Evidence) -> Op[bool]:
+        """Settle a request by its order; return whether that is still on its way."""
         details = yield from self._details(order_id)
         if details is None:
-            self._on_their_way.add(request.key)  # history lags behind the state
-            return
+            return True  # history lags behind the state
         order, deals = details
         if order.status in _WITHOUT_EFFECT:
             self.outcomes.had_none(request, evidence, order=order)
-            return
+            return False
         is_at_market = order.order_type in _AT_MARKET
         if is_at_market and order.status is OrderStatus.ACCEPTED:
-            is_late = self.outcomes.now >= request.since + self.pace.after_loss
-            if not is_late:
-                self._on_their_way.add(request.key)
-                return
+            pace = _Pace.of(self.outcomes.absence_wait)
+            if self.outcomes.now < request.since + pace.after_loss:
+                return True
         standing = self.open.get(order.position_id or 0)
         position = None
         if standing is not None:
             position = yield from self._position(standing)
         self.outcomes.took_effect(request, evidence, order=order, position=position, deals=deals)
+        return False
 
     def _position(self, standing: ProtoOAPosition) -> Op[Position]:
         digits = yield from digits_for(self.account_id, [standing])
@@ -413,25 +464,28 @@ class _Look:
             return None
 
 
-def _look(
-    account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest], pace: _Pace
-) -> Op[_Look]:
-    """Look at state and history once, for all requests that are due."""
+def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op[_Look]:
+    """Begin a look, at the account's state; its history is asked for when it is needed."""
     state = yield from read(
         ProtoOAReconcileReq(ctidTraderAccountId=account_id),
         ProtoOAReconcileRes,
         account_id=account_id,
         priority=Priority.RECOVERY,
     )
-    look = _Look(account_id, outcomes, state, pace)
-    for request in due:
-        if not outcomes.is_open(request):
-            continue
-        try:
-            yield from look.examine(request, due)
-        except CTraderError:
-            look.failed.add(request.key)  # the others may be seen all the same
-    return look
+    return _Look(account_id, outcomes, due, state)
+
+
+def _in_turn(due: Sequence[OpenRequest], among: Sequence[OpenRequest]) -> Iterator[OpenRequest]:
+    """Give the requests that are due, and beside each close those like it.
+
+    Of closes alike the latest goes first: any order that it may have come to may have come of the
+    earlier ones as well, and not the other way round.
+    """
+    alike: dict[object, list[OpenRequest]] = {}
+    for each in sorted(among, key=lambda request: request.told.sent_at, reverse=True):
+        alike.setdefault(each.likeness, []).append(each)
+    for each in due:
+        yield from alike.pop(each.likeness, ())
 
 
 def _first_ms(request: OpenRequest, outcomes: Outcomes) -> int:

@@ -32,11 +32,13 @@ from ctrader.proto import (
     ProtoOAOrderStatus,
 )
 from ctrader.protocol.answers import ending_of, refused_with
-from ctrader.protocol.commands import Resolve
+from ctrader.protocol.commands import Call, Resolve
 from ctrader.protocol.recovery import recovered_call
 from ctrader.units import Nanos, to_nanos
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from google.protobuf.message import Message
 
     from ctrader.journal.record import Intent
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenRequest", "Outcomes"]
 
-SETTLED_REMEMBERED: Final = 1_000
+SETTLED_REMEMBERED: Final = 10_000
 """Outcomes that are still told to who asks late."""
 ORDERS_REMEMBERED: Final = 10_000
 """Orders that were heard of, so that an old one is not taken for the effect of a new request."""
@@ -88,6 +90,11 @@ class OpenRequest:
     def request(self) -> Message:
         """The message that was sent."""
         return self.call.request
+
+    @property
+    def likeness(self) -> Hashable:
+        """What it has in common with those that nothing but their time tells from it."""
+        return _close_of(self.call) or self.key
 
 
 class Outcomes:
@@ -249,6 +256,16 @@ class Outcomes:
     def is_open(self, open_request: OpenRequest) -> bool:
         """Whether a request is still in doubt."""
         return open_request.key in self._open
+
+    def awaits_one_like(self, open_request: OpenRequest) -> bool:
+        """Whether a close that cannot be told from this one waits for its answer."""
+        return any(
+            pending.call is not None
+            and pending.call.message_id is not None
+            and pending.call.message_id not in self._open
+            and _close_of(pending.call) == open_request.likeness
+            for pending in self._pending.of(Call)
+        )
 
     def may_be_of(self, open_request: OpenRequest, order_id: int, opened_ms: int) -> bool:
         """Whether an order may have come of a request, by all that is known of it.
@@ -418,6 +435,14 @@ class Outcomes:
             assert isinstance(pending.command, Resolve)
             if pending.command.client_msg_id == open_request.key:
                 self._pending.end(pending.call_id, outcome)
+
+
+def _close_of(call: PendingCall) -> tuple[int, int, int] | None:
+    """Return what a request closes: account, position and volume; None where it closes nothing."""
+    request = call.request
+    if not isinstance(request, ProtoOAClosePositionReq):
+        return None
+    return request.ctidTraderAccountId, request.positionId, request.volume
 
 
 def _is_about(message: ProtoOAExecutionEvent) -> bool:

@@ -73,7 +73,7 @@ PATCHES: Final = (
     Patch(
         "an order that one look does not find is absent",
         "ctrader/operations/resolution.py",
-        "        return self.looks >= LOOKS and began >= self.pace.last_look(since, ready)\n",
+        "        return self.looks >= LOOKS - 1 and began >= self.pace.last_look(since, ready)\n",
         "        return True\n",
         (
             "tests/simulator/test_resolution.py::test_order_that_never_arrived_is_absent_after_three_looks_and_a_minute",
@@ -83,10 +83,9 @@ PATCHES: Final = (
     Patch(
         "a look that failed counts",
         "ctrader/operations/resolution.py",
-        "            if each.key in look.failed:\n                search.failed(began)\n",
-        "            if each.key in look.failed and search.found_nothing("
-        "began, each.since, ready):\n"
-        "                outcomes.had_none(each, Evidence.ABSENCE)\n",
+        "                search.failed(began)  # the others may be seen all the same\n",
+        "                if search.found_nothing(began, each.since, ready):\n"
+        "                    outcomes.had_none(each, Evidence.ABSENCE)\n",
         ("tests/simulator/test_resolution.py::test_absence_is_not_proved_by_looks_that_fail",),
     ),
     Patch(
@@ -600,6 +599,34 @@ PATCHES: Final = (
         "",
         (
             "tests/simulator/test_resolution.py::test_close_of_a_position_that_grew_meanwhile_is_told_right[True]",
+        ),
+    ),
+    Patch(
+        "of closes alike the oldest takes the newest order",
+        "ctrader/operations/resolution.py",
+        "key=lambda request: request.told.sent_at, reverse=True):\n",
+        "key=lambda request: request.told.sent_at):\n",
+        (
+            "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[True-True]",
+            "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[False-True]",
+        ),
+    ),
+    Patch(
+        "the order of a close is given to another that waits no longer",
+        "ctrader/operations/resolution.py",
+        "        if self.outcomes.awaits_one_like(request):\n",
+        "        if False:\n",
+        (
+            "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_still_waits_for_its_answer",
+        ),
+    ),
+    Patch(
+        "one list alone proves that nothing was closed",
+        "ctrader/operations/resolution.py",
+        "        if found is None and is_last:\n",
+        "        if False:\n",
+        (
+            "tests/simulator/test_resolution.py::test_close_that_only_the_list_of_its_position_shows_is_not_absent",
         ),
     ),
     Patch(

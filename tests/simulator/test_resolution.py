@@ -34,12 +34,14 @@ from ctrader.proto import (
     ProtoOAErrorRes,
     ProtoOAExecutionEvent,
     ProtoOANewOrderReq,
+    ProtoOAOrderListByPositionIdReq,
     ProtoOAOrderListReq,
+    ProtoOAOrderListRes,
     ProtoOAReconcileReq,
 )
 from ctrader.protocol.commands import CancelResult
 from ctrader.simulator import Script
-from ctrader.simulator.world import World
+from ctrader.simulator.world import Task, World
 from tests.simulator.test_world import ACCOUNT, authenticate, ready_world, seen
 
 M = TypeVar("M", bound=Message)
@@ -366,6 +368,107 @@ def test_rejected_close_is_the_end_of_one_close_only():
     world.run_until(lambda: not world.session.unresolved_orders, limit=600)
     outcomes = [event.outcome.took_effect for event in seen(world, OrderResolvedEvent)]
     assert sorted(outcomes) == [False, True]
+
+
+def close_of(position: Position, volume: int = 100_000) -> Op[ExecutionEvent]:
+    change = ClosePositionRequest(position_id=position.position_id, volume=volume)
+    return trading.close_position(ACCOUNT, change)
+
+
+@pytest.mark.parametrize("second_arrives", [True, False])
+@pytest.mark.parametrize("first_arrives", [True, False])
+def test_two_closes_alike_are_each_told_right(first_arrives: bool, second_arrives: bool):
+    world = listening()
+    position = opened(world)
+    world.exchange.script.next_frame(ProtoOAExecutionEvent, times=None).drop()
+    tasks: list[Task[ExecutionEvent]] = []
+    for arrives, patience in ((first_arrives, 6.0), (second_arrives, 3.0)):
+        if not arrives:
+            world.exchange.script.next_request(ProtoOAClosePositionReq).ignore()
+        tasks.append(world.start(close_of(position), patience))
+        world.run_for(3)  # both are in doubt at the same time
+    told: list[str | None] = []
+    for task in tasks:
+        assert isinstance(task.error, OrderOutcomeUnknownError)
+        told.append(task.error.client_msg_id)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = {
+        event.outcome.request.client_msg_id: event.outcome.took_effect
+        for event in seen(world, OrderResolvedEvent)
+    }
+    assert outcomes == {told[0]: first_arrives, told[1]: second_arrives}
+
+
+def test_close_is_not_taken_for_one_alike_that_still_waits_for_its_answer():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    script.next_request(ProtoOAClosePositionReq).ignore()
+    first = world.start(close_of(position), 2)
+    world.run_for(1.5)
+    script.next_frame(ProtoOAExecutionEvent, times=2).delay(20)
+    second = world.start(close_of(position), 60)
+    assert isinstance(world.finish(first).error, OrderOutcomeUnknownError)
+    assert world.finish(second).result.deal is not None
+    assert not resolved(world).took_effect
+
+
+def test_closes_alike_that_were_refused_in_vain_do_not_wait_for_each_other():
+    world = listening()
+    position = opened(world)
+    world.exchange.script.next_request(ProtoOAClosePositionReq, times=2).refuse("TIMEOUT_ERROR")
+    tasks = [world.start(close_of(position), 300) for _ in range(2)]
+    for task in tasks:
+        assert isinstance(world.finish(task).error, OrderRejectedError)
+
+
+def test_close_that_only_the_list_of_its_position_shows_is_not_absent():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    nothing = ProtoOAOrderListRes(ctidTraderAccountId=ACCOUNT, hasMore=False)
+    script.next_answer(ProtoOAOrderListReq, times=None).replace(nothing)
+    lost(world, ProtoOAClosePositionReq, arrives=True)
+    in_doubt(world, close_of(position))
+    assert resolved(world).took_effect
+
+
+def closes_in_doubt(world: World, count: int) -> None:
+    """Send closes of positions that the server never reads, and give up waiting."""
+    positions = [opened_beside(world) for _ in range(count)]
+    world.exchange.script.next_request(ProtoOAClosePositionReq, times=count).ignore()
+    tasks = [world.start(close_of(position), 2) for position in positions]
+    for task in tasks:
+        assert isinstance(world.finish(task).error, OrderOutcomeUnknownError)
+
+
+def opened_beside(world: World) -> Position:
+    event = world.run(trading.place_order(ACCOUNT, BUY))
+    assert event.position is not None
+    return event.position
+
+
+def test_many_closes_are_looked_for_together():
+    world = listening()
+    closes_in_doubt(world, 30)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=80)
+    assert not any(each.outcome.took_effect for each in seen(world, OrderResolvedEvent))
+    # Each was looked for among the orders of its position once, when nothing else was left to see.
+    assert len(sent(world, ProtoOAOrderListByPositionIdReq)) == 30
+    assert len(sent(world, ProtoOAOrderListReq)) < 10
+
+
+def test_links_that_do_not_last_let_the_search_get_ahead():
+    world = listening()
+    closes_in_doubt(world, 40)
+    left = [40]
+    while left[-1]:
+        assert len(left) < 10
+        world.run_until(lambda: world.session.is_ready, limit=60)
+        world.run_for(35)  # looks count from 30 seconds on, and ask for 4 lists a second
+        world.cut()
+        left.append(len(world.session.unresolved_orders))
+    assert 0 < left[-2] < 40
 
 
 @pytest.mark.parametrize("told", [2**62, -(2**62)])

@@ -351,9 +351,14 @@ class Scenario:
         def look() -> None:
             world = self.world
             stands = self._link == link and world.session.is_connected and not world.is_asleep
-            if stands and self.adversity.is_calm(since):
-                why = f"the link stands since {since / SECOND:.3f} s"
-                self.history.standings.append(Standing(self._seconds(), why, self._missing()))
+            if not stands or not self.adversity.is_calm(since):
+                return
+            missing = self._missing()
+            if missing and self._rotated_lately():
+                world.at(world.now + to_nanos(SETTLED), look)
+                return
+            why = f"the link stands since {since / SECOND:.3f} s"
+            self.history.standings.append(Standing(self._seconds(), why, missing))
 
         self.world.at(since + to_nanos(SETTLED), look)
 
@@ -362,19 +367,23 @@ class Scenario:
         for end in sorted({fault.end for fault in self.plan}):
             self.world.at(to_nanos(end + RECOVERED), partial(self._look_after_fault, end))
 
-    def _look_after_fault(self, end: float, *, is_second: bool = False) -> None:
+    def _look_after_fault(self, end: float) -> None:
         now = self._seconds()
         if any(fault.at <= now and fault.end > end for fault in self.plan):
             return
         missing = self._missing()
         if not self.world.session.is_ready:
             missing = ("readiness", *missing)
-        if missing and not is_second:
-            # New tokens begin a new session, which takes a moment.
-            look = partial(self._look_after_fault, end, is_second=True)
-            self.world.at(self.world.now + to_nanos(SETTLED), look)
+        if missing and self._rotated_lately():
+            again = partial(self._look_after_fault, end)
+            self.world.at(self.world.now + to_nanos(SETTLED), again)
             return
         self.history.standings.append(Standing(now, f"no fault since {end:.3f} s", missing))
+
+    def _rotated_lately(self) -> bool:
+        """Say whether tokens were exchanged so lately that their session may still begin."""
+        sent = self.history.refresh_left
+        return bool(sent) and self._seconds() - sent[-1][0] < SETTLED
 
     def _missing(self) -> tuple[str, ...]:
         """Name what the client was promised, and the server does not send."""
