@@ -12,8 +12,6 @@ the last process is left to finish, and the journal must say of every request wh
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -31,10 +29,10 @@ from ctrader.proto import (
     ProtoOAOrderStatus,
 )
 from ctrader.simulator import Simulator
+from tests.clients.doomed import hand_over, started, told_by, until_killed
 
 __all__ = ["Outcome", "kill_traders"]
 
-_ROOT: Final = Path(__file__).parents[2]
 _MOST_LINES: Final = 14
 """Lines that a process tells at most before it is killed."""
 _LONGEST_STEP: Final = 0.008
@@ -142,10 +140,12 @@ def kill_traders(path: Path, count: int, seed: int) -> Outcome:
             for _ in range(count):
                 process, waiting = waiting, _trader()  # one starts while another one works
                 _hand_over(process, simulator, path, told, dice, steps=0)
-                told.take(_told_until_killed(process, dice))
+                lines = until_killed(process, dice, _MOST_LINES, _LONGEST_STEP)
+                assert all(lines), "a process ended by itself"
+                told.take(lines)
             _hand_over(waiting, simulator, path, told, dice, steps=_LAST_STEPS)
-            lines, _ = waiting.communicate(timeout=60)
-            told.take(lines.splitlines(keepends=True))
+            rest, _ = waiting.communicate(timeout=60)
+            told.take(rest.splitlines(keepends=True))
         finally:
             waiting.kill()
             waiting.communicate()
@@ -189,11 +189,8 @@ class _Told:
         return 1 + max((int(name.rpartition("-")[2]) for name in self.begun), default=0)
 
     def take(self, lines: list[str]) -> None:
-        """Take the lines of one process; the last one may be cut off."""
-        for line in lines:
-            if not line.endswith("\n"):
-                continue
-            kind, *rest = json.loads(line)
+        """Take the lines of one process."""
+        for kind, *rest in told_by(lines):
             match kind:
                 case "begin":
                     self.begun.append(rest[0])
@@ -213,17 +210,11 @@ class _Told:
                 case "closed all":
                     self.is_finished = True
                 case _:
-                    assert kind in ("closed", "cancelled"), line
+                    assert kind in ("closed", "cancelled"), kind
 
 
 def _trader() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", _TRADER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
-    )
+    return started(_TRADER)
 
 
 def _hand_over(
@@ -235,10 +226,9 @@ def _hand_over(
     *,
     steps: int,
 ) -> None:
-    """Tell a process that has started what to do; secrets go through the pipe only."""
     credentials = simulator.credentials()
     config = simulator.client_config()
-    settings: dict[str, Any] = {
+    settings = {
         "seed": dice.getrandbits(32),
         "journal": str(path),
         "config": {
@@ -259,20 +249,7 @@ def _hand_over(
         "first": told.first,
         "steps": steps,
     }
-    assert process.stdin is not None
-    process.stdin.write(f"{json.dumps(settings)}\n")
-    process.stdin.flush()
-
-
-def _told_until_killed(process: subprocess.Popen[str], dice: Random) -> list[str]:
-    """Let a process trade, kill it, and return the lines that it told."""
-    with process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(dice.randrange(_MOST_LINES))]
-        assert all(lines), "a process ended by itself"
-        time.sleep(dice.uniform(0, _LONGEST_STEP))  # into the middle of a step, wherever that is
-        process.send_signal(signal.SIGKILL)
-        return lines + process.stdout.readlines()
+    hand_over(process, settings)
 
 
 def _compare(entries: tuple[Entry, ...], orders: list[Any], told: _Told) -> None:

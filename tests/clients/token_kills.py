@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ctrader.credentials import AccountCredentials
 from ctrader.proto import ProtoOARefreshTokenReq
@@ -26,10 +25,10 @@ from ctrader.proto.registry import PAYLOAD_TYPE_BY_MESSAGE
 from ctrader.simulator import Simulator
 from ctrader.tokens import FileTokenStore, StoredGrant
 from ctrader.tokens.record import fingerprint
+from tests.clients.doomed import hand_over, started, told_by, until_killed
 
 __all__ = ["Outcome", "kill_refreshers", "race"]
 
-_ROOT: Final = Path(__file__).parents[2]
 _MOST_LINES: Final = 12
 """Lines that a process tells at most before it is killed."""
 _LONGEST_STEP: Final = 0.012
@@ -109,7 +108,12 @@ def kill_refreshers(folder: Path, count: int, seed: int) -> Outcome:
                 is_last = kills == count
                 process, waiting = waiting, _refresher()  # one starts while another one works
                 _hand_over(process, simulator, folder, consent, steps=_LAST_STEPS * is_last)
-                told.take(_all(process) if is_last else _told_until_killed(process, dice))
+                lines = (
+                    _all(process)
+                    if is_last
+                    else until_killed(process, dice, _MOST_LINES, _LONGEST_STEP)
+                )
+                told.take(lines)
                 kills += not is_last
                 newest = simulator.credentials()
                 is_kept = _is_kept(store, newest, told)
@@ -170,11 +174,8 @@ class _Told:
         self.is_finished = False
 
     def take(self, lines: list[str]) -> None:
-        """Take the lines of one process; the last one may be cut off."""
-        for line in lines:
-            if not line.endswith("\n"):
-                continue
-            kind, *rest = json.loads(line)
+        """Take the lines of one process."""
+        for kind, *rest in told_by(lines):
             match kind:
                 case "saving":
                     self.saving.add(rest[0])
@@ -188,7 +189,7 @@ class _Told:
                 case "closed":
                     self.is_finished = True
                 case _:
-                    assert kind == "ready", line
+                    assert kind == "ready", kind
 
 
 def _is_kept(store: FileTokenStore, newest: AccountCredentials, told: _Told) -> bool:
@@ -225,14 +226,7 @@ def _received(simulator: Simulator) -> list[str]:
 
 
 def _refresher() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", _REFRESHER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # the log says what is adopted
-        text=True,
-        cwd=_ROOT,
-    )
+    return started(_REFRESHER, subprocess.DEVNULL)  # the log says what is adopted
 
 
 def _hand_over(
@@ -244,9 +238,8 @@ def _hand_over(
     steps: int,
     races: int = 0,
 ) -> None:
-    """Tell a process that has started what to do; secrets go through the pipe only."""
     config = simulator.client_config()
-    settings: dict[str, Any] = {
+    settings = {
         "folder": str(folder),
         "config": {
             name: getattr(config, name)
@@ -256,9 +249,7 @@ def _hand_over(
         "steps": steps,
         "races": races,
     }
-    assert process.stdin is not None
-    process.stdin.write(f"{json.dumps(settings)}\n")
-    process.stdin.flush()
+    hand_over(process, settings)
 
 
 def _until(process: subprocess.Popen[str], wanted: str) -> list[str]:
@@ -274,16 +265,6 @@ def _until(process: subprocess.Popen[str], wanted: str) -> list[str]:
 def _all(process: subprocess.Popen[str]) -> list[str]:
     lines, _ = process.communicate(timeout=60)
     return lines.splitlines(keepends=True)
-
-
-def _told_until_killed(process: subprocess.Popen[str], dice: Random) -> list[str]:
-    """Let a process exchange tokens, kill it, and return the lines that it told."""
-    with process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(dice.randrange(_MOST_LINES))]
-        time.sleep(dice.uniform(0, _LONGEST_STEP))  # into the middle of a step, wherever that is
-        process.send_signal(signal.SIGKILL)
-        return lines + process.stdout.readlines()
 
 
 def main() -> None:
