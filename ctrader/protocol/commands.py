@@ -78,14 +78,17 @@ class Priority(IntEnum):
     """Who goes first inside a rate lane."""
 
     SESSION = 0
-    """Authentication and subscriptions."""
+    """Authentication."""
     TRADING = 1
     """Orders and what changes them, and questions that they depend on.
 
     They are sent now or not at all.
     """
     RECOVERY = 2
-    """Reads that settle what happened during an outage."""
+    """Subscriptions, and reads that settle what happened during an outage.
+
+    Hundreds of topics to be restored hold up no order of an account that is ready.
+    """
     READ = 3
     """A single read that somebody waits for."""
     BULK = 4

@@ -215,7 +215,12 @@ class Requests:
                 # The journal wants to know its end, which is that of any request of its kind.
                 call.call = replace(call.call, completion=usual_completion(request))
                 self._pending.in_doubt(call, None)
-        elif patience is not None and context.after(patience) < call.deadline:
+        elif patience is not None and (
+            self._pending.get(call.call_id).answered is not None
+            or context.after(patience) < call.deadline
+        ):
+            # Nobody waits for the session's own requests, so that they may take longer, too.
+            call.deadline = max(call.deadline, context.after(patience))
             self._pending.allow(call.call_id, patience)
         return frame
 

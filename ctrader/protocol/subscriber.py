@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ctrader.errors import (
@@ -202,8 +203,12 @@ class Subscriber:
             self.carry_out(account_id)
 
     def _ask(self, request: WireRequest) -> None:
+        # Many topics take long to go out: each gets its time from then on.
+        patience = self._context.config.request_timeout
+        if request.call.patience is not None:
+            patience = min(patience, request.call.patience)
         self._pending.submit(
-            request.call,
+            replace(request.call, patience=patience),
             answered=lambda asked, error: self._topics_answered(
                 request, error, is_sent=asked.is_sent
             ),
@@ -232,7 +237,7 @@ class Subscriber:
             self._backoffs.pop(account_id, None)
             if error is not None:
                 _about_books(entries, self.book_went_on)
-        elif isinstance(error, APIError) and len(entries) > 1:
+        elif len(entries) > 1 and _may_be_about_one(error):
             self._ledger.split(entries)
         else:
             self._topics_refused(account_id, entries, error)
@@ -282,12 +287,10 @@ class Subscriber:
 
     def _end_settled(self) -> None:
         """End the commands whose topics the server has answered for."""
-        is_down = self._context.phase in (Phase.IDLE, Phase.WAITING)
         for pending in self._pending.of(Subscribe, Unsubscribe):
-            # Nothing is subscribed where no link stands.
-            if (is_down and isinstance(pending.command, Unsubscribe)) or self._ledger.settled(
-                _topics(pending)
-            ):
+            is_leaving = isinstance(pending.command, Unsubscribe)
+            is_done = self._ledger.left if is_leaving else self._ledger.settled
+            if is_done(_topics(pending)):
                 self._pending.end(pending.call_id)
 
 
@@ -313,6 +316,16 @@ def _is_already_subscribed(error: Exception) -> bool:
     text = (error.description or "").lower()
     says_so = error.error_code == "INVALID_REQUEST" and "already" in text and "subscribed" in text
     return says_so or error.error_code == "ALREADY_SUBSCRIBED"
+
+
+def _may_be_about_one(error: Exception) -> bool:
+    """Whether a list of topics may be refused for one of them, so that the others are worth asking.
+
+    A server that is asked too much, or is under maintenance, takes none of them.
+    """
+    if not isinstance(error, APIError):
+        return False
+    return not (error.is_rate_limited() or error.is_maintenance())
 
 
 def _pnl_refusal(account_id: int, error: Exception) -> Exception:

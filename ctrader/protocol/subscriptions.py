@@ -221,6 +221,21 @@ class SubscriptionLedger:
             for entry in entries
         )
 
+    def left(self, topics: Iterable[Topic]) -> bool:
+        """Whether nothing is to be asked or awaited any more to give these topics back.
+
+        What others own stays; whether it stands at present is no matter of who left it.
+        """
+        entries = (self._entries.get(topic) for topic in topics)
+        return not any(
+            entry is not None
+            and (
+                entry.standing is Standing.REMOVING
+                or (entry.standing in (Standing.ADDING, Standing.ACTIVE) and not entry.owners)
+            )
+            for entry in entries
+        )
+
     def plan(self, account_id: int) -> list[WireRequest]:
         """Return the requests that are due now, and note them as sent.
 
@@ -320,7 +335,7 @@ class SubscriptionLedger:
         call = Call(
             request,
             reply,
-            priority=Priority.SESSION,
+            priority=Priority.RECOVERY,
             resend=False,
             account_id=topic.account_id,
             patience=_PNL_PATIENCE if isinstance(topic, PnLTopic) else None,

@@ -22,6 +22,8 @@ from ctrader.proto import (
     ProtoOAApplicationAuthReq,
     ProtoOADepthEvent,
     ProtoOADepthQuote,
+    ProtoOAErrorRes,
+    ProtoOANewOrderReq,
     ProtoOASubscribeDepthQuotesReq,
     ProtoOASubscribeLiveTrendbarReq,
     ProtoOASubscribeSpotsReq,
@@ -30,7 +32,7 @@ from ctrader.proto import (
     ProtoOAUnsubscribeSpotsReq,
 )
 from ctrader.protocol.commands import DepthTopic, SpotTopic, Subscribe, TrendbarTopic
-from tests.protocol.peer import ACCOUNT, OTHER_ACCOUNT, Peer
+from tests.protocol.peer import ACCOUNT, OTHER_ACCOUNT, Peer, trade_call
 
 SUB, UNSUB = ProtoOASubscribeSpotsReq, ProtoOAUnsubscribeSpotsReq
 SPOT, SPOT_2 = SpotTopic(ACCOUNT, 1), SpotTopic(ACCOUNT, 2)
@@ -688,3 +690,86 @@ def test_who_listens_late_is_not_told_that_a_book_begins():
     peer.session.listen(frozenset({DepthEvent}), None)
     peer.push(depth())
     assert firsts(peer) == [False]
+
+
+# Many topics
+
+
+def hold_bars(peer: Peer, count: int) -> None:
+    """Subscribe live bars of so many symbols, a few at a time."""
+    for symbol in range(1, count + 1):
+        peer.subscribe(TrendbarTopic(ACCOUNT, symbol, TrendbarPeriod.M1))
+        peer.answer(SUB)
+        peer.answer(ProtoOASubscribeLiveTrendbarReq)
+        if symbol % 20 == 0:
+            peer.advance(1)
+
+
+def test_many_topics_that_are_restored_hold_up_no_order_of_another_account():
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    hold_bars(peer, 100)
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.answer(SUB)
+    peer.clear()
+    peer.submit(trade_call(account_id=OTHER_ACCOUNT))
+    peer.advance(1)
+    assert len(peer.requests(ProtoOANewOrderReq)) == 1
+    peer.advance(3)
+    assert len(peer.open(ProtoOASubscribeLiveTrendbarReq)) == 100
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ProtoOAErrorRes(errorCode="BLOCKED_PAYLOAD_TYPE", retryAfter=60),
+        ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", retryAfter=60),
+    ],
+)
+def test_list_that_the_server_does_not_take_now_is_not_taken_apart(error: ProtoOAErrorRes):
+    peer = ready(heartbeat_timeout=0)
+    peer.hold_spots(*range(1, 21))
+    restored(peer)
+    peer.clear()
+    peer.answer(SUB, error)
+    assert len(peer.seen(SubscriptionRestoreFailedEvent)) == 20
+    assert peer.is_ready()
+    peer.advance(60)
+    assert peer.requests(SUB) == []
+    peer.advance(2)
+    (request,) = peer.requests(SUB)
+    assert len(request.symbolId) == 20
+    peer.answer(SUB)
+    (gap,) = peer.seen(DataGapEvent)
+    assert gap.symbol_ids == tuple(range(1, 21))
+
+
+def test_answers_to_many_topics_are_waited_for_from_the_moment_they_were_asked_for():
+    peer = ready(request_timeout=3)
+    hold_bars(peer, 150)
+    restored(peer)
+    while peer.open(SUB):
+        peer.answer(SUB)
+    for _ in range(5):
+        asked = peer.open(ProtoOASubscribeLiveTrendbarReq)
+        peer.advance(1)
+        for _ in asked:
+            peer.answer(ProtoOASubscribeLiveTrendbarReq)
+    assert peer.seen(SubscriptionRestoreFailedEvent) == []
+    assert peer.is_ready()
+
+
+# Owners that leave while nothing can be asked
+
+
+@pytest.mark.parametrize("is_account_s", [True, False])
+def test_leaving_a_topic_that_others_own_waits_for_no_link_and_no_session(is_account_s: bool):
+    peer = ready()
+    peer.hold_spots(1)
+    peer.subscribe(SPOT, owner="second")
+    if is_account_s:
+        peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    else:
+        peer.lose_link()
+    assert peer.unsubscribe(SPOT) in peer.results

@@ -56,7 +56,7 @@ def test_wanted_spots_are_asked_for_in_one_request():
     assert isinstance(message, ProtoOASubscribeSpotsReq)
     assert list(message.symbolId) == [10, 20]
     assert message.subscribeToSpotTimestamp
-    assert request.call.priority is Priority.SESSION
+    assert request.call.priority is Priority.RECOVERY
     assert not request.call.resend
 
 
