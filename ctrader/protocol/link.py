@@ -43,6 +43,8 @@ failure again."""
 TRANSPORT_GRACE: Final = 1 * SECOND
 """How long the transport may take to end before the session finishes without its word."""
 
+LONGEST_LEG: Final = 60 * SECOND
+"""How long to wait at most without a look at the clocks: asleep, monotonic time may stand still."""
 RIGHT_AFTER: Final = 10 * SECOND
 """An error this long before the end of a link may be the reason for it."""
 
@@ -78,6 +80,7 @@ class Link:
         "_is_shut",
         "_journaling",
         "_late_since",
+        "_next_at",
         "_pending",
         "_quiet",
         "_requests",
@@ -121,6 +124,7 @@ class Link:
         self._attempts = 0
         self._late_since: Nanos | None = None
         self._heeded: _Heeded | None = None
+        self._next_at: Nanos = 0
         self._connect_seconds = config.connect_timeout
         self._was_connected = False
         self._is_shut = False
@@ -170,6 +174,13 @@ class Link:
         context.timers.set(Timer.CONNECT, context.after(self._connect_seconds))
         context.change_phase(Phase.CONNECTING)
         context.effects.append(OpenConnection(self.epoch))
+
+    def open_again(self) -> None:
+        """Begin the next attempt if its time has come, or go on waiting for that."""
+        if self._next_at > self._context.now:
+            self._wait_on()
+        else:
+            self.open()
 
     def opened(self) -> None:
         """Take note that the link stands."""
@@ -249,7 +260,15 @@ class Link:
         )
 
     def slept(self, duration: Nanos, *, is_certain: bool) -> None:
-        """Give up a link that is older than a sleep of the computer."""
+        """Give up a link that is older than a sleep of the computer.
+
+        What the next attempt was to wait for went on meanwhile.
+        """
+        if self._heeded is not None:
+            self._heeded = self._heeded._replace(until=self._heeded.until - duration)
+        if self._context.phase is Phase.WAITING:
+            self._next_at -= duration
+            self._wait_on()
         seconds = f"{to_seconds(duration):.0f} s"
         why = f"the computer slept for {seconds}"
         if not is_certain:
@@ -422,7 +441,13 @@ class Link:
                 f"The server asked to stay away ({heeded.error.error_code}): the next attempt to "
                 f"connect follows in {to_seconds(wait):.0f} s."
             )
-        context.timers.set(Timer.RECONNECT, context.now + wait)
+        self._next_at = context.now + wait
+        self._wait_on()
+
+    def _wait_on(self) -> None:
+        context = self._context
+        at = min(self._next_at, context.now + LONGEST_LEG)
+        context.timers.set(Timer.RECONNECT, max(at, context.now))
 
     def _give_up(self, cause: Exception) -> None:
         refusal = self._authorization.application_error

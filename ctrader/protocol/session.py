@@ -553,7 +553,7 @@ class Session:
             case Timer.CONNECT:
                 self._link.took_too_long()
             case Timer.RECONNECT:
-                self._link.open()
+                self._link.open_again()
             case Timer.HEALTHY:
                 self._link.proved_healthy()
             case Timer.HEARTBEAT:

@@ -9,9 +9,12 @@ import pytest
 from ctrader.errors import CTraderConnectionClosedError, OrderNotSentError, OrderOutcomeUnknownError
 from ctrader.events import ConnectedEvent, DataGapEvent, DisconnectedEvent
 from ctrader.proto import (
+    ProtoErrorRes,
     ProtoHeartbeatEvent,
     ProtoOAAccountAuthReq,
     ProtoOAApplicationAuthReq,
+    ProtoOAErrorRes,
+    ProtoOASpotEvent,
     ProtoOASubscribeSpotsReq,
     ProtoOASymbolsListReq,
     ProtoOASymbolsListRes,
@@ -257,3 +260,45 @@ def test_link_that_nobody_kept_alive_and_that_brought_nothing_is_left():
     assert peer.closed == [1]
     assert peer.session.phase is Phase.WAITING
     assert len(peer.seen(DisconnectedEvent)) == 1
+
+
+# Sleep while no link stands
+
+
+@pytest.mark.parametrize("suspended", [None, 28_800.0])
+def test_sleep_counts_as_waiting_for_the_next_attempt(suspended: float | None):
+    peer = Peer()
+    check(peer, wall=0, suspended=None if suspended is None else 0)
+    peer.connect_application()
+    at_ms = int((UNIX_START + peer.seconds) * 1000)
+    peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=1, timestamp=at_ms))
+    end = int(UNIX_START + 3600)
+    peer.push(ProtoErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", maintenanceEndTimestamp=end))
+    peer.connection_lost(None)
+    peer.advance(300)
+    assert peer.session.phase is Phase.WAITING
+    # The computer slept far beyond the end, and the driver wakes for whatever is due.
+    peer.clear()
+    for _ in range(60):
+        deadline = peer.session.next_deadline()
+        assert deadline is not None
+        peer.now = max(peer.now, deadline.at)
+        check(peer, wall=28_800 + peer.seconds, suspended=suspended)
+        peer.session.handle_timer(peer.now)
+        peer.carry_out()
+        if peer.opened:
+            break
+    assert peer.opened == [2]
+    assert peer.seconds < 300 + 2 * 60
+
+
+def test_next_attempt_is_not_made_before_its_time_however_often_the_clocks_are_read():
+    peer = Peer()
+    peer.connect_application()
+    peer.push(ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", retryAfter=3600))
+    peer.connection_lost(None)
+    peer.clear()
+    while not peer.opened:
+        check(peer, wall=peer.seconds, suspended=0)
+        peer.fire()
+    assert 3600 <= peer.seconds <= 3601
