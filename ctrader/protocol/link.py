@@ -60,6 +60,8 @@ class _Heeded(NamedTuple):
     error: APIError
     at: Nanos
     until: Nanos
+    account_id: int | None
+    """Whose request it answers, None where it is no account's."""
 
 
 class Link:
@@ -219,11 +221,11 @@ class Link:
         self._backoff.reset()
         self._attempts = 0
 
-    def heed(self, error: APIError) -> None:
+    def heed(self, error: APIError, account_id: int | None) -> None:
         """Note an error that asks not to come back soon; a loss may follow, or nothing."""
         if error.is_maintenance() or isinstance(error, ConnectionLimitError):
             until = self._context.asked_until(error, self._backoff)
-            self._heeded = _Heeded(error, self._context.now, until)
+            self._heeded = _Heeded(error, self._context.now, until, account_id)
 
     # The end of a link
 
@@ -393,13 +395,7 @@ class Link:
         context = self._context
         heard_at = self.heartbeat.heard_at
         self.heartbeat.closed()
-        heeded = self._heeded
-        if (
-            heeded is not None
-            and self._authorization.is_application_authenticated
-            and context.now > heeded.at + RIGHT_AFTER
-        ):
-            # The link outlived the error: it concerned something else, or it is over.
+        if self._heeded is not None and not self._was_the_reason(self._heeded):
             self._heeded = None
         context.timers.clear(Timer.HEALTHY)
         context.timers.clear(Timer.LANE)
@@ -419,6 +415,18 @@ class Link:
         self._authentication.lost(heard_at)
         self._requests.lost(cause)
         self._subscriber.lost()
+
+    def _was_the_reason(self, heeded: _Heeded) -> bool:
+        """Whether an error may be why the link ended: it came right before, and concerns all."""
+        authorization = self._authorization
+        if not authorization.is_application_authenticated:
+            return True
+        if self._context.now > heeded.at + RIGHT_AFTER:
+            return False
+        if heeded.account_id is None or not heeded.error.is_maintenance():
+            return True
+        # Each account's broker has servers, and maintenances, of its own.
+        return not any(other != heeded.account_id for other in authorization.authenticated())
 
     def _may_try_again(self) -> bool:
         limit = self._context.config.reconnect_attempts

@@ -624,7 +624,7 @@ class Session:
                 self._executions.not_told(message)
         if isinstance(message, ProtoErrorRes | ProtoOAErrorRes):
             refusal = self._error_of(message, call)
-            self._link.heed(refusal)
+            self._link.heed(refusal, _account_of(refusal, call))
             if call is not None:
                 self._refused(call, refusal)
             elif late is not None:
@@ -762,6 +762,13 @@ class Session:
             request_type=None if call is None else type(call.request).__name__,
             client_msg_id=None if call is None else call.message_id,
         )
+
+
+def _account_of(error: APIError, call: PendingCall | None) -> int | None:
+    """Return the account that an error concerns, as it or its request says."""
+    if error.account_id is not None or call is None:
+        return error.account_id
+    return getattr(call.request, "ctidTraderAccountId", None)
 
 
 def _parses(quote: ProtoOASpotEvent, payload: bytes) -> bool:

@@ -567,6 +567,35 @@ def test_link_that_outlives_a_maintenance_error_is_made_again_as_usual():
     assert peer.seconds - before <= 1
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+def test_maintenance_of_one_account_s_broker_keeps_no_other_account_away(is_named: bool):
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    peer.reconnect()
+    refusal = ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=3600)
+    if is_named:
+        refusal.ctidTraderAccountId = ACCOUNT
+    peer.answer(ProtoOAAccountAuthReq, refusal)
+    peer.answer(ProtoOAAccountAuthReq)
+    before = peer.seconds
+    peer.lose_link()
+    assert peer.seconds - before <= 2
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_maintenance_that_is_told_to_the_only_account_is_waited_for(is_named: bool):
+    peer = Peer()
+    peer.make_ready()
+    peer.reconnect()
+    refusal = ProtoOAErrorRes(errorCode=MAINTENANCE, retryAfter=3600)
+    if is_named:
+        refusal.ctidTraderAccountId = ACCOUNT
+    peer.answer(ProtoOAAccountAuthReq, refusal)
+    before = peer.seconds
+    peer.lose_link()
+    assert 3600 <= peer.seconds - before <= 3602
+
+
 def test_attempts_that_fail_during_a_maintenance_wait_for_its_end_all_the_same():
     peer = Peer()
     peer.connect_application()
