@@ -32,6 +32,9 @@ OLD_TIME: Final = 2_000
 """Milliseconds by which a told time may lie behind the server's clock and still be a fresh one."""
 UNSURE_END: Final = 30.0
 """Seconds after which to ask again where only this machine's clock says how far an end lies off."""
+OWN_TIMEOUT: Final = 30.0
+"""Seconds that the session's own requests get at most. Who allows long reads more time wants all
+the same to know soon that authentication or a subscription is not answered."""
 _SECRETS_REMEMBERED: Final = 64
 """An answer may come late, and its account may be removed by then."""
 
@@ -219,6 +222,11 @@ class Context:
         The end of a maintenance is the same moment for everybody.
         """
         return self.asked_until(error, backoff) + backoff.next()
+
+    @property
+    def own_timeout(self) -> float:
+        """Seconds for a request of the session itself, which nobody gave any time."""
+        return min(self.config.request_timeout, OWN_TIMEOUT)
 
     def scrubbed(self, text: str) -> str:
         """Free a server's text of the secrets that it was sent."""

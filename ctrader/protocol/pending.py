@@ -162,10 +162,14 @@ class PendingCommands:
         resume: Resume | None = None,
         is_vital: bool = False,
     ) -> CallId:
-        """Begin a command; without a timeout it gets the `request_timeout`."""
+        """Begin a command; without a timeout it gets the `request_timeout`.
+
+        What the session asks for itself gets no more than its `own_timeout`.
+        """
         context = self._context
         self._last_id += 1
-        seconds = context.config.request_timeout if timeout is None else timeout
+        default = context.config.request_timeout if answered is None else context.own_timeout
+        seconds = default if timeout is None else timeout
         if isinstance(command, Call | WaitSettled):
             seconds *= command.share
         deadline = context.after(seconds)

@@ -204,7 +204,7 @@ class Subscriber:
 
     def _ask(self, request: WireRequest) -> None:
         # Many topics take long to go out: each gets its time from then on.
-        patience = self._context.config.request_timeout
+        patience = self._context.own_timeout
         if request.call.patience is not None:
             patience = min(patience, request.call.patience)
         self._pending.submit(

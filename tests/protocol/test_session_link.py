@@ -24,6 +24,7 @@ from ctrader.events import (
     DisconnectedEvent,
     ReadyEvent,
     ReconnectedEvent,
+    SubscriptionRestoreFailedEvent,
 )
 from ctrader.proto import (
     ProtoErrorRes,
@@ -971,3 +972,44 @@ def test_deadlines_say_which_timer_it_is():
     deadline = peer.session.next_deadline()
     assert deadline is not None
     assert deadline.timer in (Timer.CONNECT, Timer.CALL)
+
+
+# The session's own requests
+
+
+def test_time_that_calls_are_given_does_not_hold_up_the_next_link():
+    """Who gives long reads ten minutes still wants a dead server to be left soon."""
+    peer = Peer(request_timeout=600)
+    peer.make_ready()
+    peer.reconnect()
+    peer.clear()
+    for _ in range(7):
+        peer.push(ProtoHeartbeatEvent())
+        peer.advance(5)
+    (failed,) = peer.seen(SubscriptionRestoreFailedEvent)
+    assert failed.topic == "account"
+    peer.lose_link()
+    peer.connection_made()
+    peer.clear()
+    for _ in range(7):
+        peer.push(ProtoHeartbeatEvent())
+        peer.advance(5)
+        if not peer.is_connected():
+            break
+    (lost,) = peer.seen(DisconnectedEvent)
+    assert isinstance(lost.cause, CTraderConnectionTimeoutError)
+    assert lost.cause.timeout == 30
+
+
+def test_topic_that_is_not_answered_is_asked_for_again_whatever_time_calls_are_given():
+    peer = Peer(request_timeout=600)
+    peer.make_ready()
+    peer.hold_spots(1)
+    peer.reconnect()
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.clear()
+    for _ in range(9):
+        peer.push(ProtoHeartbeatEvent())
+        peer.advance(5)
+    assert len(peer.requests(ProtoOASubscribeSpotsReq)) == 1
+    assert len(peer.seen(SubscriptionRestoreFailedEvent)) == 1
