@@ -726,6 +726,7 @@ def test_many_topics_that_are_restored_hold_up_no_order_of_another_account():
         ProtoOAErrorRes(errorCode="BLOCKED_PAYLOAD_TYPE", retryAfter=60),
         ProtoOAErrorRes(errorCode="SERVER_IS_UNDER_MAINTENANCE", retryAfter=60),
     ],
+    ids=["rate", "maintenance"],
 )
 def test_list_that_the_server_does_not_take_now_is_not_taken_apart(error: ProtoOAErrorRes):
     peer = ready(heartbeat_timeout=0)

@@ -299,12 +299,39 @@ PATCHES: Final = (
     Patch(
         "restoring stops at the first subscription that fails",
         "ctrader/protocol/subscriber.py",
-        "        elif isinstance(error, APIError) and len(entries) > 1:\n"
+        "        elif len(entries) > 1 and _may_be_about_one(error):\n"
         "            self._ledger.split(entries)\n",
         "",
         (
             "tests/protocol/test_session_subscriptions.py::test_list_with_a_duplicate_is_asked_for_one_by_one",
             "tests/protocol/test_session_subscriptions.py::test_refusal_of_one_symbol_gives_the_others_back",
+        ),
+    ),
+    Patch(
+        "a list that is refused for its rate is asked for in as many single requests",
+        "ctrader/protocol/subscriber.py",
+        "    return not (error.is_rate_limited() or error.is_maintenance())\n",
+        "    return True\n",
+        (
+            "tests/protocol/test_session_subscriptions.py::test_list_that_the_server_does_not_take_now_is_not_taken_apart[rate]",
+        ),
+    ),
+    Patch(
+        "orders wait behind the subscriptions of another account",
+        "ctrader/protocol/subscriptions.py",
+        "            priority=Priority.RECOVERY,\n",
+        "            priority=Priority.SESSION,\n",
+        (
+            "tests/protocol/test_session_subscriptions.py::test_many_topics_that_are_restored_hold_up_no_order_of_another_account",
+        ),
+    ),
+    Patch(
+        "a computer that slept through a maintenance waits for its end once more",
+        "ctrader/protocol/link.py",
+        "            self._next_at -= duration\n",
+        "",
+        (
+            "tests/protocol/test_session_clocks.py::test_sleep_counts_as_waiting_for_the_next_attempt[28800.0]",
         ),
     ),
     Patch(
