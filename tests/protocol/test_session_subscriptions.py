@@ -774,3 +774,15 @@ def test_leaving_a_topic_that_others_own_waits_for_no_link_and_no_session(is_acc
     else:
         peer.lose_link()
     assert peer.unsubscribe(SPOT) in peer.results
+
+
+def test_many_topics_that_are_restored_hold_up_no_other_account_s_return():
+    peer = Peer()
+    peer.make_ready(ACCOUNT, OTHER_ACCOUNT)
+    hold_bars(peer, 100)
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=ACCOUNT))
+    peer.answer(ProtoOAAccountAuthReq)
+    peer.answer(SUB)
+    peer.push(ProtoOAAccountDisconnectEvent(ctidTraderAccountId=OTHER_ACCOUNT))
+    peer.advance(1)
+    assert len(peer.open(ProtoOAAccountAuthReq)) == 1
