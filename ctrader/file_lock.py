@@ -28,6 +28,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _unlock(descriptor: int) -> None:
+        """Do nothing: a process inherits no lock, so closing the file lets go of it."""
+
 else:
     import fcntl
 
@@ -37,6 +40,9 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager
@@ -50,7 +56,9 @@ def locked_file(
     """Hold a file locked while the context lasts. The file is made, and stays.
 
     A lock belongs to the opened file, so it also keeps other threads of this process away, and
-    may be let go on another thread than the one that took it.
+    may be let go on another thread than the one that took it. A child that this process forks
+    meanwhile shares the lock: it neither keeps it nor lets go of it for its parent, unless the
+    parent dies.
 
     Args:
         path: A file that is never replaced or removed: whoever locked the old one would not keep
@@ -65,12 +73,18 @@ def locked_file(
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
     descriptor = os.open(path, flags, 0o600)
+    owner = os.getpid()
     try:
         until = clock() + timeout
         while not _try_to_lock(descriptor):
             if clock() >= until:
                 raise TimeoutError(f"{path} is locked by somebody else")
             sleep(_PAUSE)
-        yield
+        try:
+            yield
+        finally:
+            # Closing would not do where a child of a fork still has the file open.
+            if os.getpid() == owner:
+                _unlock(descriptor)
     finally:
-        os.close(descriptor)  # which lets go of the lock
+        os.close(descriptor)

@@ -313,3 +313,47 @@ def test_absurd_serial_costs_no_tokens_and_no_save(
     # Part of the name of the file that is written, so that one of hundreds of digits failed there.
     store.save(KEY, StoredGrant(tokens=pair(2)))
     assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
+
+
+FORKING = """
+import os, sys
+from ctrader.errors import TokenStoreError
+from ctrader.tokens import FileTokenStore
+from tests.tokens.test_stores import KEY
+store = FileTokenStore(sys.argv[1], lock_timeout=0)
+held = store.lock(KEY)
+held.__enter__()
+if sys.argv[2] == "parent":
+    reading, writing = os.pipe()
+    if not os.fork():  # a worker that outlives what its parent had locked
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    held.__exit__(None, None, None)
+else:
+    if not os.fork():
+        sys.exit(0)  # everything that is inherited is finished
+    os.wait()
+try:
+    with store.lock(KEY):
+        print("free")
+except TokenStoreError:
+    print("locked")
+"""
+
+
+@posix
+@pytest.mark.parametrize(("end", "state"), [("parent", "free"), ("child", "locked")])
+def test_lock_of_a_process_that_forks_ends_with_the_parent_and_not_with_a_child(
+    folder: Path, end: str, state: str
+):
+    told = subprocess.run(
+        [sys.executable, "-c", FORKING, str(folder), end],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=10,
+        check=True,
+    )
+    assert told.stdout == f"{state}\n"
