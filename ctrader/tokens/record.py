@@ -85,14 +85,19 @@ class StoredGrant(GuardedModel):
         return self._changed(exchanging=fingerprint(self.tokens.refresh_token))
 
     def rotated(self, tokens: TokenPair) -> StoredGrant:
-        """Return what to keep once the server gave a new pair."""
+        """Return what to keep once the server gave a new pair.
+
+        A refresh token that came back is the newest again, not one that was exchanged.
+        """
+        newest = fingerprint(tokens.refresh_token)
         spent = fingerprint(self.tokens.refresh_token)
-        others = tuple(each for each in self.superseded if each != spent)
+        origin = self.origin or spent
+        known = dict.fromkeys((spent, *self.superseded))
         return self._changed(
             tokens=tokens,
             previous=self.tokens,
-            superseded=(spent, *others)[:MOST_SUPERSEDED],
-            origin=self.origin or spent,
+            superseded=tuple(each for each in known if each != newest)[:MOST_SUPERSEDED],
+            origin=None if origin == newest else origin,
             exchanging=None,
         )
 

@@ -795,3 +795,23 @@ def test_refresh_token_that_the_server_forgot_is_taken_at_the_second_try() -> No
     issuer.peer.push(issuer.next_pair(), message_id=second.message_id)
     issuer.settle(but=ProtoOARefreshTokenReq)
     assert kept(store).tokens.refresh_token == "refresh-2"
+
+
+def test_refresh_token_that_comes_back_unchanged_buys_the_pair_after_that() -> None:
+    store = MemoryTokenStore()
+    issuer = Issuer(store)
+    issuer.ready()
+    for number in (2, 3):
+        credentials = issuer.peer.session.credentials(ACCOUNT)
+        assert credentials is not None
+        issuer.peer.submit(Rotate(credentials), 60.0)
+        issuer.settle(but=ProtoOARefreshTokenReq)
+        issuer.exchange()
+        answer = issuer.next_pair()
+        answer.refreshToken = "refresh-1"
+        issuer.peer.answer(ProtoOARefreshTokenReq, answer)
+        issuer.settle(but=ProtoOARefreshTokenReq)
+        assert kept(store).tokens.access_token == f"access-{number}"
+        assert not kept(store).supersedes("refresh-1")
+    assert issuer.refreshes == ["refresh-1", "refresh-1"]
+    assert issuer.peer.session.is_account_authorized(ACCOUNT)
