@@ -74,7 +74,7 @@ def rotate(grant: Grant, grants: Grants) -> Op[None]:
         TokenRefreshError: no new pair was obtained this time; the old one may still be good.
     """
     try:
-        yield from _answering()
+        yield from _answering(grant)
         store = grants.store
         if store is None:
             yield from _exchanged(grant, grants, None)
@@ -204,10 +204,10 @@ def _kept_and_exchanged(grant: Grant, grants: Grants, store: TokenStore, key: Gr
     # The store is tried before anything is spent, and the next process sees what was begun.
     record = _record(grant, kept).begun()
     yield from _ask(lambda: store.save(key, record))
-    if grants.is_closing:
+    if grants.is_closing and grant.answer is None:
         yield from _ask(lambda: store.save(key, record.settled()), is_vital=True)
         raise ClientClosedError
-    yield from _answering()
+    yield from _answering(grant)
     try:
         pair = yield from _new_pair(grant, grants)
     except TokenRefreshError:
@@ -220,9 +220,10 @@ def _kept_and_exchanged(grant: Grant, grants: Grants, store: TokenStore, key: Gr
 # Private: the exchange
 
 
-def _answering() -> Op[None]:
+def _answering(grant: Grant) -> Op[None]:
     """Make sure that the link answers, right before something is sent that cannot be repeated."""
-    yield from read(ProtoOAVersionReq(), ProtoOAVersionRes)
+    if grant.answer is None:
+        yield from read(ProtoOAVersionReq(), ProtoOAVersionRes)
 
 
 def _exchanged(grant: Grant, grants: Grants, shelf: _Shelf | None) -> Op[None]:
@@ -235,7 +236,8 @@ def _new_pair(grant: Grant, grants: Grants) -> Op[TokenPair]:
 
     A lost answer may have brought the new pair. If the old access token still works it did not;
     otherwise the refresh token is tried once more, and the server decides. A server that says
-    nothing for a minute, on a link that lives, has lost the answer.
+    nothing for a minute, on a link that lives, has lost the answer; one that comes all the same
+    is taken instead of sending anything more.
 
     Raises:
         TokenRefreshError: the server does not do it now.
@@ -246,9 +248,16 @@ def _new_pair(grant: Grant, grants: Grants) -> Op[TokenPair]:
         grant.is_held = True
         request = ProtoOARefreshTokenReq(refreshToken=grant.pair.refresh_token)
         try:
-            answer = yield from change(request, ProtoOARefreshTokenRes, patience=UNANSWERED)
-            return _pair(answer, grants)
+            if grant.answer is None:
+                grant.is_unanswered = True
+                grant.answer = yield from change(
+                    request, ProtoOARefreshTokenRes, patience=UNANSWERED
+                )
+            return _pair(grant.answer, grants)
         except APIError as error:
+            if grant.answer is not None:
+                continue  # it came while this request still waited to be sent
+            grant.is_unanswered = False
             tries += 1
             policy = grants.refresh_policy
             if error.is_token_failure():
@@ -271,14 +280,18 @@ def _new_pair(grant: Grant, grants: Grants) -> Op[TokenPair]:
             yield from _next_link(grant)
         except (ProtocolError, ConfigurationError) as error:
             # The answer came, and holds no pair: the old one is spent.
+            grant.answer, grant.is_unanswered = None, False
             raise ReauthorizationRequiredError(
                 cause=error, account_ids=grants.ids_of(grant)
             ) from error
 
 
 def _next_link(grant: Grant) -> Op[None]:
-    """Wait for a link that answers, and look there whether the old access token still works."""
-    while True:
+    """Wait for a link that answers, and look there whether the old access token still works.
+
+    It ends, too, when the answer comes that was not waited for any more.
+    """
+    while grant.answer is None:
         try:
             yield from _profile(grant.pair)
         except APIError as error:

@@ -27,6 +27,7 @@ from ctrader.tokens.record import StoredGrant, TokenPair, fingerprint
 
 if TYPE_CHECKING:
     from ctrader.config import RefreshPolicy
+    from ctrader.proto import ProtoOARefreshTokenRes
     from ctrader.protocol.auth import AccountSession, Authorization
     from ctrader.protocol.background import Background
     from ctrader.protocol.backoff import Backoff
@@ -62,6 +63,7 @@ class Grant:
     """One user's consent: the newest pair of tokens, for one account or several."""
 
     __slots__ = (
+        "answer",
         "asked",
         "backoff",
         "earliest",
@@ -70,6 +72,7 @@ class Grant:
         "is_held",
         "is_lost",
         "is_rotating",
+        "is_unanswered",
         "key",
         "life",
         "named",
@@ -107,6 +110,10 @@ class Grant:
         """Whether the store knows it."""
         self.is_enrolling = False
         """Whether the store is being told of it."""
+        self.is_unanswered = False
+        """Whether its refresh token was sent, and the server has said nothing definite to it."""
+        self.answer: ProtoOARefreshTokenRes | None = None
+        """A new pair that came when nobody waited for it any more."""
         self.asked: TokenPair | None = None
         """The pair that is to be exchanged as soon as the store knows it."""
         self.is_lost = False
@@ -274,13 +281,30 @@ class Grants:
         else:
             self._rotate(grant)
 
+    # What arrives
+
+    def unanswered(self) -> set[str]:
+        """Return the refresh tokens that were sent, and to which nothing definite was said."""
+        return {grant.pair.refresh_token for grant in self._grants.values() if grant.is_unanswered}
+
+    def take_late(self, refresh_token: str, answer: ProtoOARefreshTokenRes) -> None:
+        """Take a new pair for which nobody waits any more; the one that it replaces is dead."""
+        grant = self._find(refresh_token)
+        if grant is None or grant.pair.refresh_token != refresh_token:
+            return
+        grant.answer = answer
+        grant.is_lost = False
+        if not grant.is_rotating:
+            self._rotate(grant)
+
     # What the operation does
 
     def adopt(self, grant: Grant, pair: TokenPair) -> None:
         """Use a new pair from now on, for every account of the grant."""
         accounts = self.accounts_of(grant)
         grant.pair = pair
-        grant.is_held = False
+        grant.answer = None
+        grant.is_held = grant.is_unanswered = False
         grant.life = max(0.0, pair.expires_at - self.unix_now())
         grant.earliest = self._context.after(LEAST_LIFE)
         grant.backoff.reset()

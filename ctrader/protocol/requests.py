@@ -74,6 +74,9 @@ _SECRET_FIELDS: Final[dict[type[Message], tuple[str, ...]]] = {
 """Secrets in requests besides the application's: no text of the server may repeat them."""
 
 
+_SPENT_REMEMBERED: Final = 64
+"""Refresh tokens of which an answer may come that nobody waits for any more."""
+
 _LATE_EFFECT: Final = 1 * SECOND
 """How long a change without an answer may still come into effect, as far as others wait for it."""
 
@@ -93,6 +96,7 @@ class Requests:
         "_outbox",
         "_parked",
         "_pending",
+        "_spent",
         "_uncommitted",
         "handed_over",
         "journaling",
@@ -111,6 +115,7 @@ class Requests:
         self._orders = OrderRegistry(context.rng)
         self._parked: dict[CallId, PendingCall] = {}
         self._uncommitted: dict[CallId, PendingCall] = {}
+        self._spent: dict[str, str] = {}
         self.journaling: Journaling | None = None
         """Commits each trading request before it is sent; None where there is no journal."""
         self.unsettled = Unsettled(context, pending)
@@ -127,6 +132,7 @@ class Requests:
     def opened(self) -> None:
         """Begin with a new link."""
         self._correlator.opened()
+        self._spent.clear()
         self._outbox.reset()
 
     def lost(self, cause: Exception) -> None:
@@ -204,7 +210,12 @@ class Requests:
         request = call.request
         for field in _SECRET_FIELDS.get(type(request), ()):
             context.sent_secrets.append(getattr(request, field))
-        frame = encode_message(request, self._correlator.send(call))
+        message_id = self._correlator.send(call)
+        frame = encode_message(request, message_id)
+        if isinstance(request, ProtoOARefreshTokenReq):
+            self._spent[message_id] = request.refreshToken
+            if len(self._spent) > _SPENT_REMEMBERED:
+                del self._spent[next(iter(self._spent))]
         call.sent_at = context.now
         if call.is_trading:
             self.handed_over(call)
@@ -292,15 +303,17 @@ class Requests:
         """Return the request that waits for frames with this id."""
         return None if client_msg_id is None else self._correlator.find(client_msg_id)
 
-    def only_exchange(self) -> PendingCall | None:
-        """Return the one exchange of tokens that waits; None where none does, or several.
+    def exchanges(self) -> list[tuple[str, PendingCall]]:
+        """Return the exchanges of tokens that wait, each with the refresh token that it spends."""
+        return [
+            (call.request.refreshToken, call)
+            for call in self._correlator.sent_calls()
+            if isinstance(call.request, ProtoOARefreshTokenReq)
+        ]
 
-        A new pair that came under another id is its answer all the same: the old one is dead, and
-        on this link nobody else asks for one.
-        """
-        sent = self._correlator.sent_calls()
-        waiting = [each for each in sent if isinstance(each.request, ProtoOARefreshTokenReq)]
-        return waiting[0] if len(waiting) == 1 else None
+    def spent_under(self, client_msg_id: str | None) -> str | None:
+        """Return the refresh token that was sent under an id on this link, waited for or not."""
+        return None if client_msg_id is None else self._spent.get(client_msg_id)
 
     def refused(self, call: PendingCall, error: APIError) -> None:
         """Take an error answer: it ends the request, or delays a read sent too fast."""

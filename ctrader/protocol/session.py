@@ -612,7 +612,7 @@ class Session:
             return
         self._scrub(message)
         if call is None and isinstance(message, ProtoOARefreshTokenRes):
-            call = self._requests.only_exchange()
+            call = self._exchange_of(message, envelope.client_msg_id)
         late = self._outcomes.find(envelope.client_msg_id) if call is None else None
         # An event comes out before the completion that the same frame brings.
         if not isinstance(message, ProtoOAExecutionEvent) or self._executions.is_new(message):
@@ -640,6 +640,28 @@ class Session:
             self._authentication.take_late_acceptance()
         self._outcomes.learn(message, call)
         self._react(message)
+
+    def _exchange_of(
+        self, pair: ProtoOARefreshTokenRes, client_msg_id: str | None
+    ) -> PendingCall | None:
+        """Return what waits for a new pair that came under no id that is waited for.
+
+        The old pair is dead: dropping the new one would lose it. So it belongs to the refresh
+        token that was sent under its id, also if its answer is awaited no longer; under an id
+        that is none of ours, to the only one that is unanswered, if there is but one.
+        """
+        waiting = self._requests.exchanges()
+        spent = self._requests.spent_under(client_msg_id)
+        if spent is None:
+            unanswered = {token for token, _ in waiting} | self._grants.unanswered()
+            if len(unanswered) != 1:
+                return None
+            (spent,) = unanswered
+        for token, call in waiting:
+            if token == spent:
+                return call
+        self._grants.take_late(spent, pair)
+        return None
 
     def _refused(self, call: PendingCall, error: APIError) -> None:
         """Take a refusal: of the request, or of the session that it was sent on."""

@@ -815,3 +815,74 @@ def test_refresh_token_that_comes_back_unchanged_buys_the_pair_after_that() -> N
         assert not kept(store).supersedes("refresh-1")
     assert issuer.refreshes == ["refresh-1", "refresh-1"]
     assert issuer.peer.session.is_account_authorized(ACCOUNT)
+
+
+# Answers that nobody waits for any more
+
+
+def unanswered(issuer: Issuer) -> str:
+    """Let the answer to an exchange be overdue, and look whether the old token still works."""
+    (request,) = issuer.peer.open(ProtoOARefreshTokenReq)
+    assert request.message_id is not None
+    for _ in range(4):
+        issuer.peer.advance(16)
+        issuer.peer.push(ProtoHeartbeatEvent())
+    assert issuer.peer.open(ProtoOAGetCtidProfileByTokenReq)
+    return request.message_id
+
+
+def test_new_pair_that_comes_while_the_old_one_is_looked_at_is_not_lost() -> None:
+    store = MemoryTokenStore()
+    issuer, call_id = begun(store)
+    message_id = unanswered(issuer)
+    issuer.peer.push(issuer.next_pair(), message_id=message_id)
+    issuer.settle()
+    assert issuer.peer.results[call_id].refresh_token == "refresh-2"  # type: ignore[attr-defined]
+    assert kept(store).tokens.refresh_token == "refresh-2"
+    assert issuer.refreshes == ["refresh-1"]
+    assert issuer.peer.session.is_account_authorized(ACCOUNT)
+
+
+def test_new_pair_of_an_overdue_exchange_is_not_taken_for_that_of_another_consent() -> None:
+    store = MemoryTokenStore()
+    issuer, call_id = begun(store)
+    message_id = unanswered(issuer)
+    other = ProtoOARefreshTokenReq(refreshToken="of another consent")
+    other_id = issuer.peer.submit(Call(other, ProtoOARefreshTokenRes, resend=False))
+    issuer.peer.push(issuer.next_pair(), message_id=message_id)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    assert other_id not in issuer.peer.results
+    assert issuer.peer.results[call_id].refresh_token == "refresh-2"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("store", [MemoryTokenStore(), None], ids=["store", "no store"])
+def test_new_pair_behind_an_answer_that_made_no_sense_is_not_lost(
+    store: MemoryTokenStore | None,
+) -> None:
+    told: list[AccountCredentials] = []
+    issuer = Issuer(store, told.append)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    issuer.exchange()
+    (request,) = issuer.peer.open(ProtoOARefreshTokenReq)
+    issuer.peer.push(ProtoOAVersionRes(version="90"), message_id=request.message_id)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    assert issuer.peer.seen(ReauthorizationRequiredEvent)
+    issuer.peer.push(issuer.next_pair(), message_id=request.message_id)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    assert [each.refresh_token for each in told] == ["refresh-2"]
+    assert store is None or kept(store).tokens.refresh_token == "refresh-2"
+    assert issuer.refreshes == ["refresh-1"]
+    assert issuer.peer.session.is_account_authorized(ACCOUNT)
+
+
+def test_new_pair_that_comes_twice_is_taken_once() -> None:
+    store = MemoryTokenStore()
+    issuer, _ = begun(store)
+    (request,) = issuer.peer.open(ProtoOARefreshTokenReq)
+    for _ in range(2):
+        issuer.peer.push(issuer.next_pair(), message_id=request.message_id)
+        issuer.settle(but=ProtoOARefreshTokenReq)
+    assert kept(store).superseded == (fingerprint("refresh-1"),)
+    assert len(issuer.peer.seen(TokensRotatedEvent)) == 1
