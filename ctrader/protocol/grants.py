@@ -284,11 +284,11 @@ class Grants:
     # What arrives
 
     def unanswered(self) -> set[str]:
-        """Return the refresh tokens that were sent, and to which nothing definite was said."""
+        """Return the refresh tokens that were sent and not answered."""
         return {grant.pair.refresh_token for grant in self._grants.values() if grant.is_unanswered}
 
     def take_late(self, refresh_token: str, answer: ProtoOARefreshTokenRes) -> None:
-        """Take a new pair for which nobody waits any more; the one that it replaces is dead."""
+        """Take a new pair that nobody waits for; the one before it is dead."""
         grant = self._find(refresh_token)
         if grant is None or grant.pair.refresh_token != refresh_token:
             return

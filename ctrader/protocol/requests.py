@@ -304,7 +304,7 @@ class Requests:
         return None if client_msg_id is None else self._correlator.find(client_msg_id)
 
     def exchanges(self) -> list[tuple[str, PendingCall]]:
-        """Return the exchanges of tokens that wait, each with the refresh token that it spends."""
+        """Return the exchanges that wait, each with the refresh token it spends."""
         return [
             (call.request.refreshToken, call)
             for call in self._correlator.sent_calls()
@@ -312,7 +312,7 @@ class Requests:
         ]
 
     def spent_under(self, client_msg_id: str | None) -> str | None:
-        """Return the refresh token that was sent under an id on this link, waited for or not."""
+        """Return the refresh token that was sent under an id on this link."""
         return None if client_msg_id is None else self._spent.get(client_msg_id)
 
     def refused(self, call: PendingCall, error: APIError) -> None:

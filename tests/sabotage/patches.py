@@ -669,11 +669,39 @@ PATCHES: Final = (
     Patch(
         "a new pair of tokens under another id is dropped",
         "ctrader/protocol/session.py",
-        "            call = self._requests.only_exchange()\n",
+        "            call = self._exchange_of(message, envelope.client_msg_id)\n",
         "            pass\n",
         (
             "tests/protocol/test_session_tokens.py::test_new_pair_under_another_id_is_not_lost[None]",
             "tests/protocol/test_session_tokens.py::test_new_pair_under_another_id_is_not_lost[another]",
+        ),
+    ),
+    Patch(
+        "a new pair that nobody waits for any more is dropped",
+        "ctrader/protocol/session.py",
+        "        self._grants.take_late(spent, pair)\n",
+        "",
+        (
+            "tests/protocol/test_session_tokens.py::test_new_pair_that_comes_while_the_old_one_is_looked_at_is_not_lost",
+            "tests/protocol/test_session_tokens.py::test_new_pair_behind_an_answer_that_made_no_sense_is_not_lost[store]",
+        ),
+    ),
+    Patch(
+        "a refresh token that came back is known as spent",
+        "ctrader/tokens/record.py",
+        "superseded=tuple(each for each in known if each != newest)",
+        "superseded=tuple(known)",
+        (
+            "tests/protocol/test_session_tokens.py::test_refresh_token_that_comes_back_unchanged_buys_the_pair_after_that",
+        ),
+    ),
+    Patch(
+        "a lock is let go of by closing its file alone",
+        "ctrader/file_lock.py",
+        "            if os.getpid() == owner:\n                _unlock(descriptor)\n",
+        "            pass\n",
+        (
+            "tests/tokens/test_files.py::test_lock_of_a_process_that_forks_ends_with_the_parent_and_not_with_a_child[parent-free]",
         ),
     ),
 )
