@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctrader.operations import account_state
 from ctrader.operations.catching_up import catch_up
 from ctrader.operations.resolution import resolve
-from ctrader.operations.rotation import enrol, rotate
+from ctrader.operations.rotation import enrol, rotate, tell
 
 if TYPE_CHECKING:
     from ctrader.operations.base import Op
@@ -40,6 +40,10 @@ class BackgroundWork:
     def rotate(self, grant: Grant, grants: Grants) -> Op[None]:
         """Exchange a pair of tokens for the next one."""
         return rotate(grant, grants)
+
+    def tell(self, grant: Grant, grants: Grants) -> Op[None]:
+        """Tell the user the newest pair for accounts that came after its exchange."""
+        return tell(grant, grants)
 
     def read_account(self, followed: FollowedAccount, *, whole: bool) -> Op[None]:
         """Read an account, if `whole`, and whatever its profits are computed from."""

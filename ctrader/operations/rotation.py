@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ctrader.protocol.grants import Grant, Grants
     from ctrader.tokens.store import TokenStore
 
-__all__ = ["enrol", "rotate"]
+__all__ = ["enrol", "rotate", "tell"]
 
 T = TypeVar("T")
 
@@ -87,6 +87,20 @@ def rotate(grant: Grant, grants: Grants) -> Op[None]:
         raise
     except CTraderError as error:
         raise TokenRefreshError(cause=error, account_ids=grants.ids_of(grant)) from error
+
+
+def tell(grant: Grant, grants: Grants) -> Op[None]:
+    """Tell the user the newest pair for accounts that came after its exchange."""
+    pair = grant.pair
+    left = _tellings(grant, grants, pair)
+    is_reported = False
+    while left and grant.pair is pair:
+        left, failure = yield from _tried(left)
+        if failure is not None:
+            if not is_reported:
+                is_reported = True
+                grants.failed_to_save(grant, failure)
+            yield Pause(SAVE_AGAIN)
 
 
 # Private: under whose name a pair is kept
@@ -339,22 +353,15 @@ def _taken(grant: Grant, grants: Grants, pair: TokenPair, shelf: _Shelf | None) 
     left: list[Keep] = []
     if shelf is not None:
         left.append(Keep(shelf.save, is_vital=True))
-    for account_id in grants.ids_of(grant):
-        credentials = AccountCredentials(
-            account_id=account_id,
-            access_token=pair.access_token,
-            refresh_token=pair.refresh_token,
-            expires_at=pair.expires_at,
-            token_type=pair.token_type,
-        )
-        left += [
-            Keep(partial(callback, credentials), is_callback=True, is_vital=True)
-            for callback in grants.callbacks
-        ]
+    grant.told = frozenset()
+    left += _tellings(grant, grants, pair)
     is_used = False
     try:
         while True:
             left, failure = yield from _tried(left)
+            while joined := [] if is_used else _tellings(grant, grants, pair):
+                failed, another = yield from _tried(joined)
+                left, failure = left + failed, failure or another
             if failure is not None and not is_used:
                 grants.failed_to_save(grant, failure)
             if not is_used:
@@ -368,6 +375,27 @@ def _taken(grant: Grant, grants: Grants, pair: TokenPair, shelf: _Shelf | None) 
         if shelf is not None and left and left[0].job == shelf.save:
             shelf.save()  # the session is over, and nobody else has it
         raise
+
+
+def _tellings(grant: Grant, grants: Grants, pair: TokenPair) -> list[Keep]:
+    """Return what tells a pair for the accounts for which nobody was told it yet."""
+    account_ids = [each for each in grants.ids_of(grant) if each not in grant.told]
+    grant.told |= frozenset(account_ids)
+    return [
+        Keep(partial(callback, _credentials(account_id, pair)), is_callback=True, is_vital=True)
+        for account_id in account_ids
+        for callback in grants.callbacks
+    ]
+
+
+def _credentials(account_id: int, pair: TokenPair) -> AccountCredentials:
+    return AccountCredentials(
+        account_id=account_id,
+        access_token=pair.access_token,
+        refresh_token=pair.refresh_token,
+        expires_at=pair.expires_at,
+        token_type=pair.token_type,
+    )
 
 
 def _tried(jobs: list[Keep]) -> Op[tuple[list[Keep], Exception | None]]:

@@ -81,6 +81,7 @@ class Grant:
         "rescued",
         "serial",
         "share",
+        "told",
     )
 
     def __init__(self, serial: int, pair: TokenPair, named: int | None, backoff: Backoff) -> None:
@@ -118,6 +119,8 @@ class Grant:
         """The pair that is to be exchanged as soon as the store knows it."""
         self.is_lost = False
         """Whether only a new consent helps."""
+        self.told: frozenset[int] = frozenset()
+        """The accounts for which the user's functions were told the newest pair."""
         self.rescued: TokenPair | None = None
         """The pair that was refused and exchanged for that, at most once."""
 
@@ -410,6 +413,10 @@ class Grants:
     def _replace(self, account: AccountSession, grant: Grant) -> None:
         self._replaced(account.account_id)
         self.renew(account, _credentials(account.account_id, grant.pair))
+        # A store knows whose a spent token is; a user who keeps pairs by account has to be told.
+        is_rotating = grant.is_rotating and grant.is_held  # the next pair is told to all
+        if self.store is None and self.callbacks and not is_rotating:
+            self._background.spawn(self._work.tell(grant, self), is_vital=True)
 
     def _replaced(self, account_id: int) -> None:
         self._context.warn(

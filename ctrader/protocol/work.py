@@ -41,6 +41,10 @@ class Work(Protocol):
         """Exchange a pair of tokens for the next one."""
         ...
 
+    def tell(self, grant: Grant, grants: Grants) -> Operation[None]:
+        """Tell the user the newest pair for accounts that came after its exchange."""
+        ...
+
     def read_account(self, followed: FollowedAccount, *, whole: bool) -> Operation[None]:
         """Read an account, if `whole`, and whatever its profits are computed from."""
         ...
@@ -74,6 +78,10 @@ class Idle:
 
     def rotate(self, grant: Grant, grants: Grants) -> Operation[None]:
         """Leave the pair as it is."""
+        yield from ()
+
+    def tell(self, grant: Grant, grants: Grants) -> Operation[None]:
+        """Tell nobody: there are no newer pairs."""
         yield from ()
 
     def read_account(self, followed: FollowedAccount, *, whole: bool) -> Operation[None]:

@@ -419,6 +419,48 @@ def test_failing_callback_counts_as_a_failed_save() -> None:
     assert [each.refresh_token for each in told] == ["refresh-2"] * 3
 
 
+def test_account_that_joins_an_exchange_is_told_as_well() -> None:
+    told: list[AccountCredentials] = []
+    issuer = Issuer(None, told.append)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    issuer.refresh()
+    # The new pair is being told when another account is handed in with the old one.
+    issuer.authorize(tokens(1, OTHER_ACCOUNT))
+    assert [(each.account_id, each.refresh_token) for each in told] == [
+        (ACCOUNT, "refresh-2"),
+        (OTHER_ACCOUNT, "refresh-2"),
+    ]
+    assert issuer.peer.session.is_account_authorized(OTHER_ACCOUNT)
+    assert len(issuer.peer.seen(TokensRotatedEvent)) == 1
+
+
+def test_account_that_is_handed_in_with_a_spent_pair_is_told_the_newest_once() -> None:
+    told: list[AccountCredentials] = []
+
+    def keep(credentials: AccountCredentials) -> None:
+        told.append(credentials)
+        if len(told) == 2:
+            raise OSError("disk full")
+
+    issuer = Issuer(None, keep)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle()
+    for _ in range(2):
+        issuer.authorize(tokens(1, OTHER_ACCOUNT))
+        issuer.later(3)
+    assert [(each.account_id, each.refresh_token) for each in told] == [
+        (ACCOUNT, "refresh-2"),
+        (OTHER_ACCOUNT, "refresh-2"),  # failed, so it is told again
+        (OTHER_ACCOUNT, "refresh-2"),
+    ]
+    assert issuer.peer.session.is_account_authorized(OTHER_ACCOUNT)
+    assert len(issuer.peer.seen(TokenSaveFailedEvent)) == 1
+    assert issuer.refreshes == ["refresh-1"]
+
+
 def test_session_that_ends_before_the_save_saves_all_the_same() -> None:
     store = FailingStore()
     issuer = Issuer(store)

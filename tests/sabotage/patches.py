@@ -704,4 +704,13 @@ PATCHES: Final = (
             "tests/tokens/test_files.py::test_lock_of_a_process_that_forks_ends_with_the_parent_and_not_with_a_child[parent-free]",
         ),
     ),
+    Patch(
+        "accounts that come after an exchange are not told the new pair",
+        "ctrader/protocol/grants.py",
+        "            self._background.spawn(self._work.tell(grant, self), is_vital=True)\n",
+        "            pass\n",
+        (
+            "tests/protocol/test_session_tokens.py::test_account_that_is_handed_in_with_a_spent_pair_is_told_the_newest_once",
+        ),
+    ),
 )
