@@ -118,16 +118,12 @@ class FileTokenStore:
             if path.suffix not in (".json", _NEW):
                 continue
             try:
-                text = self._read(path)
+                key = _had_by(self._read(path), client_id, refresh_token)
             except FileNotFoundError:
                 continue  # another process has just put it in its place
             except OSError as error:
                 raise self._failed("read", path, error) from error
-            key = key_in(text)
-            if key is None or key.client_id != client_id:
-                continue
-            kept = kept_in(key, text)
-            if kept is not None and kept.grant.has_had(refresh_token):
+            if key is not None:
                 found.append(key)
         return best_of(found)
 
@@ -272,8 +268,21 @@ class FileTokenStore:
             os.close(descriptor)
 
     def _failed(self, what: str, path: Path, error: OSError) -> TokenStoreError:
+        error.__traceback__ = None  # some loggers print what is in its frames: the tokens
         reason = error.strerror or type(error).__name__
         return TokenStoreError(
             f"Could not {what} the tokens in {path}: {reason}. Make the folder usable, or give "
             "FileTokenStore another one"
         )
+
+
+# Private
+
+
+def _had_by(text: str, client_id: str, refresh_token: str) -> GrantKey | None:
+    """Return whose tokens a file holds, if the refresh token with this fingerprint is one."""
+    key = key_in(text)
+    if key is None or key.client_id != client_id:
+        return None
+    kept = kept_in(key, text)
+    return key if kept is not None and kept.grant.has_had(refresh_token) else None

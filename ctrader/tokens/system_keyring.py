@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, Protocol, TypeVar, cast
 
-from ctrader.errors import ConfigurationError, TokenStoreError
+from ctrader.errors import ConfigurationError, TokenStoreError, scrub
 from ctrader.tokens.files import FileTokenStore, default_folder
 from ctrader.tokens.record import GrantKey, StoredGrant, fingerprint
 from ctrader.tokens.store import LOCK_TIMEOUT
@@ -116,6 +116,7 @@ class KeyringTokenStore:
         if text is None:
             return None
         kept = kept_in(key, text)
+        del text  # some loggers print what is in the frames of an error
         if kept is None:
             raise TokenStoreError(
                 f"The entry {key.name!r} of {self._service!r} in the keyring holds no tokens of "
@@ -130,19 +131,24 @@ class KeyringTokenStore:
         Raises:
             TokenStoreError: the keyring is locked, or does not take it.
         """
-        text = text_of(key, 1, grant)
-        self._ask("save", lambda: self._backend.set_password(self._service, key.name, text))
+
+        def save() -> None:
+            self._backend.set_password(self._service, key.name, text_of(key, 1, grant))
+
+        self._ask("save", save, secrets=_secrets_of(key, grant))
         for spent in (fingerprint(grant.tokens.refresh_token), *grant.superseded[:1]):
             name, user = _alias(key.client_id, spent), str(key.user_id)
             self._ask("save", partial(self._backend.set_password, self._service, name, user))
 
     # Private
 
-    def _ask(self, what: str, question: Callable[[], T]) -> T:
+    def _ask(
+        self, what: str, question: Callable[[], T], *, secrets: Callable[[], list[str]] = list
+    ) -> T:
         try:
             return question()
         except Exception as error:  # noqa: BLE001 (keyrings raise their systems' own errors)
-            failure = f"{type(error).__name__}: {error}"
+            failure = scrub(f"{type(error).__name__}: {error}", secrets())
         # Outside the handler, for the frames of that error hold the tokens.
         raise TokenStoreError(
             f"Could not {what} the tokens in the keyring {type(self._backend).__module__} "
@@ -157,6 +163,17 @@ def _alias(client_id: str, refresh_token: str) -> str:
     """Return the name of the entry that says whose a refresh token is."""
     application = hashlib.sha256(client_id.encode()).hexdigest()[:12]
     return f"token-{refresh_token}-{application}"
+
+
+def _secrets_of(key: GrantKey, grant: StoredGrant) -> Callable[[], list[str]]:
+    """Return what gives the texts that a keyring was handed and must not repeat."""
+
+    def secrets() -> list[str]:
+        pairs = (grant.tokens, grant.previous or grant.tokens)
+        tokens = [each for pair in pairs for each in (pair.access_token, pair.refresh_token)]
+        return [text_of(key, 1, grant), *tokens]
+
+    return secrets
 
 
 def _keyring_of_the_system() -> Keyring:

@@ -16,7 +16,7 @@ import pytest
 from ctrader.errors import TokenStoreError
 from ctrader.tokens import FileTokenStore, StoredGrant
 from ctrader.tokens.files import FileSystem
-from tests.tokens.test_stores import KEY, contents, pair
+from tests.tokens.test_stores import KEY, contents, frames, pair
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs file modes")
 
@@ -41,7 +41,7 @@ def refused(action: Callable[[], object]) -> str:
     with pytest.raises(TokenStoreError) as caught:
         action()
     text = f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
-    assert "canary" not in text
+    assert "canary" not in text + frames(caught.value)
     return text
 
 
@@ -76,6 +76,14 @@ def test_file_that_others_may_read_is_refused_and_replaced_by_a_save(
     # A new pair is kept all the same: it is the only one that is any good.
     store.save(KEY, StoredGrant(tokens=pair(2)))
     assert contents(store.load(KEY)) == contents(StoredGrant(tokens=pair(2)))
+
+
+@posix
+def test_search_that_comes_upon_such_a_file_shows_no_other_one(store: FileTokenStore, folder: Path):
+    store.save(KEY, StoredGrant(tokens=pair(1)))
+    store.save(KEY._replace(user_id=78), StoredGrant(tokens=pair(2)))
+    max(folder.glob("*.json")).chmod(0o644)
+    assert "Others may read" in refused(lambda: store.find(KEY.client_id, "ab"))
 
 
 @posix

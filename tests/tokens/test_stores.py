@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import ctrader
 from ctrader.errors import TokenStoreError
 from ctrader.tokens import (
     FileTokenStore,
@@ -44,6 +46,20 @@ def contents(grant: StoredGrant | None) -> object:
         for each in pairs
     ]
     return told, grant.superseded, grant.exchanging
+
+
+def frames(error: BaseException) -> str:
+    """Return what some loggers print of an error: the locals of every frame of the library."""
+    library, found = Path(ctrader.__file__).parent, ""
+    told: traceback.TracebackException | None = traceback.TracebackException.from_exception(
+        error, capture_locals=True
+    )
+    while told is not None:
+        for frame in told.stack:
+            if Path(frame.filename).is_relative_to(library):
+                found += f"{frame.name}: {frame.locals}\n"
+        told = told.__cause__ or told.__context__
+    return found
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -13,7 +13,7 @@ from keyring.errors import KeyringLocked
 from ctrader.errors import ConfigurationError, TokenStoreError
 from ctrader.tokens import KeyringTokenStore, StoredGrant
 from ctrader.tokens.record import fingerprint
-from tests.tokens.test_stores import KEY, contents, pair
+from tests.tokens.test_stores import KEY, contents, frames, pair
 
 
 class Keyring:
@@ -100,8 +100,20 @@ def test_keyring_that_is_locked_is_told_without_the_tokens(
     for action in actions:
         with pytest.raises(TokenStoreError, match="Failed to unlock the collection") as caught:
             action()
-        assert "canary" not in repr(caught.value)
+        assert "canary" not in repr(caught.value) + frames(caught.value)
         assert caught.value.__context__ is None
+
+
+def test_keyring_that_repeats_what_it_was_given_is_not_repeated(
+    store: KeyringTokenStore, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(self: Keyring, service: str, username: str, password: str) -> None:
+        raise OSError(f"{username} with {password}: {pair(1).refresh_token}, {pair(2)}")
+
+    monkeypatch.setattr(Keyring, "set_password", refuse)
+    with pytest.raises(TokenStoreError, match=rf"OSError: {KEY.name} with \*\*\*: ") as caught:
+        store.save(KEY, StoredGrant(tokens=pair(1)).rotated(pair(2)))
+    assert "canary" not in str(caught.value) + frames(caught.value)
 
 
 def test_name_of_a_user_that_makes_no_sense_is_told(store: KeyringTokenStore, backend: Keyring):
@@ -116,7 +128,7 @@ def test_entry_that_makes_no_sense_is_told(store: KeyringTokenStore, backend: Ke
     backend.entries["bot", KEY.name] = '{"version": 1, "tokens": "canary"}'
     with pytest.raises(TokenStoreError, match="holds no tokens of user 77") as caught:
         store.load(KEY)
-    assert "canary" not in str(caught.value)
+    assert "canary" not in str(caught.value) + frames(caught.value)
 
 
 def test_keyring_that_keeps_nothing_secret_is_refused(monkeypatch: pytest.MonkeyPatch):
