@@ -224,7 +224,7 @@ class Dispatcher:
             if isinstance(error, ClientClosedError) and self._is_ending():
                 logger.info("%s was cut short by the end of the client", consumer.name)
                 return
-            if not isinstance(error, Exception) and not _is_stray_cancellation(error):
+            if not isinstance(error, Exception) and not is_stray_cancellation(error):
                 raise
             if consumer.failures.admits(time.monotonic_ns()):
                 logger.exception(
@@ -235,7 +235,7 @@ class Dispatcher:
                 )
 
 
-def _is_stray_cancellation(error: BaseException) -> bool:
+def is_stray_cancellation(error: BaseException) -> bool:
     """Whether the running task awaited something that was cancelled, and is not so itself.
 
     That happens on asyncio only; on trio whatever is cancelled is cancelled by a scope around it.

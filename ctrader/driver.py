@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from ctrader.clocks import read_clocks
 from ctrader.connection import Connection
-from ctrader.dispatcher import Consumer, Dispatcher
+from ctrader.dispatcher import Consumer, Dispatcher, is_stray_cancellation
 from ctrader.errors import (
     ClientClosedError,
     CTraderConnectionClosedError,
@@ -700,8 +700,13 @@ class Driver:
             outcome = effect.job()
             if isinstance(outcome, Awaitable):
                 await outcome
-        except Exception as failure:  # noqa: BLE001 - the session is told, whatever it is
-            error = failure
+        except BaseException as failure:
+            if isinstance(failure, Exception):
+                error = failure
+            elif is_stray_cancellation(failure):
+                error = RuntimeError("what it awaited was cancelled")
+            else:
+                raise
         self._session.job_done(effect.call_id, time.monotonic_ns(), None, error)
         self._pump()
 
@@ -824,6 +829,10 @@ def _outcome_of(job: Callable[[], object]) -> tuple[object, Exception | None]:
         return job(), None
     except Exception as error:  # noqa: BLE001 - the session is told, whatever it is
         return None, error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - elsewhere it would look like the loop's own
+        return None, RuntimeError(f"it raised {type(error).__name__}")
 
 
 def _library() -> str:

@@ -82,5 +82,7 @@ class Clerk:
                 result = job.job()
             except Exception as error:  # noqa: BLE001 - the session is told, whatever it is
                 report(job.call_id, None, error)
+            except BaseException as error:  # noqa: BLE001 - it would end this thread only, unseen
+                report(job.call_id, None, RuntimeError(f"it raised {type(error).__name__}"))
             else:
                 report(job.call_id, result, None)

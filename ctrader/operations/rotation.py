@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -99,7 +99,7 @@ def tell(grant: Grant, grants: Grants) -> Op[None]:
         if failure is not None:
             if not is_reported:
                 is_reported = True
-                grants.failed_to_save(grant, failure)
+                grants.failed_to_save(grant, _harmless(failure, pair))
             yield Pause(SAVE_AGAIN)
 
 
@@ -363,7 +363,7 @@ def _taken(grant: Grant, grants: Grants, pair: TokenPair, shelf: _Shelf | None) 
                 failed, another = yield from _tried(joined)
                 left, failure = left + failed, failure or another
             if failure is not None and not is_used:
-                grants.failed_to_save(grant, failure)
+                grants.failed_to_save(grant, _harmless(failure, grant.pair, pair))
             if not is_used:
                 is_used = True
                 grant.record = None if shelf is None else shelf.record
@@ -409,3 +409,28 @@ def _tried(jobs: list[Keep]) -> Op[tuple[list[Keep], Exception | None]]:
             failed.append(job)
             first = first or error
     return failed, first
+
+
+def _harmless(failure: Exception, *pairs: TokenPair) -> Exception:
+    """Return what a store or a function of the user raised, unless it shows a token."""
+    secrets = [token for pair in pairs for token in (pair.access_token, pair.refresh_token)]
+    for error in _chain(failure):
+        notes: Iterable[str] = getattr(error, "__notes__", ())
+        text = f"{error} {error!r} {error.args!r} {' '.join(notes)}"
+        if any(secret in text for secret in secrets):
+            return TokenStoreError(
+                f"The token store or on_tokens_refreshed failed ({type(failure).__name__}). Its "
+                "text is not shown, for it holds a token"
+            )
+    return failure
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error with all that led to it, each once."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            waiting += (each.__cause__, each.__context__)

@@ -339,6 +339,7 @@ class Grants:
 
     def failed_to_save(self, grant: Grant, error: Exception) -> None:
         """Tell that a new pair is nowhere but in memory."""
+        _drop_frames(error)
         self._context.emit(TokenSaveFailedEvent(self.ids_of(grant), error))
 
     # Commands
@@ -493,6 +494,7 @@ class Grants:
 
     def _failure(self, grant: Grant, error: CTraderError) -> CTraderError:
         """Tell why an exchange failed, and see to the next."""
+        _drop_frames(error)
         ids = self.ids_of(grant)
         if isinstance(error, ReauthorizationRequiredError):
             grant.is_lost = True
@@ -544,6 +546,15 @@ def _credentials(account_id: int, pair: TokenPair) -> AccountCredentials:
         expires_at=pair.expires_at,
         token_type=pair.token_type,
     )
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Forget where an error of ours comes from: some loggers print what is in the frames."""
+    while isinstance(error, CTraderError):
+        error.__traceback__ = None
+        if error.__cause__ is not None and not isinstance(error.__cause__, CTraderError):
+            error.__cause__.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _nobody(*_: object) -> None:

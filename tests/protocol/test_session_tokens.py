@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -46,6 +47,7 @@ from ctrader.protocol.effects import Warned
 from ctrader.tokens import GrantKey, MemoryTokenStore, StoredGrant, TokenPair
 from ctrader.tokens.record import fingerprint
 from tests.protocol.peer import ACCOUNT, OTHER_ACCOUNT, UNIX_START, Peer
+from tests.tokens.test_stores import frames
 
 M = TypeVar("M", bound=Message)
 
@@ -417,6 +419,35 @@ def test_failing_callback_counts_as_a_failed_save() -> None:
     issuer.later(1.5)
     issuer.later(1.5)
     assert [each.refresh_token for each in told] == ["refresh-2"] * 3
+
+
+def test_failing_callback_that_shows_the_tokens_is_not_repeated() -> None:
+    def keep(credentials: AccountCredentials) -> None:
+        try:
+            raise KeyError(f"INSERT {credentials.refresh_token}")
+        except KeyError as error:
+            raise OSError("disk full") from error
+
+    issuer = Issuer(None, keep)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle()
+    (event,) = issuer.peer.seen(TokenSaveFailedEvent)
+    assert "OSError" in str(event.error)
+    assert "refresh-2" not in "".join(traceback.format_exception(event.error))
+
+
+@pytest.mark.parametrize("code", ["CH_ACCESS_TOKEN_INVALID", "CANT_ROUTE_REQUEST"])
+def test_failed_exchange_shows_no_token_in_its_frames(code: str) -> None:
+    issuer = Issuer(MemoryTokenStore())
+    issuer.ready()
+    call_id = issuer.peer.submit(Rotate(tokens()), 60.0)
+    for _ in range(5):
+        issuer.settle(but=ProtoOARefreshTokenReq)
+        if issuer.peer.open(ProtoOARefreshTokenReq):
+            issuer.peer.refuse_commonly(ProtoOARefreshTokenReq, code)
+        issuer.later(15, but=ProtoOARefreshTokenReq)
+    assert "refresh-1" not in frames(issuer.peer.errors[call_id])
 
 
 def test_account_that_joins_an_exchange_is_told_as_well() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,46 @@ async def test_store_that_fails_once_has_the_pair_a_second_later(stage: Stage, b
         assert [event.account_ids for event in failures.events] == [(old.account_id,)]
     assert store.saves == 4
     assert new.refresh_token == brisk.credentials().refresh_token
+
+
+async def test_function_that_is_interrupted_is_called_again(
+    stage: Stage, brisk: Simulator, anyio_backend: str
+):
+    # Each of them is no Exception, so that what only catches those would wait for ever.
+    interruption = {"sync": SystemExit, "asyncio": asyncio.CancelledError}.get(
+        anyio_backend, RuntimeError
+    )
+    told: list[AccountCredentials] = []
+
+    def keep(credentials: AccountCredentials) -> None:
+        told.append(credentials)
+        if len(told) == 1:
+            raise interruption
+
+    old = brisk.credentials()
+    async with stage.client(impatient(brisk), on_tokens_refreshed=keep) as client:
+        await client.auth.authenticate_account(old)
+        new = await client.auth.refresh(old)
+        await eventually(stage, lambda: told == [new, new], "the second call")
+
+
+async def test_store_that_is_interrupted_is_asked_again(stage: Stage, brisk: Simulator):
+    class Interrupted(MemoryTokenStore):
+        saves = 0
+
+        def save(self, key: GrantKey, grant: StoredGrant) -> None:
+            type(self).saves += 1
+            if self.saves == 3:
+                raise asyncio.CancelledError  # it has a loop of its own, say
+            super().save(key, grant)
+
+    old = brisk.credentials()
+    store = Interrupted()
+    async with stage.client(impatient(brisk), token_store=store) as client:
+        await client.auth.authenticate_account(old)
+        await eventually(stage, lambda: store.saves, "the first save")
+        await client.auth.refresh(old)
+        await eventually(stage, lambda: store.saves == 4, "the second try")
 
 
 async def test_spent_pair_asks_for_a_new_consent(stage: Stage, brisk: Simulator):
