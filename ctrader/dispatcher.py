@@ -236,7 +236,7 @@ class Dispatcher:
 
 
 def is_stray_cancellation(error: BaseException) -> bool:
-    """Whether the running task awaited something that was cancelled, and is not so itself.
+    """Whether the running task is not cancelled, but something it awaited was.
 
     That happens on asyncio only; on trio whatever is cancelled is cancelled by a scope around it.
     """

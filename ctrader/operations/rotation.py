@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -33,7 +33,7 @@ from ctrader.proto import (
 )
 from ctrader.protocol.auth import is_passing
 from ctrader.protocol.commands import Keep, Pause
-from ctrader.tokens.record import GrantKey, StoredGrant, TokenPair, fingerprint
+from ctrader.tokens.record import GrantKey, Shelf, StoredGrant, TokenPair, fingerprint
 from ctrader.units import SECOND, to_nanos
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def rotate(grant: Grant, grants: Grants) -> Op[None]:
         yield from _answering(grant)
         store = grants.store
         if store is None:
-            yield from _exchanged(grant, grants, None)
+            pair = yield from _new_pair(grant, grants)
+            yield from _taken(grant, grants, pair)
         else:
             key = yield from _key(grant, grants, store)
             yield from _locked(store, key, partial(_kept_and_exchanged, grant, grants, store, key))
@@ -100,7 +101,7 @@ def tell(grant: Grant, grants: Grants) -> Op[None]:
             if not is_reported:
                 is_reported = True
                 grants.failed_to_save(grant, _harmless(failure, pair))
-            yield Pause(SAVE_AGAIN)
+            yield from _before_next_try(left)
 
 
 # Private: under whose name a pair is kept
@@ -228,7 +229,8 @@ def _kept_and_exchanged(grant: Grant, grants: Grants, store: TokenStore, key: Gr
         # A definite refusal: what was begun has not happened.
         yield from _ask(lambda: store.save(key, record.settled()))
         raise
-    yield from _taken(grant, grants, pair, _Shelf(store, key, record.rotated(pair)))
+    rotated = record.rotated(pair)
+    yield from _taken(grant, grants, pair, Shelf(lambda: store.save(key, rotated)), rotated)
 
 
 # Private: the exchange
@@ -238,11 +240,6 @@ def _answering(grant: Grant) -> Op[None]:
     """Make sure that the link answers, right before something is sent that cannot be repeated."""
     if grant.answer is None:
         yield from read(ProtoOAVersionReq(), ProtoOAVersionRes)
-
-
-def _exchanged(grant: Grant, grants: Grants, shelf: _Shelf | None) -> Op[None]:
-    pair = yield from _new_pair(grant, grants)
-    yield from _taken(grant, grants, pair, shelf)
 
 
 def _new_pair(grant: Grant, grants: Grants) -> Op[TokenPair]:
@@ -332,20 +329,13 @@ def _pair(answer: ProtoOARefreshTokenRes, grants: Grants) -> TokenPair:
     )
 
 
-class _Shelf:
-    """Where a new pair goes, and what is kept of it there."""
-
-    def __init__(self, store: TokenStore, key: GrantKey, record: StoredGrant) -> None:
-        self.store = store
-        self.key = key
-        self.record = record
-
-    def save(self) -> None:
-        """Save it; it blocks."""
-        self.store.save(self.key, self.record)
-
-
-def _taken(grant: Grant, grants: Grants, pair: TokenPair, shelf: _Shelf | None) -> Op[None]:
+def _taken(
+    grant: Grant,
+    grants: Grants,
+    pair: TokenPair,
+    shelf: Shelf | None = None,
+    record: StoredGrant | None = None,
+) -> Op[None]:
     """Save a new pair, use it, and go on saving it until that has succeeded.
 
     The old one is dead: a pair that cannot be saved is used from memory.
@@ -366,14 +356,17 @@ def _taken(grant: Grant, grants: Grants, pair: TokenPair, shelf: _Shelf | None) 
                 grants.failed_to_save(grant, _harmless(failure, grant.pair, pair))
             if not is_used:
                 is_used = True
-                grant.record = None if shelf is None else shelf.record
+                grant.record = record
                 grants.adopt(grant, pair)
             if not left:
                 return
-            yield Pause(SAVE_AGAIN)
+            yield from _before_next_try(left)
     except GeneratorExit:
-        if shelf is not None and left and left[0].job == shelf.save:
-            shelf.save()  # the session is over, and nobody else has it
+        # The session is over, and nobody else has it. The lock is let go of behind it, and what
+        # was told already cannot be told again.
+        if shelf is not None:
+            with suppress(Exception):
+                shelf.save()
         raise
 
 
@@ -409,6 +402,15 @@ def _tried(jobs: list[Keep]) -> Op[tuple[list[Keep], Exception | None]]:
             failed.append(job)
             first = first or error
     return failed, first
+
+
+def _before_next_try(jobs: list[Keep]) -> Op[None]:
+    """Wait before jobs are tried again; where the session closes meanwhile, do it now."""
+    try:
+        yield Pause(SAVE_AGAIN)
+    except ClientClosedError:
+        yield from _tried(jobs)
+        raise
 
 
 def _harmless(failure: Exception, *pairs: TokenPair) -> Exception:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from ctrader.errors import CTraderError
-from ctrader.protocol.commands import Call, Command, Keep
+from ctrader.protocol.commands import Call, Command, Keep, Pause
 from ctrader.protocol.effects import JobRequested, Phase
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Background:
                 command,
                 None if may_repeat else FOREVER,
                 resume=partial(self._ended, run),
-                is_vital=run.is_vital,
+                # When the session closes, whoever pauses does now what it can.
+                is_vital=run.is_vital and not isinstance(command, Pause),
             )
 
     def _ended(self, run: _Run, result: object, error: Exception | None) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["MOST_SUPERSEDED", "GrantKey", "StoredGrant", "TokenPair", "best_of", "fingerprint"]
+__all__ = [
+    "MOST_SUPERSEDED",
+    "GrantKey",
+    "Shelf",
+    "StoredGrant",
+    "TokenPair",
+    "best_of",
+    "fingerprint",
+]
 
 import hashlib
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, NamedTuple
 
 from pydantic import Field
@@ -124,6 +134,30 @@ class StoredGrant(GuardedModel):
     def _changed(self, **fields: object) -> StoredGrant:
         kept = {name: getattr(self, name) for name in type(self).model_fields}
         return StoredGrant.model_validate({**kept, **fields})
+
+
+class Shelf:
+    """Where a new pair is saved once, whoever tries it and however often.
+
+    It is safe for threads. A save that comes late, after another one has succeeded and the lock of
+    the store was let go of, would put an old pair in the place of a newer one.
+    """
+
+    def __init__(self, save: Callable[[], None]) -> None:
+        """Take what saves the pair; it blocks."""
+        self._save = save
+        self._guard = threading.Lock()
+        self._process = os.getpid()
+        self._is_saved = False
+
+    def save(self) -> None:
+        """Save it, unless that was done; a save under way on another thread is waited for."""
+        if os.getpid() != self._process:
+            return  # it is the parent's to save, and whatever it has got since
+        with self._guard:
+            if not self._is_saved:
+                self._save()
+                self._is_saved = True
 
 
 def best_of(keys: Iterable[GrantKey]) -> GrantKey | None:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from ctrader.credentials import AccountCredentials
 from ctrader.errors import (
     AuthenticationError,
+    ClientClosedError,
     NotConnectedError,
     ReauthorizationRequiredError,
     TokenExpiredError,
@@ -504,6 +505,60 @@ def test_session_that_ends_before_the_save_saves_all_the_same() -> None:
     assert all(job.is_vital for job in issuer.peer.jobs)
     issuer.peer.do_jobs()
     assert kept(store).tokens.refresh_token == "refresh-2"
+
+
+def test_pair_that_could_not_be_saved_is_saved_when_the_session_is_closed() -> None:
+    store = FailingStore()
+    issuer = Issuer(store)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    store.failures = ["save"]
+    issuer.refresh()
+    issuer.peer.do_jobs()
+    assert kept(store).tokens.refresh_token == "refresh-1"
+    issuer.peer.close()
+    issuer.peer.do_jobs()
+    assert kept(store).tokens.refresh_token == "refresh-2"
+    with store.lock(KEY):
+        pass
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+def test_store_that_goes_on_failing_does_not_keep_a_session_from_ending(end: str) -> None:
+    store = FailingStore()
+    issuer = Issuer(store)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    store.failures = ["save"] * 50
+    issuer.refresh()
+    issuer.peer.do_jobs()
+    if end == "close":
+        issuer.peer.close()
+        issuer.peer.do_jobs()
+        issuer.peer.advance(5)
+    else:
+        issuer.peer.abandon(ClientClosedError("it failed"))
+    assert issuer.peer.is_finished
+    with store.lock(KEY):
+        pass
+
+
+def test_save_that_comes_late_does_not_replace_the_pair_of_another_process() -> None:
+    store = MemoryTokenStore()
+    issuer = Issuer(store)
+    issuer.ready()
+    issuer.peer.submit(Rotate(tokens()), 60.0)
+    issuer.settle(but=ProtoOARefreshTokenReq)
+    issuer.refresh()
+    issuer.peer.abandon(ClientClosedError("it failed"))
+    # The session has saved the pair and let go of the lock; the driver still has the job.
+    assert issuer.peer.jobs
+    with store.lock(KEY):
+        store.save(KEY, kept(store).rotated(pair(3)))
+    issuer.peer.do_jobs()
+    assert kept(store).tokens.refresh_token == "refresh-3"
 
 
 def test_close_waits_for_an_answer_that_brings_new_tokens() -> None:
