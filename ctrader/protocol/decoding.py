@@ -209,6 +209,10 @@ class EventDecoder:
         for key in [key for key in self._books if key[0] == account_id]:
             del self._books[key]
 
+    def quotes_ended(self, account_id: int, symbol_id: int) -> None:
+        """Note that quotes are subscribed no longer: what was the price grows old unseen."""
+        self._sides.pop((account_id, symbol_id), None)
+
     def book_began(self, account_id: int, symbol_id: int) -> bool:
         """Note that a book goes on from here; whether nothing of it had come before."""
         key = (account_id, symbol_id)

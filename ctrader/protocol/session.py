@@ -190,6 +190,7 @@ class Session:
         self._authentication.account_ended = self._following.lost
         self._authentication.account_removed = self._following.removed
         self._subscriber.quoted_at = self._decoder.quoted_at
+        self._subscriber.quotes_ended = self._decoder.quotes_ended
         self._subscriber.book_ended = self._decoder.book_ended
         self._subscriber.book_went_on = self._decoder.book_began
         self._subscriber.account_answered = self._account_answered

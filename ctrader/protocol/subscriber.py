@@ -60,6 +60,7 @@ class Subscriber:
         "book_ended",
         "book_went_on",
         "quoted_at",
+        "quotes_ended",
     )
 
     def __init__(
@@ -74,6 +75,8 @@ class Subscriber:
         """Called with an account when the server has answered for a topic of it."""
         self.quoted_at: Callable[[int, int], Nanos] = lambda _, __: 0
         """Returns when the last quote of a symbol came on this link; 0 where none did."""
+        self.quotes_ended: Callable[[int, int], None] = lambda _, __: None
+        """Called with an account and a symbol whose prices are not sent any more."""
         self.book_ended: Callable[[int, int], None] = lambda _, __: None
         """Called with an account and a symbol whose depth is not sent any more."""
         self.book_went_on: Callable[[int, int], object] = lambda _, __: None
@@ -231,12 +234,13 @@ class Subscriber:
             # A refused unsubscription leaves nothing to do: the server does not send the topic,
             # or goes on sending what nobody listens to.
             self._ledger.removed(entries)
-            _about_books(entries, self.book_ended)
+            _about(DepthTopic, entries, self.book_ended)
+            _about(SpotTopic, entries, self.quotes_ended)
         elif error is None or (_is_already_subscribed(error) and len(entries) == 1):
             self._ledger.added(entries)
             self._backoffs.pop(account_id, None)
             if error is not None:
-                _about_books(entries, self.book_went_on)
+                _about(DepthTopic, entries, self.book_went_on)
         elif len(entries) > 1 and _may_be_about_one(error):
             self._ledger.split(entries)
         else:
@@ -298,9 +302,13 @@ def _in_words(topic: Topic) -> str:
     return f"{topic.words} {topic.period.name}" if isinstance(topic, TrendbarTopic) else topic.words
 
 
-def _about_books(entries: Iterable[LedgerEntry], tell: Callable[[int, int], object]) -> None:
+def _about(
+    kind: type[DepthTopic | SpotTopic],
+    entries: Iterable[LedgerEntry],
+    tell: Callable[[int, int], object],
+) -> None:
     for entry in entries:
-        if isinstance(entry.topic, DepthTopic):
+        if isinstance(entry.topic, kind):
             tell(entry.topic.account_id, entry.topic.symbol_id)
 
 

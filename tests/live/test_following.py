@@ -384,6 +384,26 @@ def test_release_gives_the_quotes_back_and_leaves_a_stale_state(room: Followed):
     room.check(ACCOUNT)
 
 
+def test_price_of_an_earlier_subscription_values_nothing(room: Followed):
+    terminal = room.terminal(ACCOUNT)
+    terminal.buy("EURUSD", 10_000_000)
+    room.world.run_for(0.5)
+    state = room.follow()
+    room.world.run_for(1)
+    assert state.equity is not None
+    terminal.close(terminal.positions[0])
+    room.world.run_for(60)
+    assert room.requests(ProtoOAUnsubscribeSpotsReq) == 1
+
+    # An hour later no price comes at first.
+    room.world.run_for(3_600)
+    room.exchange.script.next_frame(ProtoOASpotEvent, times=None).drop()
+    terminal.buy("EURUSD", 10_000_000)
+    room.world.run_for(3)
+    assert len(state.positions) == 1
+    assert state.equity is None
+
+
 def test_release_leaves_quotes_to_others_who_want_them(room: Followed):
     room.world.run(market_data.subscribe_spots(ACCOUNT, [EURUSD]))
     room.world.run_for(3)

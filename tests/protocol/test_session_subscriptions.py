@@ -14,6 +14,7 @@ from ctrader.events import (
     DataGapEvent,
     DepthEvent,
     ReadyEvent,
+    SpotEvent,
     SubscriptionRestoreFailedEvent,
 )
 from ctrader.proto import (
@@ -24,6 +25,7 @@ from ctrader.proto import (
     ProtoOADepthQuote,
     ProtoOAErrorRes,
     ProtoOANewOrderReq,
+    ProtoOASpotEvent,
     ProtoOASubscribeDepthQuotesReq,
     ProtoOASubscribeLiveTrendbarReq,
     ProtoOASubscribeSpotsReq,
@@ -596,6 +598,25 @@ def test_account_removed_amid_a_subscription_over_two_accounts_ends_it():
     peer.answer(SUB)
     peer.answer(SUB)
     assert [r.ctidTraderAccountId for r in peer.requests(UNSUB)] == [OTHER_ACCOUNT]
+
+
+# Quotes
+
+
+def test_side_of_an_earlier_subscription_is_no_price_any_more():
+    peer = Peer()
+    peer.make_ready()
+    peer.session.listen(frozenset({SpotEvent}), None)
+    peer.hold_spots(1)
+    peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=10, ask=20))
+    peer.unsubscribe(SPOT)
+    peer.answer(UNSUB)
+    peer.clear()
+    peer.hold_spots(1)
+    peer.push(ProtoOASpotEvent(ctidTraderAccountId=ACCOUNT, symbolId=1, bid=11))
+    (event,) = peer.seen(SpotEvent)
+    assert event.quote is None
+    assert (event.last_bid_points, event.last_ask_points) == (11, None)
 
 
 # Books
