@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["enrol", "rotate", "tell"]
 
 T = TypeVar("T")
+
+logger: Final = logging.getLogger("ctrader.tokens")
 
 SAVE_AGAIN: Final = 1 * SECOND
 """Time between two tries to save a pair that nobody else has."""
@@ -101,7 +104,7 @@ def tell(grant: Grant, grants: Grants) -> Op[None]:
             if not is_reported:
                 is_reported = True
                 grants.failed_to_save(grant, _harmless(failure, pair))
-            yield from _before_next_try(left)
+            yield from _before_next_try(grant, grants, left)
 
 
 # Private: under whose name a pair is kept
@@ -360,13 +363,14 @@ def _taken(
                 grants.adopt(grant, pair)
             if not left:
                 return
-            yield from _before_next_try(left)
+            yield from _before_next_try(grant, grants, left)
     except GeneratorExit:
-        # The session is over, and nobody else has it. The lock is let go of behind it, and what
-        # was told already cannot be told again.
+        # The session is over, and nobody else has it. The lock is let go of behind it.
         if shelf is not None:
-            with suppress(Exception):
+            try:
                 shelf.save()
+            except Exception as error:  # noqa: BLE001 - a store may raise anything
+                _unsaved_to_the_end(grant, grants, _harmless(error, grant.pair, pair))
         raise
 
 
@@ -404,13 +408,25 @@ def _tried(jobs: list[Keep]) -> Op[tuple[list[Keep], Exception | None]]:
     return failed, first
 
 
-def _before_next_try(jobs: list[Keep]) -> Op[None]:
+def _before_next_try(grant: Grant, grants: Grants, jobs: list[Keep]) -> Op[None]:
     """Wait before jobs are tried again; where the session closes meanwhile, do it now."""
     try:
         yield Pause(SAVE_AGAIN)
     except ClientClosedError:
-        yield from _tried(jobs)
+        _, failure = yield from _tried(jobs)
+        if failure is not None:
+            _unsaved_to_the_end(grant, grants, _harmless(failure, grant.pair))
         raise
+
+
+def _unsaved_to_the_end(grant: Grant, grants: Grants, failure: Exception) -> None:
+    """Leave a last word in the log: nobody may take events any more."""
+    logger.critical(
+        "The new tokens of accounts %s could not be saved, or told, before the end of the client; "
+        "the old ones are spent: %s",
+        grants.ids_of(grant),
+        failure,
+    )
 
 
 def _harmless(failure: Exception, *pairs: TokenPair) -> Exception:

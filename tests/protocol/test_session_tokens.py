@@ -525,7 +525,9 @@ def test_pair_that_could_not_be_saved_is_saved_when_the_session_is_closed() -> N
 
 
 @pytest.mark.parametrize("end", ["close", "abandon"])
-def test_store_that_goes_on_failing_does_not_keep_a_session_from_ending(end: str) -> None:
+def test_store_that_goes_on_failing_does_not_keep_a_session_from_ending(
+    end: str, caplog: pytest.LogCaptureFixture
+) -> None:
     store = FailingStore()
     issuer = Issuer(store)
     issuer.ready()
@@ -541,6 +543,12 @@ def test_store_that_goes_on_failing_does_not_keep_a_session_from_ending(end: str
     else:
         issuer.peer.abandon(ClientClosedError("it failed"))
     assert issuer.peer.is_finished
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("CRITICAL", "ctrader.tokens")
+    assert record.getMessage() == (
+        f"The new tokens of accounts ({ACCOUNT},) could not be saved, or told, before the end "
+        "of the client; the old ones are spent: no save today"
+    )
     with store.lock(KEY):
         pass
 
