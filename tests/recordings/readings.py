@@ -305,6 +305,7 @@ READINGS: Final[dict[str, Reading]] = {
             "order_id": lambda message: message.order.orderId,
             "position_id": lambda message: message.position.positionId,
             "client_order_id": lambda message: message.order.clientOrderId or None,
+            "is_recovered": lambda _: False,  # each was told when it happened
         },
     ),
     "ProtoOATrailingSLChangedEvent": Reading(
