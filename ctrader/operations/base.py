@@ -24,7 +24,8 @@ from ctrader.errors import (
 )
 from ctrader.events import ExecutionEvent
 from ctrader.models.outcomes import TookEffect
-from ctrader.proto import ProtoOAExecutionEvent
+from ctrader.models.wire import text_of
+from ctrader.proto import ProtoOAExecutionEvent, ProtoOAOrder
 from ctrader.protocol.commands import (
     Call,
     Command,
@@ -242,10 +243,17 @@ def _execution(
     except ProtocolError as error:
         # The server did something, and its answer makes no sense.
         raise OrderOutcomeUnknownError(
-            answer.order.clientOrderId or None,
+            _client_order_id(answer.order),
             error,
             account_id=account_id,
             request_type=type(request).__name__,
             order_id=answer.order.orderId or None,
             position_id=answer.position.positionId or None,
         ) from error
+
+
+def _client_order_id(order: ProtoOAOrder) -> str | None:
+    try:
+        return text_of(order, "clientOrderId") or None
+    except ProtocolError:
+        return None
