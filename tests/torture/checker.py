@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ctrader.proto import ProtoOAOrderStatus
+from ctrader.proto import ProtoOAOrderStatus, ProtoOAOrderType
 from tests.torture.history import Ask, Ending, Foreign, Request, Resolution
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = ["USUAL", "Rules", "breaches_of"]
 
 _CANCELLED: Final = ProtoOAOrderStatus.ORDER_STATUS_CANCELLED
 _REJECTED: Final = ProtoOAOrderStatus.ORDER_STATUS_REJECTED
+_STOP: Final = ProtoOAOrderType.STOP
 _LIVE_WITHIN: Final = 120.0  # seconds after the last fault
 _UNTOLD: Final = 125.0  # seconds before a kill: what arrived may have died with the process
 _AWAY: Final = 125.0  # seconds after a kill: the next process tells what happened since it came
@@ -159,8 +160,15 @@ def _cancels(history: History, books: Mapping[int, Any]) -> Iterable[str]:
             yield f"not cancelled, its status is {order['status']}: {requests[said.index(True)]}"
         ended = (order["updated"] or 0) / 1000 - history.unix_start
         is_ours = (account_id, order_id) not in by_others and ended >= requests[0].asked_at
+        if _lost_its_rest(order):
+            continue
         if is_cancelled and is_ours and all(each is False for each in said):
             yield f"cancelled all the same: {requests[0]}"
+
+
+def _lost_its_rest(order: _Order) -> bool:
+    """Whether the broker cancelled what was left of an order that filled in parts."""
+    return order["order_type"] == _STOP and order["executed_volume"] > 0
 
 
 def _amendments(history: History, books: Mapping[int, Any]) -> Iterable[str]:

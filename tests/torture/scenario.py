@@ -212,6 +212,11 @@ class Scenario:
         world.at(to_nanos(history.faults_end + 1), self._wait_for_life)
         began = process_time()
         world.run_for(self.length)
+        if self.exchange.switches.historical_quota and any(
+            each.ending is Ending.UNKNOWN and each.resolution is None for each in history.requests
+        ):
+            # The server lets nobody look into its history before its quota has rolled on.
+            world.run_for(self.exchange.switches.historical_quota_window + QUIET)
         for request in history.requests:
             if request.ending is None and request.number in self._killed:
                 request.ending = Ending.KILLED

@@ -250,6 +250,13 @@ def test_cancel_that_did_not_happen_and_one_that_did():
     assert "that is not" in breach(refused, ledger())
 
 
+def test_rest_of_a_stop_order_that_the_broker_cancels_is_no_cancel_of_ours():
+    refused = history(asked(Ask.CANCEL, Ending.REJECTED, order_id=1))
+    assert breaches_of(refused, ledger(order(1, status=5, order_type=3, executed_volume=50))) == []
+    untouched = order(1, status=5, order_type=3, executed_volume=0)
+    assert "all the same" in breach(refused, ledger(untouched))
+
+
 def test_amendment_that_did_not_happen_and_one_that_did():
     done = history(asked(Ask.AMEND, Ending.DONE, order_id=1, price=1.2))
     assert "its price is 110000" in breach(done, ledger(LIMIT))
