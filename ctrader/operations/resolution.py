@@ -193,7 +193,9 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
                 break
             if not is_due or not outcomes.is_open(each):
                 continue
-            if is_on_its_way:
+            if is_on_its_way is None:
+                search.failed(began)
+            elif is_on_its_way:
                 search.found_something(began)
             elif search.found_nothing(began, each.since, ready):
                 outcomes.had_none(
@@ -266,9 +268,11 @@ class _Look:
         self.positions: dict[int, Position] = {}
         self._first_ms = min(_first_ms(each, outcomes) for each in due)
         self._listed: list[ProtoOAOrder] | CTraderError | None = None
+        self._looked_for: set[str] = set()
+        self._found: set[str] = set()
         self._taken: set[int] = set()
 
-    def examine(self, request: OpenRequest, *, is_last: bool) -> Op[bool]:
+    def examine(self, request: OpenRequest, *, is_last: bool) -> Op[bool | None]:
         """Look for what one request has done, and settle it where something is found.
 
         Args:
@@ -276,7 +280,7 @@ class _Look:
             is_last: Whether nothing found proves that it did nothing, so that no source may be
                 left out.
 
-        Returns: Whether it has arrived and is not at its end.
+        Returns: Whether it has arrived and is not at its end; None where this look cannot tell.
         """
         message = request.request
         if isinstance(message, ProtoOANewOrderReq):
@@ -353,10 +357,11 @@ class _Look:
 
     def _close(
         self, request: OpenRequest, message: ProtoOAClosePositionReq, *, is_last: bool
-    ) -> Op[bool]:
-        if self.outcomes.awaits_one_like(request):
-            return True  # whose a closing order is shows when that one is answered
+    ) -> Op[bool | None]:
         past = yield from self._past()
+        # Asked right before the choice, for another may have been sent while the list travelled.
+        if self.outcomes.leaves_to_others(request, self._looked_for):
+            return None
         found = self._closing_order(request, message, past)
         if found is None and is_last:
             past = yield from _orders_of_position(
@@ -366,8 +371,14 @@ class _Look:
                 self.outcomes,
             )
             found = self._closing_order(request, message, past)
+            # The others have seen less: what only this list shows may be theirs.
+            looked_for = self._looked_for if found is None else self._found
+            if self.outcomes.leaves_to_others(request, looked_for):
+                return None
+        self._looked_for.add(request.key)
         if found is None:
             return False
+        self._found.add(request.key)
         self._taken.add(found.orderId)
         return (yield from self._ended_with(request, found.orderId, Evidence.HISTORY))
 
@@ -482,7 +493,7 @@ def _in_turn(due: Sequence[OpenRequest], among: Sequence[OpenRequest]) -> Iterat
     earlier ones as well, and not the other way round.
     """
     alike: dict[object, list[OpenRequest]] = {}
-    for each in sorted(among, key=lambda request: request.told.sent_at, reverse=True):
+    for each in sorted(among, key=lambda request: request.sent, reverse=True):
         alike.setdefault(each.likeness, []).append(each)
     for each in due:
         yield from alike.pop(each.likeness, ())

@@ -37,7 +37,7 @@ from ctrader.protocol.recovery import recovered_call
 from ctrader.units import Nanos, to_nanos
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Container, Hashable
 
     from google.protobuf.message import Message
 
@@ -80,6 +80,8 @@ class OpenRequest:
     """The same, as users see it."""
     since: Nanos
     """When the last hope of an answer ended."""
+    number: int = 0
+    """Its place among those that an earlier process has left; they come before all others."""
 
     @property
     def key(self) -> str:
@@ -90,6 +92,11 @@ class OpenRequest:
     def request(self) -> Message:
         """The message that was sent."""
         return self.call.request
+
+    @property
+    def sent(self) -> tuple[Nanos, int]:
+        """Its place among those that were sent, whatever clock was set meanwhile."""
+        return self.call.sent_at, self.number
 
     @property
     def likeness(self) -> Hashable:
@@ -201,7 +208,7 @@ class Outcomes:
 
     def recover(self, intents: tuple[Intent, ...]) -> None:
         """Take up what an earlier process has left: each may or may not have been sent."""
-        for intent in intents:
+        for number, intent in enumerate(intents):
             call = recovered_call(intent)
             if call is None:
                 self._context.warn(
@@ -221,7 +228,7 @@ class Outcomes:
                 cause="its process ended before it was known",
                 is_from_journal=True,
             )
-            self._open[told.client_msg_id] = OpenRequest(call, told, self._context.now)
+            self._open[told.client_msg_id] = OpenRequest(call, told, self._context.now, number)
             self._search(told.account_id)
 
     # What the search for an outcome needs
@@ -257,14 +264,24 @@ class Outcomes:
         """Whether a request is still in doubt."""
         return open_request.key in self._open
 
-    def awaits_one_like(self, open_request: OpenRequest) -> bool:
-        """Whether a close that cannot be told from this one waits for its answer."""
-        return any(
+    def leaves_to_others(self, open_request: OpenRequest, looked_for: Container[str]) -> bool:
+        """Whether an order may have come of another close that cannot be told from this one.
+
+        That is one that waits for its answer, or one in doubt that was sent later and has not been
+        looked for: of closes alike the latest goes first.
+        """
+        waits = any(
             pending.call is not None
             and pending.call.message_id is not None
             and pending.call.message_id not in self._open
             and _close_of(pending.call) == open_request.likeness
             for pending in self._pending.of(Call)
+        )
+        return waits or any(
+            each.likeness == open_request.likeness
+            and each.sent > open_request.sent
+            and each.key not in looked_for
+            for each in self._open.values()
         )
 
     def may_be_of(self, open_request: OpenRequest, order_id: int, opened_ms: int) -> bool:

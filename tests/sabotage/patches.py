@@ -631,8 +631,8 @@ PATCHES: Final = (
     Patch(
         "of closes alike the oldest takes the newest order",
         "ctrader/operations/resolution.py",
-        "key=lambda request: request.told.sent_at, reverse=True):\n",
-        "key=lambda request: request.told.sent_at):\n",
+        "key=lambda request: request.sent, reverse=True):\n",
+        "key=lambda request: request.sent):\n",
         (
             "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[True-True]",
             "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[False-True]",
@@ -640,11 +640,21 @@ PATCHES: Final = (
     ),
     Patch(
         "the order of a close is given to another that waits no longer",
-        "ctrader/operations/resolution.py",
-        "        if self.outcomes.awaits_one_like(request):\n",
-        "        if False:\n",
+        "ctrader/protocol/outcomes.py",
+        "        return waits or any(\n",
+        "        return any(\n",
         (
             "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_still_waits_for_its_answer",
+        ),
+    ),
+    Patch(
+        "a close that came into doubt during a look is left out of it",
+        "ctrader/protocol/outcomes.py",
+        "            and each.key not in looked_for\n",
+        "            and False\n",
+        (
+            "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_came_into_doubt_during_the_look",
+            "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_was_sent_while_the_list_travelled",
         ),
     ),
     Patch(

@@ -413,6 +413,66 @@ def test_close_is_not_taken_for_one_alike_that_still_waits_for_its_answer():
     assert not resolved(world).took_effect
 
 
+def test_close_is_not_taken_for_one_alike_that_came_into_doubt_during_the_look():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    script.next_frame(ProtoOAExecutionEvent, times=None).drop()
+    script.next_answer(ProtoOAReconcileReq).delay(4)
+    first = world.start(close_of(position), 2)
+    world.run_for(2.5)  # it is looked for, and the state is on its way
+    second = world.start(close_of(position), 1)
+    for task in (first, second):
+        assert isinstance(world.finish(task).error, OrderOutcomeUnknownError)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = [each.outcome for each in seen(world, OrderResolvedEvent)]
+    assert [each.took_effect for each in outcomes] == [True, True]
+    assert len({each.order.order_id for each in outcomes if each.order is not None}) == 2
+
+
+def test_close_is_not_taken_for_one_alike_that_was_sent_while_the_list_travelled():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    script.next_frame(ProtoOAExecutionEvent, times=None).drop()
+    # The state comes at once, and the list of orders is asked for again on the next link.
+    script.next_request(ProtoOAOrderListReq).ignore()
+    first = world.start(close_of(position), 2)
+    world.run_for(2.5)
+    second = world.start(close_of(position), 60)
+    world.run_for(1)
+    world.cut()
+    for task in (first, second):
+        assert isinstance(world.finish(task).error, OrderOutcomeUnknownError)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = [each.outcome for each in seen(world, OrderResolvedEvent)]
+    assert [each.took_effect for each in outcomes] == [True, True]
+    assert len({each.order.order_id for each in outcomes if each.order is not None}) == 2
+
+
+def test_close_that_only_the_list_of_its_position_shows_is_not_given_to_an_earlier_one_alike():
+    world = listening()
+    position = opened(world)
+    script = world.exchange.script
+    nothing = ProtoOAOrderListRes(ctidTraderAccountId=ACCOUNT, hasMore=False)
+    script.next_answer(ProtoOAOrderListReq, times=None).replace(nothing)
+    script.next_request(ProtoOAClosePositionReq).ignore()
+    first = world.start(close_of(position), 2)
+    world.run_for(58)
+    script.next_frame(ProtoOAExecutionEvent, times=None).drop()
+    second = world.start(close_of(position), 1)
+    for task in (first, second):
+        assert isinstance(world.finish(task).error, OrderOutcomeUnknownError)
+    world.run_until(lambda: not world.session.unresolved_orders, limit=600)
+    outcomes = {
+        each.outcome.request.client_msg_id: each.outcome.took_effect
+        for each in seen(world, OrderResolvedEvent)
+    }
+    assert list(outcomes.values()) == [True, False]
+    assert isinstance(second.error, OrderOutcomeUnknownError)
+    assert outcomes[second.error.client_msg_id or ""]
+
+
 def test_closes_alike_that_were_refused_in_vain_do_not_wait_for_each_other():
     world = listening()
     position = opened(world)
