@@ -36,8 +36,8 @@ LOOKS: Final = (0, 5 * SECOND, 30 * SECOND)
 """Pauses before each look: the server's history lags behind."""
 AFTER_FAILURE: Final = 5 * SECOND
 """Pause before a look that failed is taken again."""
-CLOCK_SLACK: Final = 60_000
-"""Milliseconds by which a clock may be slow."""
+CLOCK_DOUBT: Final = 86_400_000
+"""Milliseconds by which this computer's clock may be slow."""
 
 
 def catch_up(account_id: int, executions: Executions) -> Op[None]:
@@ -80,7 +80,7 @@ def _look(account_id: int, executions: Executions, first: int) -> Op[None]:
         )
         return answer.deal, answer.hasMore
 
-    last = max(first, executions.latest_ms() + CLOCK_SLACK)
+    last = max(first, executions.latest_ms() + CLOCK_DOUBT)
     rows = yield from whole_list(
         fetch, list(windows(first, last, WEEK)), identity=_deal_id, moment=_deal_time
     )

@@ -73,8 +73,6 @@ AFTER_READY: Final = 30 * SECOND
 """The last comes this long after the account was ready again, at least."""
 BEFORE_SENDING: Final = 300_000
 """Milliseconds before the last time that the server had told, from which history is read."""
-CLOCK_DOUBT: Final = 86_400_000
-"""Milliseconds by which this computer's clock may be wrong, where the server told no time."""
 _TICK: Final = 1 * SECOND
 """How often it is looked whether a look is due, so that a new request waits no longer."""
 
@@ -501,10 +499,7 @@ def _in_turn(due: Sequence[OpenRequest], among: Sequence[OpenRequest]) -> Iterat
 
 def _first_ms(request: OpenRequest, outcomes: Outcomes) -> int:
     """Return from when on history may tell of a request, in Unix ms."""
-    server_ms = request.call.server_ms
-    if server_ms is None:
-        return int(request.told.sent_at.timestamp() * 1000) - CLOCK_DOUBT
-    return server_ms - BEFORE_SENDING
+    return outcomes.sent_from_ms(request) - BEFORE_SENDING
 
 
 def _may_have_enlarged(order: ProtoOAOrder, request: OpenRequest) -> bool:

@@ -63,8 +63,8 @@ ORDERS_REMEMBERED: Final = 10_000
 
 CLOCK_DRIFT: Final = 1_000
 """Milliseconds by which the server's clock and ours may drift apart since it told its time."""
-CLOCK_SLACK: Final = 60_000
-"""Milliseconds by which a clock may be slow."""
+CLOCK_DOUBT: Final = 86_400_000
+"""Milliseconds by which this computer's clock may be wrong, or what the server told of its own."""
 
 _FOUND: Final = frozenset({Evidence.STATE, Evidence.HISTORY})
 """Evidence that was looked for, and that no event has told."""
@@ -244,11 +244,24 @@ class Outcomes:
         return to_nanos(self._context.config.absence_wait)
 
     def server_now_ms(self) -> int:
-        """Return a Unix ms that the server's clock has not passed yet, and hardly more.
+        """Return a Unix ms that the server's clock has not passed yet.
 
-        This computer's clock may be slow, so what the server told counts as well.
+        This computer's clock may be slow by hours, and what the server told may be old, such as the
+        last price of a closed market, or nothing: an order behind this would be told absent.
         """
-        return int(self._context.latest_wall().timestamp() * 1000) + CLOCK_SLACK
+        return int(self._context.latest_wall().timestamp() * 1000) + CLOCK_DOUBT
+
+    def sent_from_ms(self, open_request: OpenRequest) -> int:
+        """Return a Unix ms that the server's clock had passed when a request went out.
+
+        Of the server's clock and this computer's the earlier counts: one message may tell a time
+        that is still to come.
+        """
+        wall_ms = int(open_request.told.sent_at.timestamp() * 1000)
+        server_ms = open_request.call.server_ms
+        if server_ms is None:
+            return wall_ms - CLOCK_DOUBT
+        return max(min(server_ms, wall_ms), server_ms - CLOCK_DOUBT)
 
     def ready_since(self, account_id: int) -> Nanos | None:
         """Return since when an account is ready, None while it is not."""
@@ -292,8 +305,8 @@ class Outcomes:
         foreign id on its events proves nothing: to take the effect of a request for somebody else's
         would have it repeated.
         """
-        sent_ms = open_request.call.server_ms
-        if sent_ms is not None and opened_ms and opened_ms < sent_ms - CLOCK_DRIFT:
+        is_time_known = open_request.call.server_ms is not None
+        if is_time_known and 0 < opened_ms < self.sent_from_ms(open_request) - CLOCK_DRIFT:
             return False
         if 0 < opened_ms < (open_request.call.position_updated_ms or 0):
             return False

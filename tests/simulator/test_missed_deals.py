@@ -108,6 +108,17 @@ def test_fills_before_the_client_came_are_not_told():
     assert deals(world) == []
 
 
+def test_fill_that_was_missed_is_told_though_only_a_slow_clock_tells_the_time():
+    world = listening()
+    world.clock_offset = -7200.0
+    world.run_for(60)
+    world.cut()
+    trade_elsewhere(world)
+    world.run_until(lambda: world.session.is_ready)
+    world.run_for(60)
+    assert len(deals(world)) == 1
+
+
 def test_fill_of_an_order_of_unknown_outcome_is_told():
     world = listening()
     world.exchange.script.next_answer(ProtoOANewOrderReq).close(delivered=False, reset=True)

@@ -38,6 +38,7 @@ from ctrader.proto import (
     ProtoOAOrderListReq,
     ProtoOAOrderListRes,
     ProtoOAReconcileReq,
+    ProtoOASpotEvent,
 )
 from ctrader.protocol.commands import CancelResult
 from ctrader.simulator import Script
@@ -547,6 +548,54 @@ def test_time_that_makes_no_sense_keeps_nobody_from_finding_out(told: int):
     lost(world, ProtoOANewOrderReq, arrives=True)
     in_doubt(world, trading.place_order(ACCOUNT, BUY))
     assert resolved(world).took_effect
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_clock_that_is_wrong_hides_no_order_though_the_server_told_no_time(hours: int):
+    world = listening()
+    world.clock_offset = 3600.0 * hours
+    world.run_for(1)
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    assert resolved(world).took_effect
+
+
+def test_slow_clock_hides_no_order_though_the_only_time_told_is_old():
+    world = listening()
+    world.clock_offset = -7200.0
+    world.run_for(1)
+    told_time(world, -3_600_000)
+    lost(world, ProtoOANewOrderReq, arrives=True)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    assert resolved(world).took_effect
+
+
+@pytest.mark.parametrize("is_close", [False, True])
+def test_one_time_that_is_still_to_come_hides_no_order(is_close: bool):
+    world = listening()
+    position = opened(world)
+    told_time(world, 3_600_000)
+    if is_close:
+        lost(world, ProtoOAClosePositionReq, arrives=True)
+        close = ClosePositionRequest(position_id=position.position_id, volume=300_000)
+        in_doubt(world, trading.close_position(ACCOUNT, close))
+    else:
+        lost(world, ProtoOANewOrderReq, arrives=True)
+        in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    assert resolved(world).took_effect
+
+
+def told_time(world: World, ahead: int) -> None:
+    """Have the server tell one time that is so many ms ahead of its clock, and no other."""
+
+    def spoil(event: Message) -> Message:
+        assert isinstance(event, ProtoOASpotEvent)
+        event.timestamp += ahead
+        return event
+
+    world.exchange.script.next_frame(ProtoOASpotEvent).replace(spoil)
+    world.run(market_data.subscribe_spots(ACCOUNT, [1]))
+    world.run(market_data.unsubscribe_spots(ACCOUNT, [1]))
 
 
 # Codes that prove nothing
