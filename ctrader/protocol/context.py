@@ -30,6 +30,8 @@ END_OF_TIME: Final = 4_102_444_800_000
 """The year 2100 in Unix ms; what tells a later time makes no sense."""
 OLD_TIME: Final = 2_000
 """Milliseconds by which a told time may lie behind the server's clock and still be a fresh one."""
+DRIFT: Final = 2_000
+"""One part in so many by which this machine's clock may be fast against the server's."""
 UNSURE_END: Final = 30.0
 """Seconds after which to ask again where only this machine's clock says how far an end lies off."""
 OWN_TIMEOUT: Final = 30.0
@@ -43,7 +45,7 @@ class Context:
     """What every machine of a session sees: its phase, the time, its effects."""
 
     __slots__ = (
-        "_server_offset",
+        "_server_told",
         "_unreadable",
         "_unshown",
         "_watchers",
@@ -88,7 +90,7 @@ class Context:
         """Gives the link up from this side."""
         self.last_told_ms = 0
         """The latest time that any message told, in Unix ms; 0 where none did."""
-        self._server_offset: int | None = None
+        self._server_told: tuple[int, Nanos] | None = None
         self._unreadable: set[int] = set()
 
     @property
@@ -170,15 +172,21 @@ class Context:
         if not 0 < unix_ms < END_OF_TIME:
             return  # no clock shows this: counting with it would lead beyond the calendar
         self.last_told_ms = max(self.last_told_ms, unix_ms)
-        offset = unix_ms - self.now // MILLISECOND
-        if self._server_offset is None or offset >= self._server_offset - OLD_TIME:
-            self._server_offset = offset
+        known = self.server_ms()
+        if known is None or unix_ms >= known - OLD_TIME:
+            self._server_told = unix_ms, self.now
 
     def server_ms(self) -> int | None:
-        """Return what the server's clock shows at least, in Unix ms; None if unknown."""
-        return (
-            None if self._server_offset is None else self._server_offset + self.now // MILLISECOND
-        )
+        """Return what the server's clock shows at least, in Unix ms; None if unknown.
+
+        The longer it has told nothing, the less is known of it: what counts as later than it is may
+        have an order of ours taken for an older one.
+        """
+        if self._server_told is None:
+            return None
+        unix_ms, at = self._server_told
+        since = (self.now - at) // MILLISECOND
+        return unix_ms + since - since // DRIFT
 
     def latest_wall(self) -> datetime:
         """Return the later time of day of the server's clock and this machine's.
