@@ -28,26 +28,23 @@ FOREIGN = {
     "--official": ("3.11", "ctrader-open-api==0.9.2"),
     "--api-client": ("3.12", "ctrader-api-client==0.12.0"),
 }
-COVERAGE_PERCENT = "95"
+MEASURED = ["--cov", "--cov-report=term", "--cov-fail-under=95"]
 # The longest tests come first, and are handed out one at a time: no worker gets all of them.
 EVENLY = "--maxschedchunk=1"
-USUAL = [EVENLY, "-n", WORKERS, "-m", "not long and not torture and not replay"]
-# Tests that do the same again and again, or start programs: tracing would only slow them down. The
-# simulator's own have it in the session `coverage`, for it costs as much as they do.
+USUAL = "not long and not torture and not replay"
+# Tests that do the same again and again, or start programs: tracing would only slow them down.
 UNMEASURED = [
-    "tests/adversity",
-    "tests/clients/test_order_kills.py",
-    "tests/clients/test_token_kills.py",
-    "tests/examples",
-    "tests/fuzz",
-    "tests/live/test_random_trading.py",
-    "tests/protocol/test_hostile_bytes.py",
-    "tests/protocol/test_invariants.py",
-    "tests/sabotage",
-    "tests/simulator",
-    "tests/torture",
+    "adversity",
+    "clients/test_order_kills.py",
+    "clients/test_token_kills.py",
+    "examples",
+    "fuzz",
+    "live/test_random_trading.py",
+    "protocol/test_hostile_bytes.py",
+    "protocol/test_invariants.py",
+    "sabotage",
+    "torture",
 ]
-MEASURED_AT_LENGTH = ["tests/simulator"]
 # Tests of what Pythons differ in most: sockets, threads, files and processes.
 TOUCHING = [
     "tests/cli",
@@ -121,27 +118,12 @@ def generated(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST)
 def tests(session: nox.Session) -> None:
-    """Run the tests on the oldest Python, most with coverage; the long ones have a session."""
+    """Run the tests on the oldest Python; the long ones have a session of their own."""
     session.install(".[cli]", *group("test", "codegen", "lint"))
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    measure(session, [], omit="*/simulator/*")
-    session.run("pytest", PLAIN, *USUAL, *UNMEASURED)
-
-
-@nox.session(python=OLDEST)
-def coverage(session: nox.Session) -> None:
-    """Measure what the tests reach of everything, the simulator as well."""
-    session.install(".[cli]", *group("test", "codegen", "lint"))
-    measure(session, MEASURED_AT_LENGTH)
-
-
-def measure(session: nox.Session, also: list[str], omit: str = "") -> None:
-    """Run the tests that measure coverage, and these; fail where too little is reached."""
-    ignored = [f"--ignore={path}" for path in UNMEASURED if path not in also]
-    wanted = ["--cov", "--cov-report=term", f"--cov-fail-under={COVERAGE_PERCENT}"]
-    session.run("pytest", PLAIN, *USUAL, *wanted, *ignored, env={"COVERAGE_OMIT": omit})
+    session.run("pytest", PLAIN, EVENLY, "-n", WORKERS, "-m", USUAL)
 
 
 @nox.session(python=OTHERS)
@@ -150,18 +132,35 @@ def tests_other(session: nox.Session) -> None:
 
     What only computes, such as a broker under virtual time, comes out alike everywhere and runs on
     the oldest Python alone; the broker on sockets is part of every scenario. A Python between the
-    oldest and the newest runs what touches the system.
+    oldest and the newest runs what touches the system. The newest measures which lines of the
+    clients are reached, for there that costs next to nothing.
 
     Without the compiler's group, protobuf is the newest that the range allows: the upper end is
     tested here, the lower end in `tests`.
     """
     session.install(".[cli]", *group("test"))
-    selection = "not long and not torture and not replay and not codegen"
-    once = [f"--ignore=tests/{path}" for path in ONCE]
-    paths = [] if session.python == OTHERS[-1] else TOUCHING
     # Without the rewriting of assertions, more workers cost less than they wait.
-    usual = [PLAIN, EVENLY, "-n", "6", "-m", selection]
-    session.run("pytest", *usual, *once, *session.posargs, *paths)
+    usual = [PLAIN, EVENLY, "-n", "6", "-m", f"{USUAL} and not codegen", *ignored(ONCE)]
+    if session.posargs:
+        session.run("pytest", *usual, *session.posargs)
+    elif session.python == OTHERS[-1]:
+        cheaply = {"COVERAGE_CORE": "sysmon", "COVERAGE_OMIT": "*/simulator/*"}
+        session.run("pytest", *usual, *MEASURED, env=cheaply)
+    else:
+        session.run("pytest", *usual, *TOUCHING)
+
+
+@nox.session(python=OLDEST)
+def coverage(session: nox.Session) -> None:
+    """Measure which lines and branches the tests reach of everything, the simulator as well."""
+    session.install(".[cli]", *group("test", "codegen", "lint"))
+    usual = [PLAIN, EVENLY, "-n", WORKERS, "-m", USUAL, *ignored(UNMEASURED)]
+    session.run("pytest", *usual, *MEASURED, "--cov-branch")
+
+
+def ignored(paths: list[str]) -> list[str]:
+    """Return what leaves tests out."""
+    return [f"--ignore=tests/{path}" for path in paths]
 
 
 @nox.session(python=OLDEST)

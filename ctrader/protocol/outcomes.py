@@ -278,7 +278,7 @@ class Outcomes:
         return open_request.key in self._open
 
     def leaves_to_others(self, open_request: OpenRequest, looked_for: Container[str]) -> bool:
-        """Whether an order may have come of another close that cannot be told from this one.
+        """Whether an order may have come of another close, which is just like this one.
 
         That is one that waits for its answer, or one in doubt that was sent later and has not been
         looked for: of closes alike the latest goes first.
