@@ -170,8 +170,9 @@ def resolve(account_id: int, outcomes: Outcomes) -> Op[None]:
         if not due:
             yield Pause(pace.tick)
             continue
+        proves = any(searches[each.key].would_prove(began, each.since, ready) for each in due)
         try:
-            look = yield from _look(account_id, outcomes, due)
+            look = yield from _look(account_id, outcomes, due, proves=proves)
         except CTraderError:
             yield Pause(pace.between_looks)
             continue
@@ -256,6 +257,8 @@ class _Look:
         outcomes: Outcomes,
         due: Sequence[OpenRequest],
         state: ProtoOAReconcileRes,
+        *,
+        proves: bool,
     ) -> None:
         self.account_id = account_id
         self.outcomes = outcomes
@@ -264,7 +267,7 @@ class _Look:
         self.orders: dict[int, Order] = {}
         """Orders that stand in the way of a proof, as they are."""
         self.positions: dict[int, Position] = {}
-        self._first_ms = min(_first_ms(each, outcomes) for each in due)
+        self._first_ms = min(_first_ms(each, outcomes, proves=proves) for each in due)
         self._listed: list[ProtoOAOrder] | CTraderError | None = None
         self._looked_for: set[str] = set()
         self._found: set[str] = set()
@@ -365,7 +368,7 @@ class _Look:
             past = yield from _orders_of_position(
                 self.account_id,
                 message.positionId,
-                _first_ms(request, self.outcomes),
+                _first_ms(request, self.outcomes, proves=True),
                 self.outcomes,
             )
             found = self._closing_order(request, message, past)
@@ -473,7 +476,9 @@ class _Look:
             return None
 
 
-def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op[_Look]:
+def _look(
+    account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest], *, proves: bool
+) -> Op[_Look]:
     """Begin a look, at the account's state; its history is asked for when it is needed."""
     state = yield from read(
         ProtoOAReconcileReq(ctidTraderAccountId=account_id),
@@ -481,7 +486,7 @@ def _look(account_id: int, outcomes: Outcomes, due: Sequence[OpenRequest]) -> Op
         account_id=account_id,
         priority=Priority.RECOVERY,
     )
-    return _Look(account_id, outcomes, due, state)
+    return _Look(account_id, outcomes, due, state, proves=proves)
 
 
 def _in_turn(due: Sequence[OpenRequest], among: Sequence[OpenRequest]) -> Iterator[OpenRequest]:
@@ -497,9 +502,16 @@ def _in_turn(due: Sequence[OpenRequest], among: Sequence[OpenRequest]) -> Iterat
         yield from alike.pop(each.likeness, ())
 
 
-def _first_ms(request: OpenRequest, outcomes: Outcomes) -> int:
-    """Return from when on history may tell of a request, in Unix ms."""
-    return outcomes.sent_from_ms(request) - BEFORE_SENDING
+def _first_ms(request: OpenRequest, outcomes: Outcomes, *, proves: bool) -> int:
+    """Return from when on history may tell of a request, in Unix ms.
+
+    What the server told of the time will do to find it. Where nothing found proves that it is
+    absent no time is believed: a day of history may be long, and is read for that only.
+    """
+    server_ms = request.call.server_ms
+    if server_ms is None or proves:
+        return outcomes.sent_from_ms(request) - BEFORE_SENDING
+    return server_ms - BEFORE_SENDING
 
 
 def _may_have_enlarged(order: ProtoOAOrder, request: OpenRequest) -> bool:

@@ -570,6 +570,19 @@ def test_slow_clock_hides_no_order_though_the_only_time_told_is_old():
     assert resolved(world).took_effect
 
 
+def test_history_of_a_whole_day_is_read_for_the_proof_of_absence_only():
+    world = listening()
+    world.clock_offset = -86_400.0
+    told_time(world, 0)
+    lost(world, ProtoOANewOrderReq, arrives=False)
+    in_doubt(world, trading.place_order(ACCOUNT, BUY))
+    assert not resolved(world).took_effect
+    *looks, proof = [each.fromTimestamp for each in sent(world, ProtoOAOrderListReq)]
+    assert len(looks) >= 2
+    assert len(set(looks)) == 1
+    assert proof < looks[0] - 80_000_000
+
+
 @pytest.mark.parametrize("is_close", [False, True])
 def test_one_time_that_is_still_to_come_hides_no_order(is_close: bool):
     world = listening()
