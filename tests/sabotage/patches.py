@@ -630,9 +630,9 @@ PATCHES: Final = (
     ),
     Patch(
         "of closes alike the oldest takes the newest order",
-        "ctrader/operations/resolution.py",
-        "key=lambda request: request.sent, reverse=True):\n",
-        "key=lambda request: request.sent):\n",
+        "ctrader/protocol/outcomes.py",
+        "            and each.sent > open_request.sent\n",
+        "            and each.sent < open_request.sent\n",
         (
             "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[True-True]",
             "tests/simulator/test_resolution.py::test_two_closes_alike_are_each_told_right[False-True]",
@@ -655,6 +655,36 @@ PATCHES: Final = (
         (
             "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_came_into_doubt_during_the_look",
             "tests/simulator/test_resolution.py::test_close_is_not_taken_for_one_alike_that_was_sent_while_the_list_travelled",
+        ),
+    ),
+    Patch(
+        "what a slow clock takes for the future is not looked into",
+        "ctrader/protocol/outcomes.py",
+        "        return int(self._context.latest_wall().timestamp() * 1000) + CLOCK_DOUBT\n",
+        "        return int(self._context.latest_wall().timestamp() * 1000)\n",
+        (
+            "tests/simulator/test_resolution.py::test_clock_that_is_wrong_hides_no_order_though_the_server_told_no_time[-2]",
+            "tests/simulator/test_resolution.py::test_slow_clock_hides_no_order_though_the_only_time_told_is_old",
+        ),
+    ),
+    Patch(
+        "one time that is still to come hides orders",
+        "ctrader/protocol/outcomes.py",
+        "        return max(min(server_ms, wall_ms), server_ms - CLOCK_DOUBT)\n",
+        "        return server_ms\n",
+        (
+            "tests/simulator/test_resolution.py::test_one_time_that_is_still_to_come_hides_no_order[True]",
+            "tests/simulator/test_resolution.py::test_one_time_that_is_still_to_come_hides_no_order[False]",
+        ),
+    ),
+    Patch(
+        "a clock that runs fast puts the server's ahead",
+        "ctrader/protocol/context.py",
+        "        return unix_ms + since - since // DRIFT\n",
+        "        return unix_ms + since\n",
+        (
+            "tests/protocol/test_context.py::test_clock_that_runs_fast_puts_the_server_s_not_ahead_of_it[24-0.0001]",
+            "tests/protocol/test_context.py::test_time_that_comes_after_a_long_silence_is_not_taken_for_an_old_one[0.0001]",
         ),
     ),
     Patch(
