@@ -168,7 +168,7 @@ def _cancels(history: History, books: Mapping[int, Any]) -> Iterable[str]:
 
 def _lost_its_rest(order: _Order) -> bool:
     """Whether the broker cancelled what was left of an order that filled in parts."""
-    return order["order_type"] == _STOP and order["executed_volume"] > 0
+    return bool(order["order_type"] == _STOP and order["executed_volume"])
 
 
 def _amendments(history: History, books: Mapping[int, Any]) -> Iterable[str]:
