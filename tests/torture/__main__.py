@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import multiprocessing
 import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from typing import Final
 
@@ -87,8 +87,9 @@ def _run_many(seeds: range, jobs: int) -> int:
     kinds: Counter[str] = Counter()
     endings: Counter[str] = Counter()
     chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-    with ProcessPoolExecutor(jobs) as pool:
-        for outcomes in pool.map(_run_chunk, chunks):
+    # A process for each chunk: it ends with what its runs have left, and nobody collects that.
+    with multiprocessing.Pool(jobs, maxtasksperchild=1) as pool:
+        for outcomes in pool.imap(_run_chunk, chunks):
             failed += _tell(outcomes)
             for outcome in outcomes:
                 cpu_s += outcome.cpu_s
@@ -113,10 +114,8 @@ def _run_many(seeds: range, jobs: int) -> int:
 
 
 def _run_chunk(seeds: range) -> list[Outcome]:
-    gc.disable()  # a run is short; what it leaves is collected behind the chunk
-    outcomes = [run(seed) for seed in seeds]
-    gc.collect()
-    return outcomes
+    gc.disable()
+    return [run(seed) for seed in seeds]
 
 
 def _tell(outcomes: Iterable[Outcome]) -> int:

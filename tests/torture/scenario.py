@@ -36,6 +36,7 @@ from ctrader.simulator import DEFAULT_ACCOUNTS, DEFAULT_APPLICATIONS, Exchange
 from ctrader.simulator.adversity import Adversity
 from ctrader.simulator.faults import Plan, draw_plan, plan_end
 from ctrader.simulator.ledger import ledger_of
+from ctrader.simulator.market.walk import RandomWalkPrices
 from ctrader.simulator.variants import draw_switches
 from ctrader.simulator.world import Task, World
 from ctrader.tokens import GrantKey, MemoryTokenStore, StoredGrant
@@ -44,6 +45,7 @@ from tests.torture.checker import USUAL, Rules, breaches_of
 from tests.torture.edge import Edge
 from tests.torture.history import Ask, Ending, History, Request, Resolution, Standing
 from tests.torture.neighbour import VOLUME, Neighbour
+from tests.torture.steady import SteadyPrices
 
 __all__ = ["Outcome", "Scenario"]
 
@@ -159,7 +161,12 @@ class Scenario:
             plan = draw_plan(seed, begin=30.0, end=end, count=count, account_ids=self.account_ids)
         self.plan = plan
         application = DEFAULT_APPLICATIONS[0]
-        self.exchange = Exchange(seed=seed, unix_ms=UNIX_MS, switches=draw_switches(seed))
+        switches = draw_switches(seed)
+        walk = RandomWalkPrices(seed, always_open=switches.always_open)
+        prices = SteadyPrices(walk, UNIX_MS)
+        self.exchange = Exchange(
+            seed=seed, unix_ms=UNIX_MS, switches=switches, prices=prices, market_start=UNIX_MS
+        )
         config = ClientConfig(
             client_id=application.client_id,
             client_secret=application.client_secret,
