@@ -6,7 +6,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ctrader.units import SECOND, to_nanos
+from ctrader.units import SECOND
 
 if TYPE_CHECKING:
     from ctrader.units import Nanos
@@ -68,7 +68,8 @@ class Clocks:
         """
         self.checked_at, self._compared_at = self._compared_at, now
         base = self._bases[-1]
-        ahead = to_nanos(unix_now - base.unix) - (now - base.since)
+        # A float's time of day is no finer than this rounding.
+        ahead = round((unix_now - base.unix) * SECOND) - (now - base.since)
         if abs(ahead) >= STEP:
             self.set(now, unix_now)
         if suspended is None:

@@ -154,7 +154,8 @@ class World:
         self._unix_ms = unix_ms
         self._kinds: frozenset[type] = frozenset()
         self._wire: Wire | None = None
-        self._heap: list[tuple[Nanos, int, Callable[[], None]]] = []
+        self._heap: list[tuple[Nanos, int, Callable[[], None], bool]] = []
+        # When, in which order, what, and whether something may come out of the client then.
         self._count = 0
         self._waiting: dict[CallId, Task[Any]] = {}
         self._carrying = False
@@ -279,8 +280,7 @@ class World:
 
     def at(self, moment: Nanos, action: Callable[[], None]) -> None:
         """Do something at a moment of the world's clock."""
-        self._count += 1
-        heappush(self._heap, (max(moment, self.now), self._count, action))
+        self._put(moment, action)
 
     @property
     def client_now(self) -> Nanos:
@@ -439,6 +439,12 @@ class World:
 
     # Private
 
+    def _put(
+        self, moment: Nanos, action: Callable[[], None], *, reaches_client: bool = True
+    ) -> None:
+        self._count += 1
+        heappush(self._heap, (max(moment, self.now), self._count, action, reaches_client))
+
     def _unix(self) -> float:
         return self._unix_ms / 1000 + self.now / SECOND + self.clock_offset
 
@@ -477,8 +483,9 @@ class World:
             self._wire.server.handle_timer(at)
         concerns_client = self._client_due is not None and self._client_due <= at
         while self._heap and self._heap[0][0] <= at:
-            heappop(self._heap)[2]()
-            concerns_client = True
+            _, _, action, reaches_client = heappop(self._heap)
+            action()
+            concerns_client = concerns_client or reaches_client
         if concerns_client and not self.is_asleep:
             self._check_clocks()
             self.session.handle_timer(self.client_now)
@@ -714,6 +721,7 @@ class World:
         if way.jitter:
             due += self.network.rng.randrange(way.jitter)
         due = flow.arrived = max(due, flow.arrived)
+        reaches_client = way is self.network.down
         if way.hold or flow.held:
             flow.held += data
             if len(flow.held) == len(data):
@@ -723,11 +731,11 @@ class World:
             position = 0
             while position < len(data):
                 end = position + self.network.rng.randrange(1, way.piece + 1)
-                self.at(due, partial(deliver, data[position:end]))
+                self._put(due, partial(deliver, data[position:end]), reaches_client=reaches_client)
                 position, due = end, due + way.gap
             flow.arrived = max(flow.arrived, due - way.gap)
         else:
-            self.at(due, partial(deliver, data))
+            self._put(due, partial(deliver, data), reaches_client=reaches_client)
 
     def _release(self, flow: Flow, deliver: Callable[[bytes], None]) -> None:
         data = bytes(flow.held)

@@ -80,6 +80,8 @@ class Edge:
             data = self._rest + data
         end = _whole(data)
         self._rest = data[end:]
+        if not any(begin in data for begin in _WATCHED):
+            return  # a quote and its bars
         for message in _frames(data[:end] if self._rest else data, _DOWNWARD):
             try:
                 if message.payloadType == _EXECUTION:

@@ -54,7 +54,7 @@ QUIET: Final = 300.0
 """Seconds at the end of a run without a fault."""
 SETTLED: Final = 30.0
 """Seconds after which everything wanted stands on a link that no fault hits."""
-TEND_EVERY: Final = 5.0
+TEND_EVERY: Final = 10.0
 UNIX_MS: Final = 1_700_000_000_000
 FEWEST_FAULTS: Final = 12
 FEWEST_ORDERS: Final = 20
@@ -163,7 +163,7 @@ class Scenario:
         application = DEFAULT_APPLICATIONS[0]
         switches = draw_switches(seed)
         walk = RandomWalkPrices(seed, always_open=switches.always_open)
-        prices = SteadyPrices(walk, UNIX_MS)
+        prices = SteadyPrices(walk, UNIX_MS, seed)
         self.exchange = Exchange(
             seed=seed, unix_ms=UNIX_MS, switches=switches, prices=prices, market_start=UNIX_MS
         )

@@ -20,7 +20,7 @@ def a_walk() -> RandomWalkPrices:
 
 @pytest.fixture(name="prices")
 def steady(walk: RandomWalkPrices) -> SteadyPrices:
-    return SteadyPrices(walk, BEGIN)
+    return SteadyPrices(walk, BEGIN, seed=7)
 
 
 def test_hour_has_one_tick_every_two_seconds(prices: SteadyPrices):
@@ -41,9 +41,27 @@ def test_ticks_are_found_one_after_the_other_in_both_directions(prices: SteadyPr
 
 
 def test_quotes_are_the_last_ticks(prices: SteadyPrices):
+    bid = ask = 0
     for tick in prices.ticks(EURUSD, BEGIN, BEGIN + 60_000):
+        bid, ask = tick.bid or bid, tick.ask or ask
+        assert 0 < bid < ask
         for at in (tick.time, tick.time + EVERY - 1):
-            assert prices.quote(EURUSD, at) == (tick.bid, tick.ask, tick.time)
+            assert prices.quote(EURUSD, at) == (bid, ask, tick.time)
+
+
+def test_path_goes_on_where_the_source_was(prices: SteadyPrices, walk: RandomWalkPrices):
+    before, after = walk.quote(EURUSD, BEGIN), prices.quote(EURUSD, BEGIN)
+    assert before is not None
+    assert after == before._replace(time=BEGIN)
+    assert prices.quote(99_999, BEGIN) is None
+    assert list(prices.ticks(99_999, BEGIN, BEGIN + HOUR)) == []
+
+
+def test_same_seed_has_the_same_path_in_any_order_of_asking(walk: RandomWalkPrices):
+    one, other = SteadyPrices(walk, BEGIN, seed=7), SteadyPrices(walk, BEGIN, seed=7)
+    late = [each.quote(EURUSD, BEGIN + HOUR - 1) for each in (one, SteadyPrices(walk, BEGIN, 8))]
+    assert other.ticks(EURUSD, BEGIN, BEGIN + HOUR) == one.ticks(EURUSD, BEGIN, BEGIN + HOUR)
+    assert late[0] == other.quote(EURUSD, BEGIN + HOUR - 1) != late[1]
 
 
 def test_time_before_is_the_source_s(prices: SteadyPrices, walk: RandomWalkPrices):
